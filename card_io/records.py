@@ -1,0 +1,302 @@
+"""The transaction record: one schema shared by terminals, delivery files and the clearing engine.
+
+The column names are the schema. Money is int64 fen, times are seconds of the centre's wall time since
+1970-01-01, identifiers are integers. No floats, no Decimals.
+
+Nullable columns are int64 and hold :data:`NULL` where the source has no value; every other column is
+always present. Service columns follow the field's own terms: transit as JT/T 978 and GTFS Fares v2 name
+them, medical as the national settlement interface 2207/2208 names them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+NULL: Final = -(2**63)
+"""The missing value of every nullable int64 column. Amount 0 stays 0."""
+
+Columns = dict[str, npt.NDArray[np.generic]]
+"""Equal-length 1-D arrays by column name."""
+
+
+class Service(IntEnum):
+    """What the cardholder did with the card."""
+
+    TRANSIT = 1
+    MEDICAL = 2
+    UTILITY = 3
+    RETAIL = 4
+    LOAD = 5
+    BENEFIT = 6
+
+
+class TxnType(IntEnum):
+    """PBOC transaction type identifiers (JR/T 0025; JT/T 978) and one own value for rows without purse."""
+
+    NO_PURSE = 0x00
+    DEPOSIT_LOAD = 0x01
+    PURSE_LOAD = 0x02
+    UNLOAD = 0x03
+    DEPOSIT_PURCHASE = 0x05
+    PURSE_PURCHASE = 0x06
+    COMPOSITE_PURCHASE = 0x09
+
+
+LOAD_TYPES: Final = (TxnType.DEPOSIT_LOAD, TxnType.PURSE_LOAD)
+PURCHASE_TYPES: Final = (TxnType.DEPOSIT_PURCHASE, TxnType.PURSE_PURCHASE, TxnType.COMPOSITE_PURCHASE)
+
+
+class PurseKind(IntEnum):
+    """Which money container on the card moved."""
+
+    PURSE = 1
+    E_CASH = 2
+
+
+class RecordState(IntEnum):
+    """How far the terminal got (grey: torn before the card's answer; locked: purse grey-locked)."""
+
+    NORMAL = 0
+    GREY = 1
+    LOCKED = 2
+
+
+class Algorithm(IntEnum):
+    """MAC algorithm id of the record; 0x00 and 0x04 are PBOC's, 0xF0 and above are the centre's own."""
+
+    TDES = 0x00
+    SM4 = 0x04
+    NONE = 0xF0
+
+
+class Mode(IntEnum):
+    """Transit mode, as byte 9 of a T-Union journey record (SFI 1E)."""
+
+    METRO = 1
+    BUS = 2
+    TAXI = 4
+    BIKE = 6
+    PARKING = 7
+
+
+class Commodity(IntEnum):
+    """What a utility bill is for."""
+
+    WATER = 1
+    ELECTRICITY = 2
+    GAS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column: its dtype, whether it may be missing, and its meaning with unit."""
+
+    name: str
+    dtype: str
+    meaning: str
+    nullable: bool = False
+
+
+def _null(name: str, meaning: str) -> Field:
+    return Field(name, "int64", meaning, nullable=True)
+
+
+CARD_NO: Final = Field("card_no", "text", "application serial / PAN; text at the edge only")
+
+COMMON_FIELDS: Final[tuple[Field, ...]] = (
+    Field("issuer_id", "uint64", "big-endian integer of the eight issuer bytes of file 15"),
+    Field("purse_kind", "uint8", "PurseKind"),
+    Field("record_state", "uint8", "RecordState"),
+    Field("test_flag", "uint8", "1 = test row: counted, never posted"),
+    _null("card_counter", "purse offline (debit) or online (load) counter, value before the transaction"),
+    Field("txn_type", "uint8", "TxnType"),
+    Field("terminal_id", "uint64", "big-endian integer of the six raw PSAM bytes"),
+    _null("terminal_counter", "terminal transaction number"),
+    Field("date4", "uint32", "transaction date, raw BCD YYYYMMDD as integer"),
+    Field("time3", "uint32", "transaction time, raw BCD hhmmss as integer"),
+    Field("amount", "int64", "fen moved on the purse"),
+    _null("balance_before", "fen on the purse before"),
+    _null("balance_after", "fen on the purse after"),
+    _null("overdraft_limit", "fen"),
+    _null("overdraft_used", "fen"),
+    Field("key_version", "uint8", "version of the TAC key"),
+    Field("key_index", "uint8", "index of the TAC key"),
+    Field("algorithm", "uint8", "Algorithm"),
+    _null("tac", "transaction authentication code, big endian; missing = the source carries none"),
+    Field("merchant_id", "uint32", "participant number of the payee; for loads of the agent"),
+)
+
+TRANSIT_FIELDS: Final[tuple[Field, ...]] = (
+    Field("mode", "uint8", "Mode"),
+    _null("line", "line or route code"),
+    _null("entry_station", "station code"),
+    _null("exit_station", "station code"),
+    _null("entry_time", "seconds of wall time"),
+    _null("vehicle", "vehicle or gate code"),
+    Field("direction", "uint8", "0 unknown, 1 up, 2 down"),
+    Field("transfer_flag", "uint8", "1 = the terminal gave a transfer discount (联程标记)"),
+    Field("incomplete", "uint8", "1 = one end of the journey is missing"),
+    Field("card_class", "uint8", "concession class as the terminal saw it"),
+    _null("gross_fare", "fen before discounts, as the terminal saw it"),
+    _null("distance_m", "metres"),
+    _null("duration_s", "seconds"),
+)
+
+MEDICAL_FIELDS: Final[tuple[Field, ...]] = (
+    _null("region", "region of the insurer, GB/T 2260"),
+    _null("institution", "institution code"),
+    Field("institution_level", "uint8", "1, 2, 3"),
+    Field("insured_type", "uint8", "1 employee, 2 resident"),
+    Field("visit_kind", "uint8", "1 outpatient"),
+    _null("settlement_id", "the insurer's settlement number"),
+    Field("cancel", "uint8", "0 settle (2207), 1 cancel (2208)"),
+    Field("medfee_sumamt", "int64", "total fee"),
+    Field("fulamt_ownpay_amt", "int64", "fully self-paid, 丙"),
+    Field("overlmt_selfpay", "int64", "above the price ceiling, self-paid"),
+    Field("preselfpay_amt", "int64", "乙 先行自付"),
+    Field("inscp_scp_amt", "int64", "in policy scope"),
+    Field("act_pay_dedc", "int64", "deductible used by this bill"),
+    Field("hifp_pay", "int64", "basic pooled fund"),
+    Field("cvlserv_pay", "int64", "civil-servant supplement"),
+    Field("hifes_pay", "int64", "enterprise supplement"),
+    Field("hifmi_pay", "int64", "resident serious illness"),
+    Field("hifob_pay", "int64", "employee large amount"),
+    Field("maf_pay", "int64", "medical assistance"),
+    Field("oth_pay", "int64", "other funds"),
+    Field("hosp_part_amt", "int64", "borne by the hospital"),
+    Field("fund_pay_sumamt", "int64", "all funds"),
+    Field("psn_part_amt", "int64", "person total"),
+    Field("acct_pay", "int64", "personal account"),
+    Field("acct_mulaid_pay", "int64", "family shared account"),
+    Field("psn_cash_pay", "int64", "cash, the purse amount included"),
+)
+
+LOAD_FIELDS: Final[tuple[Field, ...]] = (
+    _null("benefit_id", "benefit picked up by this load; missing = an ordinary load"),
+)
+
+BENEFIT_FIELDS: Final[tuple[Field, ...]] = (
+    _null("benefit_id", "number of the grant, unique per fund"),
+    _null("list_id", "disbursement list"),
+    _null("list_line", "line of the list"),
+    Field("granted", "int64", "fen granted to the card"),
+)
+
+SERVICE_FIELDS: Final[dict[Service, tuple[Field, ...]]] = {
+    Service.TRANSIT: TRANSIT_FIELDS,
+    Service.MEDICAL: MEDICAL_FIELDS,
+    Service.UTILITY: (),
+    Service.RETAIL: (),
+    Service.LOAD: LOAD_FIELDS,
+    Service.BENEFIT: BENEFIT_FIELDS,
+}
+
+BILL_FIELDS: Final[tuple[Field, ...]] = (
+    Field("utility_id", "uint32", "participant number of the utility that issued the bill"),
+    Field("bill_id", "int64", "the utility's bill number"),
+    Field("commodity", "uint8", "Commodity"),
+    Field("account", "int64", "the utility's customer account"),
+    Field("period", "uint32", "billing period YYYYMM"),
+    Field("household_size", "uint8", "persons"),
+    Field("usage", "int64", "thousandths: litres, Wh"),
+    Field("bill_amount", "int64", "fen"),
+)
+"""The bills of one combined payment (合并缴费): a child table of utility rows."""
+
+
+def fields_of(service: Service) -> tuple[Field, ...]:
+    """All engine columns of one service (without ``card_no``), common ones first."""
+    return COMMON_FIELDS + SERVICE_FIELDS[service]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBlock:
+    """Decoded rows of one delivery file, column-wise; what a codec hands to the engine.
+
+    Attributes:
+        service: the service all rows belong to.
+        source_row: int64[n], 1-based data row in the delivery file.
+        card_number: uint64[n], the number of an all-digit card text (≤ 19 digits), 0 for opaque texts.
+        card_digits: uint8[n], count of digits with leading zeros, 0 for opaque texts.
+        card_text: the opaque texts by position in this block (empty when all are numbers).
+        columns: every column of :func:`fields_of`, each of length n with its declared dtype.
+        bills: :data:`BILL_FIELDS` columns plus ``bill_row`` int64 (position of the parent in this block).
+    """
+
+    service: Service
+    source_row: npt.NDArray[np.int64]
+    card_number: npt.NDArray[np.uint64]
+    card_digits: npt.NDArray[np.uint8]
+    card_text: dict[int, str]
+    columns: Columns
+    bills: Columns
+
+    def __len__(self) -> int:
+        return len(self.source_row)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A source row that could not be decoded: it is counted, shown and never guessed."""
+
+    source_row: int
+    field: str
+    value: str
+    remedy: str
+
+
+def bcd_to_int(bcd: npt.NDArray[np.generic], digits: int) -> npt.NDArray[np.int64]:
+    """Decimal value of packed BCD integers; −1 where a nibble is not a decimal digit.
+
+    Args:
+        bcd: unsigned integers, shape (n,).
+        digits: number of nibbles looked at, least significant first.
+    """
+    raw = bcd.astype(np.uint64)
+    value = np.zeros(len(raw), np.int64)
+    valid = np.ones(len(raw), bool)
+    for position in range(digits):
+        nibble = (raw >> np.uint64(4 * position)) & np.uint64(15)
+        valid &= nibble < 10
+        value += nibble.astype(np.int64) * 10**position
+    return np.where(valid, value, -1)
+
+
+def int_to_bcd(value: npt.NDArray[np.generic], digits: int) -> npt.NDArray[np.uint64]:
+    """Packed BCD of non-negative integers, the low ``digits`` decimal digits, shape kept."""
+    rest = value.astype(np.uint64)
+    bcd = np.zeros(len(rest), np.uint64)
+    for position in range(digits):
+        bcd |= (rest % np.uint64(10)) << np.uint64(4 * position)
+        rest = rest // np.uint64(10)
+    return bcd
+
+
+def wall_seconds(date4: npt.NDArray[np.generic], time3: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Seconds of wall time since 1970-01-01 of BCD date and time; :data:`NULL` where impossible.
+
+    A date is possible from 2000-01-01 to 2099-12-31 and if it exists in the Gregorian calendar; a time is
+    possible from 00:00:00 to 23:59:59. Nothing is guessed (JR/T 0025 keeps both as raw BCD).
+    """
+    date, time = bcd_to_int(date4, 8), bcd_to_int(time3, 6)
+    year, month, day = date // 10000, date // 100 % 100, date % 100
+    hour, minute, second = time // 10000, time // 100 % 100, time % 100
+    possible = (date >= 0) & (time >= 0) & (year >= 2000) & (year <= 2099)
+    possible &= (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 60)
+    month_index = (np.where(possible, year, 2000) - 1970) * 12 + np.where(possible, month, 1) - 1
+    months = month_index.astype("datetime64[M]")
+    first = months.astype("datetime64[D]").astype(np.int64)
+    length = (months + 1).astype("datetime64[D]").astype(np.int64) - first
+    possible &= day <= length
+    seconds = (first + day - 1) * 86400 + hour * 3600 + minute * 60 + second
+    return np.where(possible, seconds, NULL)
+
+
+def card_factor(card_number: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Diversification factor: the last 8 bytes (16 BCD digits) of the application serial, big endian."""
+    return int_to_bcd(card_number % np.uint64(10**16), 16)
