@@ -1,4 +1,4 @@
-"""Clearing statuses, dispositions and verdicts: the numbered outcomes of the ladder (docs/clearing-rules.md §4).
+"""Clearing statuses, dispositions and verdicts: the numbered outcomes of the ladder (docs/clearing-rules.md).
 
 Numbers are append-only and never reused; 0 means *not processed*, so a zeroed array never reads as accepted.
 """

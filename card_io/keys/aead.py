@@ -47,13 +47,13 @@ _RESTORE = "restore the file from a backup and run `clearing verify`"
 
 @dataclass(frozen=True, slots=True)
 class KeyEncryptionKey:
-    """A 32-byte random key that wraps data keys; it is named by `id`, never shown."""
+    """A 32-byte random key that wraps data keys; it is named by its 16-byte `id`, never shown."""
 
-    key: bytes = field(repr=False)
+    key: bytes
     id: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive the 16-byte id: a hash of a uniformly random 256-bit key reveals nothing about it."""
+        """Derive the id; a hash of a uniformly random 256-bit key reveals nothing about the key."""
         if len(self.key) != KEY_BYTES:
             raise ValueError(f"a key-encryption key has {KEY_BYTES} bytes, this one {len(self.key)}")
         name = hashlib.sha256(b"card_io.keys.aead key id" + self.key).digest()[:16]
@@ -63,6 +63,9 @@ class KeyEncryptionKey:
     def generate(cls) -> KeyEncryptionKey:
         """Return a fresh key from the operating system's random source."""
         return cls(os.urandom(KEY_BYTES))
+
+    def __repr__(self) -> str:
+        return f"KeyEncryptionKey(id {self.id.hex()})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def decrypt_file(source: BinaryIO, target: BinaryIO, kek: KeyEncryptionKey) -> i
 
 
 def read_range(path: Path, kek: KeyEncryptionKey, start: int, length: int) -> bytes:
-    """Return plain bytes `start` to `start + length` of the sealed file, decrypting only the chunks they touch.
+    """Return plain bytes `start` to `start + length` of the file, decrypting only the chunks they touch.
 
     Raises `SealedFileError` for a damaged file or another KEK, `ValueError` for a range outside the file.
     """
@@ -163,9 +166,12 @@ class SealedReader:
             raise self._error("the stated length is not the file's", _RESTORE)
 
     def read(self, start: int, length: int) -> bytes:
-        """Return plain bytes `start` to `start + length`; `ValueError` outside the file, `SealedFileError` on damage."""
+        """Return plain bytes `start` to `start + length`, decrypting only the chunks they touch.
+
+        Raises `ValueError` for a range outside the file, `SealedFileError` for a damaged chunk.
+        """
         if start < 0 or length < 0 or start + length > self.size:
-            raise ValueError(f"range {start}+{length} lies outside the {self.size} plain bytes of {self._path}")
+            raise ValueError(f"range {start}+{length} lies outside the {self.size} bytes of {self._path}")
         if length == 0:
             return b""
         first, last = start // CHUNK_BYTES, (start + length - 1) // CHUNK_BYTES

@@ -35,7 +35,7 @@ class VerifyKey:
         return self.raw.hex()
 
     def verify(self, signature: bytes, message: bytes) -> None:
-        """Return quietly when `signature` (64 bytes) is this key's over `message`, else raise `SignatureError`."""
+        """Raise `SignatureError` unless `signature` (64 bytes) is this key's over `message`."""
         try:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except InvalidSignature:
