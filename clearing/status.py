@@ -98,9 +98,7 @@ STATUS_TEXT: Final[dict[ClearingStatus, StatusText]] = {
     ClearingStatus.GREY_RECORD: StatusText(
         "灰记录,等待交易证明后处理", "Grey record: held until the card proves the transaction"
     ),
-    ClearingStatus.LOCKED_RECORD: StatusText(
-        "灰锁记录,等待解锁证明", "Purse was grey-locked: held until unlocked"
-    ),
+    ClearingStatus.LOCKED_RECORD: StatusText("灰锁记录,等待解锁证明", "Purse was grey-locked: held until unlocked"),
     ClearingStatus.UNKNOWN_MERCHANT: StatusText(
         "商户未登记或不属于该报送方",
         "Merchant is not registered for this sender; register it or correct the number",

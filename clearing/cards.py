@@ -1,0 +1,209 @@
+"""Card identity and the card vault (docs/clearing-rules.md §2; DESIGN §8).
+
+Inside the engine a card is its ``card_id``: the same in any order and on any machine, without a look-up. The vault
+alone can go back from ``card_id`` to the number. It is a sequence of immutable sealed chunks, each named by its
+SHA-256 in the batch entry that added it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from card_io.keys import aead
+from card_io.keys.aead import KeyEncryptionKey
+from card_io.keys.entry import KeyKind
+from card_io.keys.keystore import KeyStore
+from card_io.records import RecordBlock
+from clearing import mac
+from clearing.archive import file_sha256
+from clearing.durable import durable_file
+from clearing.errors import ClearingError, EvidenceError
+
+OPAQUE_VERSION = 0
+"""Key version of the ``card_id`` key that hashes opaque card texts; other versions are digit counts."""
+
+
+class CardKeys:
+    """The keys of the card permutation, by count of digits; 0 is the key for opaque texts."""
+
+    def __init__(self, keys: dict[int, bytes]) -> None:
+        self._keys = keys
+
+    @classmethod
+    def from_store(cls, store: KeyStore) -> CardKeys:
+        """The ``card_id`` keys of a key store (they have no validity in effect: a card's id never changes)."""
+        return cls({key.attributes.key_version: key.secret for key in store.stored(KeyKind.CARD_ID)})
+
+    def card_ids(self, block: RecordBlock) -> npt.NDArray[np.uint64]:
+        """uint64[n] card_id of each row of a block.
+
+        Raises:
+            ClearingError: when no key exists for a count of digits.
+        """
+        return self.permute(block.card_number, block.card_digits, block.card_text)
+
+    def permute(
+        self, number: npt.NDArray[np.uint64], digits: npt.NDArray[np.uint8], text: dict[int, str]
+    ) -> npt.NDArray[np.uint64]:
+        """uint64[n] card_id of numbers (uint64[n]) with their digit counts (uint8[n]) and opaque texts by row."""
+        card_id = np.zeros(len(number), np.uint64)
+        for count in np.flatnonzero(np.bincount(digits, minlength=1)):
+            if count == OPAQUE_VERSION:
+                continue
+            rows = np.flatnonzero(digits == count)
+            card_id[rows] = mac.tdes_encrypt_blocks(number[rows], self._key(int(count)))
+        for row, opaque in text.items():
+            card_id[row] = self.card_id_of_text(opaque)
+        return card_id
+
+    def card_id_of_text(self, text: str) -> int:
+        """card_id of one card number or opaque text."""
+        if text.isascii() and text.isdigit() and len(text) <= 19:
+            number = np.array([int(text)], np.uint64)
+            return int(mac.tdes_encrypt_blocks(number, self._key(len(text)))[0])
+        digest = hmac.digest(self._key(OPAQUE_VERSION), text.encode(), "sha256")
+        return int.from_bytes(digest[:8], "big")
+
+    def _key(self, version: int) -> bytes:
+        try:
+            return self._keys[version]
+        except KeyError as exc:
+            raise ClearingError(
+                f"no card_id key for card numbers of {version} digits",
+                where="keys/",
+                remedy=f"add a card_id key of version {version} and run again",
+            ) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class CardRows:
+    """Cards of a block or chunk, each once, sorted by ``card_id``: columns of one length.
+
+    ``text`` holds opaque texts; it is empty when all cards are numbers.
+    """
+
+    card_id: npt.NDArray[np.uint64]
+    issuer_id: npt.NDArray[np.uint64]
+    number: npt.NDArray[np.uint64]
+    digits: npt.NDArray[np.uint8]
+    text: dict[int, str]
+
+    @classmethod
+    def of(cls, block: RecordBlock, card_id: npt.NDArray[np.uint64]) -> CardRows:
+        """The distinct cards of a decoded block."""
+        unique, first = np.unique(card_id, return_index=True)
+        text = {int(card_id[row]): opaque for row, opaque in block.card_text.items()}
+        return cls(
+            unique, block.columns["issuer_id"][first], block.card_number[first], block.card_digits[first], text
+        )
+
+
+class Vault:
+    """The card vault of one centre: known ids in memory, card texts only in sealed chunks."""
+
+    def __init__(self, folder: Path, kek: KeyEncryptionKey, chunks: Iterable[str]) -> None:
+        """Open the vault with the chunks the journal names (a file the journal does not name is not read)."""
+        self.folder, self._kek = folder, kek
+        self.chunks = list(chunks)
+        tables = [self._read(name) for name in self.chunks]
+        ids = np.concatenate([np.empty(0, np.uint64), *(t.column("card_id").to_numpy() for t in tables)])
+        numbers = np.concatenate([np.empty(0, np.uint64), *(t.column("number").to_numpy() for t in tables)])
+        order = np.argsort(ids, kind="stable")
+        self._known, self._number = ids[order], numbers[order]
+
+    def unknown(self, cards: CardRows) -> npt.NDArray[np.bool_]:
+        """bool[n]: cards no chunk holds yet.
+
+        Raises:
+            ClearingError: a known card_id comes with another number (never guessed which is meant).
+        """
+        if not len(self._known):
+            return np.ones(len(cards.card_id), bool)
+        at = np.minimum(np.searchsorted(self._known, cards.card_id), len(self._known) - 1)
+        known = self._known[at] == cards.card_id
+        self._refuse_clash(known & (self._number[at] != cards.number))
+        return np.asarray(~known)
+
+    def add(self, name: str, parts: list[CardRows]) -> tuple[str, str] | None:
+        """Seal a chunk of the cards not known yet; returns (file name, SHA-256 hex), or None when there are none.
+
+        Raises:
+            ClearingError: two different cards have one card_id.
+        """
+        fresh = _joined(parts)
+        first = np.unique(fresh.card_id, return_index=True)[1]
+        again = first[np.searchsorted(fresh.card_id[first], fresh.card_id)]
+        self._refuse_clash(fresh.number != fresh.number[again])
+        distinct = CardRows(
+            *(getattr(fresh, c)[first] for c in ("card_id", "issuer_id", "number", "digits")), fresh.text
+        )
+        kept = self.unknown(distinct)
+        if not kept.any():
+            return None
+        ids = distinct.card_id[kept]
+        columns = {"card_id": ids, **{c: getattr(distinct, c)[kept] for c in ("issuer_id", "number", "digits")}}
+        texts = pa.array([fresh.text.get(int(card), "") for card in ids] if fresh.text else None, pa.string())
+        table = pa.table({**columns, "text": texts if fresh.text else pa.repeat("", len(ids))})
+        plain = io.BytesIO()
+        with pa.ipc.new_file(plain, table.schema) as writer:
+            writer.write_table(table)
+        with durable_file(self.folder / name) as target:
+            digest = aead.encrypt_file(io.BytesIO(plain.getvalue()), target, self._kek)
+        self.chunks.append(name)
+        return name, digest.cipher_sha256
+
+    def _refuse_clash(self, clash: npt.NDArray[np.bool_]) -> None:
+        if clash.any():
+            raise ClearingError(
+                "two different cards have the same card_id", where=self.folder, remedy="report it; nothing was posted"
+            )
+
+    def card_text(self, card_id: int) -> str | None:
+        """The card number or text of one card, for audited use only; None when the vault does not know it."""
+        for name in reversed(self.chunks):
+            table = self._read(name)
+            ids = table.column("card_id").to_numpy()
+            at = int(np.searchsorted(ids, np.uint64(card_id)))
+            if at < len(ids) and int(ids[at]) == card_id:
+                row = {column: table.column(column)[at].as_py() for column in ("number", "digits", "text")}
+                return str(row["text"]) if row["digits"] == 0 else f"{row['number']:0{row['digits']}d}"
+        return None
+
+    def check(self, name: str, sha256: str) -> bool:
+        """Whether a chunk is the one the journal names."""
+        path = self.folder / name
+        return path.exists() and file_sha256(path) == sha256
+
+    def _read(self, name: str) -> pa.Table:
+        path = self.folder / name
+        try:
+            plain = aead.decrypt_bytes(path.read_bytes(), self._kek)
+        except FileNotFoundError as exc:
+            raise EvidenceError("vault chunk is missing", where=path, remedy="restore it from backup") from exc
+        return pa.ipc.open_file(pa.BufferReader(plain)).read_all()
+
+
+def _joined(parts: list[CardRows]) -> CardRows:
+    text: dict[int, str] = {}
+    for part in parts:
+        text |= part.text
+    return CardRows(
+        np.concatenate([part.card_id for part in parts]),
+        np.concatenate([part.issuer_id for part in parts]),
+        np.concatenate([part.number for part in parts]),
+        np.concatenate([part.digits for part in parts]),
+        text,
+    )
+
+
+def mask_card(text: str) -> str:
+    """A card number as reports show it: ``310477****5201``."""
+    return f"{text[:6]}****{text[-4:]}" if len(text) > 10 else f"{text[:1]}****"

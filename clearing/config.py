@@ -1,0 +1,245 @@
+"""Validated settings of one centre: ``centre.yaml`` (docs/clearing-rules.md §1).
+
+Strict: an unknown key, a participant named twice or a reference to nobody is refused with file, path and remedy.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from card_io.records import Algorithm, Mode, Service
+from clearing.errors import ConfigError
+from clearing.status import NEVER_PAYABLE, ClearingStatus, Direction, Disposition, default_disposition
+
+RESERVE = 0
+"""The source of money that is the reserve (备付金); every other source is a participant number."""
+
+
+def _seconds_of_day(text: object) -> int:
+    """Seconds of "HH:MM:SS"; YAML 1.1 has already read an unquoted one as a base-60 integer."""
+    if isinstance(text, int) and 0 <= text < 86400:
+        return text
+    if not isinstance(text, str):
+        raise ValueError('write a time of day as "HH:MM:SS"')
+    moment = datetime.time.fromisoformat(text)
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
+
+
+SecondsOfDay = Annotated[int, BeforeValidator(_seconds_of_day)]
+ServiceName = Literal["transit", "medical", "utility", "retail", "load", "benefit"]
+ModeName = Literal["metro", "bus", "taxi", "bike", "parking"]
+FundColumn = Literal["hifp_pay", "cvlserv_pay", "hifes_pay", "hifmi_pay", "hifob_pay", "maf_pay", "oth_pay"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Name(_Strict):
+    """A name in both languages of the centre."""
+
+    zh: str
+    en: str
+
+
+class Centre(_Strict):
+    """The centre itself."""
+
+    id: int
+    name: Name
+    locale: Literal["zh", "en"] = "zh"
+    simulated: bool = False
+    threads: int = 2
+
+
+class Calendar(_Strict):
+    """Where operating days and business dates end, and how late or early a record may be."""
+
+    day_cut: SecondsOfDay
+    cut_off: SecondsOfDay
+    late_days_max: int
+    future_tolerance_seconds: int
+
+
+class Participant(_Strict):
+    """Issuer, operator, merchant, agent, fund …: anybody money can be owed to or by."""
+
+    id: int
+    kind: Literal[
+        "centre",
+        "issuer",
+        "counterparty",
+        "operator",
+        "merchant",
+        "hospital",
+        "utility",
+        "agent",
+        "fund",
+        "insurer",
+        "sender",
+    ]
+    name: Name
+    valid_from: datetime.date = datetime.date(1970, 1, 1)
+    valid_to: datetime.date = datetime.date(9999, 12, 31)
+    issuer_id: str | None = None
+    cards: Literal["register", "none"] = "none"
+    algorithms: tuple[Literal["tdes", "none"], ...] = ("tdes",)
+    sender: int | None = None
+    services: tuple[ServiceName, ...] = ()
+    terminals: Literal["registered", "any"] = "any"
+    tariffs: dict[ModeName, str] = {}
+    tariff: str | None = None
+    fee: str | None = None
+    acquirer: int | None = None
+    fund: int | None = None
+    region: int | None = None
+    funds: dict[FundColumn, int] = {}
+
+    @property
+    def issuer_number(self) -> int:
+        """``issuer_id`` as the big-endian integer of its eight bytes."""
+        assert self.issuer_id is not None
+        return int(self.issuer_id, 16)
+
+    @property
+    def tariff_by_mode(self) -> dict[int, str]:
+        """Tariff id by :class:`~card_io.records.Mode` value."""
+        return {int(Mode[name.upper()]): tariff for name, tariff in self.tariffs.items()}
+
+    @property
+    def algorithm_codes(self) -> tuple[int, ...]:
+        """Permitted algorithm ids of the record."""
+        return tuple(int(Algorithm[name.upper()]) for name in self.algorithms)
+
+
+class Verification(_Strict):
+    """A dated agreement on rows that cannot be verified: of one sender, service and issuer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    sender: int
+    service: ServiceName
+    issuer: int
+    valid_from: datetime.date
+    valid_to: datetime.date
+    allow: Literal["unverified", "clear_first"]
+    classes: Literal["register", "sidecar"] = "register"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_dates(cls, data: object) -> object:
+        if isinstance(data, dict):
+            return {{"from": "valid_from", "to": "valid_to"}.get(key, key): value for key, value in data.items()}
+        return data
+
+
+class FeeSchedule(_Strict):
+    """A window-level fee: base, rate in 1/10 000, minimum in fen, and the weights of its three shares."""
+
+    base: Literal["card_paid", "gross", "card_paid_and_fund_paid"]
+    bps: int
+    minimum: int = 0
+    shares: dict[Literal["issuer", "acquirer", "centre"], int]
+
+
+class Agreements(_Strict):
+    """Everything agreed with participants that is not their own description."""
+
+    verification: tuple[Verification, ...] = ()
+    fees: dict[str, FeeSchedule] = {}
+
+
+class Policy(_Strict):
+    """The centre's own dispositions within the fixed limits."""
+
+    dispositions: dict[str, dict[Literal["debit", "credit"], Literal["accepted", "held", "rejected"]]] = {}
+
+
+class Settings(_Strict):
+    """One centre's validated configuration."""
+
+    centre: Centre
+    calendar: Calendar
+    limits: dict[ServiceName, int]
+    blacklist_grace_seconds: int
+    participants: tuple[Participant, ...]
+    agreements: Agreements
+    policy: Policy = Policy()
+
+    @model_validator(mode="after")
+    def _references(self) -> Settings:
+        ids = [participant.id for participant in self.participants]
+        if len(set(ids)) != len(ids):
+            doubled = sorted({number for number in ids if ids.count(number) > 1})
+            raise ValueError(f"participants {doubled} are listed twice; give each one number")
+        known = set(ids)
+        for participant in self.participants:
+            named = [participant.sender, participant.acquirer, *participant.funds.values()]
+            missing = [number for number in named if number is not None and number not in known]
+            if missing:
+                raise ValueError(f"participant {participant.id} names {missing}, not listed; add or correct them")
+            if participant.fee is not None and participant.fee not in self.agreements.fees:
+                raise ValueError(f"participant {participant.id}: fee schedule {participant.fee!r} is not defined")
+            if participant.kind in ("issuer", "counterparty") and not participant.issuer_id:
+                raise ValueError(f"participant {participant.id}: an issuer needs issuer_id (16 hex digits)")
+        self._check_policy()
+        return self
+
+    def _check_policy(self) -> None:
+        for name in self.policy.dispositions:
+            if name not in ClearingStatus.__members__:
+                raise ValueError(f"policy.dispositions: {name!r} is no status; see docs/clearing-rules.md")
+            status = ClearingStatus[name]
+            wanted = self.policy.dispositions[name].values()
+            if status in NEVER_PAYABLE and "accepted" in wanted:
+                raise ValueError(f"policy.dispositions.{name}: never payable; remove the override")
+            if status in (ClearingStatus.ACCEPTED, ClearingStatus.DUPLICATE, ClearingStatus.REPLAY):
+                raise ValueError(f"policy.dispositions.{name}: fixed; remove the override")
+
+    def participant(self, number: int) -> Participant:
+        """The participant of that number; KeyError if there is none."""
+        return {participant.id: participant for participant in self.participants}[number]
+
+    def disposition(self, status: ClearingStatus, direction: Direction) -> Disposition:
+        """Where a row of this status and direction ends, the centre's policy included."""
+        chosen = self.policy.dispositions.get(status.name, {}).get(
+            "debit" if direction is Direction.DEBIT else "credit"
+        )
+        return Disposition[chosen.upper()] if chosen else default_disposition(status, direction)
+
+    def limit(self, service: Service) -> int:
+        """Largest amount in fen one row of the service may carry."""
+        return self.limits[service.name.lower()]  # type: ignore[index]
+
+
+def parse_settings(text: str, origin: str | Path) -> Settings:
+    """Settings from YAML text.
+
+    Raises:
+        ConfigError: naming the file, the path of the key, and what to do.
+    """
+    try:
+        return Settings.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"not YAML: {exc}", where=origin, remedy="correct the line named") from exc
+    except ValidationError as exc:
+        lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in exc.errors()[:5])
+        raise ConfigError(lines, where=origin, remedy="correct these keys; see the comments in the sample") from exc
+
+
+def load_settings(directory: Path) -> Settings:
+    """Settings of the centre in ``directory``.
+
+    Raises:
+        ConfigError: if ``centre.yaml`` is missing or wrong.
+    """
+    path = directory / "centre.yaml"
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as exc:
+        raise ConfigError("no centre.yaml here", where=directory, remedy="run: clearing init DIR") from exc
+    return parse_settings(text, path)

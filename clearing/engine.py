@@ -1,0 +1,398 @@
+"""The story of a run: receive, clear in two passes, commit, project, answer. The only place where stages meet.
+
+Commit order (DESIGN §8): archive fsync → signed intake entry → acknowledgement; stages → segments fsync → batch entry
+(the commit point) → DuckDB → result receipts and feedback. A crash anywhere leaves either nothing or something that
+the next run completes (:func:`recover`).
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from card_io.delivery.errors import ManifestError
+from card_io.delivery.inbox import Delivery
+from card_io.delivery.manifest import load_manifest
+from card_io.records import Service
+from clearing import calendar, posting
+from clearing.caches import Caches
+from clearing.cards import CardRows
+from clearing.centre import Centre
+from clearing.decide import Decided, decide_partition, decision_roots, merge_roots, roots_text, settle_bills
+from clearing.durable import centre_lock
+from clearing.errors import RefusedError
+from clearing.intake import KnownFiles, Outcome, Prepared, due_deliveries, intake_body, prepare, prepare_again
+from clearing.ledger import segments
+from clearing.ledger.journal import Entry
+from clearing.ledger.projection import Projection
+from clearing.participant_files import Feedback, write_acknowledgement, write_feedback, write_receipt
+from clearing.posting import Balances
+from clearing.records import Rows, concatenate
+from clearing.recover import recover
+from clearing.reopen import reopen
+from clearing.spill import Partitions
+
+Progress = Callable[[str, int, int], None]
+"""(stage, done, total): what a progress bar shows."""
+
+
+@dataclass
+class RunSummary:
+    """What one run did; JSON-able."""
+
+    received: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[dict[str, str]] = field(default_factory=list)
+    rows: int = 0
+    results: list[list[int | None]] = field(default_factory=list)
+    batch: int | None = None
+    content_roots: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the wall seconds of a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def opened(
+    directory: Path, passphrase: str, *, wait: float = 60.0, purpose: str, disabled: frozenset[str] = frozenset()
+) -> Iterator[tuple[Centre, Projection]]:
+    """A locked, recovered centre with its projection."""
+    with centre_lock(directory, wait_seconds=wait, purpose=purpose):
+        centre = Centre.open(directory, passphrase)
+        centre.disabled = disabled
+        projection = Projection(directory, centre.settings)
+        try:
+            recover(centre, projection)
+            yield centre, projection
+        finally:
+            projection.close()
+
+
+def declared_now(centre: Centre, now: int | None) -> int:
+    """The clock of a run: the declared one of a simulated centre, the wall clock of a real one.
+
+    Raises:
+        RefusedError: a declared clock in a real centre, or none in a simulated one.
+    """
+    simulated = centre.settings.centre.simulated
+    if now is not None and not simulated:
+        raise RefusedError("--now is for simulated centres only", remedy="leave it out")
+    if now is None and simulated:
+        raise RefusedError("a simulated centre runs on a declared clock", remedy="give --now YYYY-MM-DDTHH:MM:SS")
+    return calendar.wall_clock() if now is None else now
+
+
+def receive_centre(directory: Path, *, passphrase: str, now: int | None = None, wait: float = 60.0) -> RunSummary:
+    """Intake only: archive, entry and acknowledgement of every due delivery."""
+    summary = RunSummary()
+    with opened(directory, passphrase, wait=wait, purpose="clearing receive") as (centre, projection):
+        for _ in _receive(centre, declared_now(centre, now), summary):
+            pass
+        _project(centre, projection, summary)
+    return summary
+
+
+def run_centre(
+    directory: Path,
+    *,
+    passphrase: str,
+    now: int | None = None,
+    wait: float = 60.0,
+    progress: Progress | None = None,
+    disabled: frozenset[str] = frozenset(),
+) -> RunSummary:
+    """Receive what is due and clear everything pending.
+
+    Args:
+        directory: the centre.
+        passphrase: of the key store.
+        now: declared clock of a simulated centre, wall seconds.
+        wait: seconds to wait for the centre's lock.
+        progress: called as rows go by.
+        disabled: names of checks and templates left out; only tests set it.
+
+    Raises:
+        ClearingError and the errors of the packages below it: what, where, what next. Nothing half-done remains.
+    """
+    with opened(directory, passphrase, wait=wait, purpose="clearing run", disabled=disabled) as (centre, projection):
+        return clear_pending(centre, projection, declared_now(centre, now), progress=progress)
+
+
+def clear_pending(
+    centre: Centre, projection: Projection, now: int, *, progress: Progress | None = None
+) -> RunSummary:
+    """Receive and clear in an opened centre; one batch for all pending files."""
+    summary = RunSummary()
+    batch = Batch(centre, summary, progress or _silent)
+    pending = _pending_entries(centre)
+    batch.expect(sum(entry.body["rows"] for entry in pending) + _announced(centre, now))
+    try:
+        with summary.timed("pass 1"):
+            for entry in pending:
+                batch.take(entry, prepare_again(centre, entry))
+            for entry, prepared in _receive(centre, now, summary):
+                batch.take(entry, prepared)
+        batch.commit(now)
+    finally:
+        batch.close()
+    _project(centre, projection, summary)
+    with summary.timed("answers"):
+        batch.answer()
+    return summary
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """No progress bar."""
+
+
+def _pending_entries(centre: Centre) -> list[Entry]:
+    """Received files that no batch holds yet, in order."""
+    cleared = {f["file_no"] for entry in centre.journal.of_kind("batch") for f in entry.body["files"]}
+    return [
+        entry
+        for entry in centre.journal.of_kind("intake")
+        if entry.body["outcome"] == Outcome.RECEIVED and entry.body["file_no"] not in cleared
+    ]
+
+
+def _announced(centre: Centre, now: int) -> int:
+    """Rows the waiting manifests announce: decides the number of partitions, nothing else."""
+    total = 0
+    for delivery, _ in due_deliveries(centre, now)[0]:
+        with contextlib.suppress(ManifestError):
+            total += load_manifest(delivery.manifest).rows
+    return total
+
+
+def _receive(centre: Centre, now: int, summary: RunSummary) -> Iterator[tuple[Entry, Prepared]]:
+    """Take every due delivery: row-local work side by side, journal and answers in order. Yields the received."""
+    due, summary.waiting = due_deliveries(centre, now)
+    first = 1 + sum(1 for _ in centre.journal.of_kind("intake"))
+    known = KnownFiles.of(centre.journal.of_kind("intake"))
+    jobs = [(delivery, first + number, received_at) for number, (delivery, received_at) in enumerate(due)]
+    for prepared, (delivery, _, _) in zip(_prepared(centre, jobs), jobs, strict=True):
+        known.judge(prepared)
+        body = intake_body(prepared)
+        entry = centre.journal.append("intake", body, at=prepared.received_at, key=centre.signing)
+        known.add(body)
+        _leave_inbox(delivery)
+        write_acknowledgement(centre.directory / "outbox", entry)
+        summary.received.append({"file": prepared.name, "file_no": prepared.file_no, "outcome": body["outcome"]})
+        if prepared.outcome is Outcome.RECEIVED:
+            yield entry, prepared
+
+
+def _prepared(centre: Centre, jobs: list[tuple[Delivery, int, int]]) -> Iterator[Prepared]:
+    """Row-local work of many files on the centre's threads, results in order, few in memory at a time."""
+    threads = centre.settings.centre.threads
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        waiting: list[concurrent.futures.Future[Prepared]] = []
+        for delivery, file_no, received_at in jobs:
+            waiting.append(pool.submit(prepare, centre, delivery, file_no, received_at))
+            if len(waiting) > threads:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+def _leave_inbox(delivery: Delivery) -> None:
+    """The archive holds the bytes and the journal says so; the inbox copy may go."""
+    for path in (delivery.manifest, delivery.data, delivery.classes):
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+class Batch:
+    """One batch between its two passes and its commit."""
+
+    def __init__(self, centre: Centre, summary: RunSummary, progress: Progress) -> None:
+        self.centre, self.summary, self.progress = centre, summary, progress
+        self.caches = Caches.open(centre)
+        self.intake: dict[int, Entry] = {}
+        self.feedback: dict[int, Feedback] = {}
+        self.unreadable: list[tuple[int, Any]] = []
+        self.segments: list[dict[str, Any]] = []
+        self.balances: Balances = Counter()
+        self.roots: dict[int, int] = {}
+        self.utility: list[Rows] = []
+        self.reopened: list[tuple[int, int, int]] = []
+        self.cards: list[CardRows] = []
+        self.total = 0
+
+    def expect(self, rows: int) -> None:
+        """Choose the partitions for the rows announced."""
+        self.total = rows
+        self.partitions = Partitions(self.centre.directory / "work" / "spill", rows)
+
+    def take(self, entry: Entry, prepared: Prepared) -> None:
+        """Pass 1, last step: scatter a received file's rows into card partitions."""
+        file_no = prepared.file_no
+        self.intake[file_no] = entry
+        self.feedback[file_no] = Feedback(file_no, entry.body["rows"])
+        source_rows = np.array([row.source_row for row in prepared.unreadable], np.int64)
+        self.feedback[file_no].take_unreadable(source_rows)
+        self.unreadable += [(file_no, row) for row in prepared.unreadable]
+        self.cards += prepared.cards
+        for rows in prepared.rows:
+            self.partitions.add(rows)
+            self.summary.rows += len(rows)
+        self.progress("pass 1", self.summary.rows, self.total)
+
+    def commit(self, now: int) -> None:
+        """Pass 2 and the commit point; nothing happens when no file was received."""
+        if not self.intake:
+            return
+        centre = self.centre
+        prefix = f"{len(centre.journal.entries) + 1:08d}"
+        with self.summary.timed("pass 2"):
+            self._pass_two(prefix)
+        with self.summary.timed("vault"):
+            chunk = centre.vault.add(f"{prefix}.cards", self.cards)
+        body: dict[str, Any] = {
+            "files": [
+                {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
+                for file_no, feedback in sorted(self.feedback.items())
+            ],
+            "segments": self.segments,
+            "vault": [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [],
+            "configuration": centre.archive_configuration(),
+            "tariffs": centre.prices.ids,
+            "postings": [[*account, fen] for account, fen in sorted(self.balances.items())],
+            "content_roots": roots_text(self.roots),
+            "rows": self.summary.rows,
+        }
+        with self.summary.timed("commit"):
+            entry = centre.journal.append("batch", body, at=now, key=centre.signing)
+        self.caches.save(entry.sequence)
+        self.summary.batch, self.summary.content_roots = entry.sequence, body["content_roots"]
+        self.summary.results = _added_up(body["files"])
+
+    def _pass_two(self, prefix: str) -> None:
+        done = 0
+        threads = self.centre.settings.centre.threads
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            writing: list[concurrent.futures.Future[Any]] = []
+            for number in range(self.partitions.count):
+                rows = self.partitions.read(number)
+                if rows:
+                    decided = self._decide(number, rows)
+                    writing += self._finish(pool, f"{prefix}-{number:04d}", decided)
+                    done += sum(len(part) for part in rows.values())
+                self.progress("pass 2", done, self.summary.rows)
+            if self.utility:
+                writing += self._finish_utility(pool, f"{prefix}-0000")
+            if self.reopened:
+                self._finish_reopened(prefix)
+            self.segments += [future.result() for future in writing]
+        folder = self.centre.directory / "segments"
+        if self.unreadable:
+            path = folder / "unreadable" / f"{prefix}-0000.parquet"
+            self.segments.append(segments.write_unreadable(path, self.unreadable))
+        self.segments.sort(key=lambda segment: str(segment["name"]))
+
+    def _decide(self, number: int, rows: dict[Service, Rows]) -> Decided:
+        decided = decide_partition(
+            rows,
+            self.caches.history.states,
+            self.caches.history.standing,
+            self.caches.grants,
+            self.centre.settings,
+            disabled=self.centre.disabled,
+        )
+        self.reopened += decided.reopened
+        self.caches.stage(number, decided)
+        return decided
+
+    def _finish(
+        self, pool: concurrent.futures.Executor, name: str, decided: Decided
+    ) -> list[concurrent.futures.Future[Any]]:
+        """Post, hash and write one partition; utility rows wait until all payments of the batch are known."""
+        futures = []
+        for service, rows in decided.rows.items():
+            if service is Service.UTILITY:
+                self.utility.append(rows)
+                self._feed_back(rows)
+                continue
+            path = self.centre.directory / "segments" / service.name.lower() / f"{name}.parquet"
+            futures.append(pool.submit(segments.write_segment, path, rows))
+            self._book(rows)
+            self._feed_back(rows)
+        return futures
+
+    def _finish_utility(self, pool: concurrent.futures.Executor, name: str) -> list[concurrent.futures.Future[Any]]:
+        rows, paid = settle_bills(concatenate(self.utility), self.caches.bills)
+        self.caches.stage_bills(paid)
+        self._book(rows)
+        folder = self.centre.directory / "segments"
+        return [
+            pool.submit(segments.write_segment, folder / "utility" / f"{name}.parquet", rows),
+            pool.submit(segments.write_bills, folder / "bill" / f"{name}.parquet", rows),
+        ]
+
+    def _finish_reopened(self, prefix: str) -> None:
+        """Earlier decisions of an open window that this batch changes: linked reversals and new decisions."""
+        folder = self.centre.directory / "segments"
+        for rows, standing in reopen(self.centre, self.reopened):
+            stem = f"{rows.service.name.lower()}/{prefix}-events.parquet"
+            self.segments.append(segments.write_segment(folder / stem, rows))
+            if rows.service is Service.UTILITY:
+                path = folder / "bill" / f"{prefix}-events.parquet"
+                self.segments.append(segments.write_bills(path, rows))
+            self._book(rows)
+            self.caches.stage_reopened(standing)
+
+    def _book(self, rows: Rows) -> None:
+        self.balances.update(posting.post(rows, self.centre.chart, disabled=self.centre.disabled))
+        self.balances = Counter({account: fen for account, fen in self.balances.items() if fen})
+        self.roots = merge_roots(self.roots, decision_roots(rows))
+
+    def _feed_back(self, rows: Rows) -> None:
+        file_no = rows["txn_id"] >> 32
+        for each in np.unique(file_no):
+            self.feedback[int(each)].take(rows, np.flatnonzero(file_no == each))
+
+    def answer(self) -> None:
+        """Result receipts and feedback of a committed batch."""
+        outbox = self.centre.directory / "outbox"
+        for file_no, feedback in self.feedback.items():
+            if self.summary.batch is None:
+                continue
+            entry = self.intake[file_no]
+            write_feedback(outbox, entry.body["sender"], feedback)
+            write_receipt(outbox, entry, feedback.results(entry.body["amount_fen"]))
+
+    def close(self) -> None:
+        """Drop what was spilled."""
+        self.partitions.close()
+
+
+def _project(centre: Centre, projection: Projection, summary: RunSummary) -> None:
+    with summary.timed("projection"):
+        projection.catch_up(centre.journal)
+        projection.publish(centre.journal)
+
+
+def _added_up(files: list[dict[str, Any]]) -> list[list[int | None]]:
+    """[status, disposition, rows, fen] over all files."""
+    rows: Counter[tuple[int, int]] = Counter()
+    fen: Counter[tuple[int, int]] = Counter()
+    for file in files:
+        for status, disposition, count, amount in file["results"]:
+            rows[status, disposition] += count
+            fen[status, disposition] += amount or 0
+    return [
+        [status, disposition, rows[status, disposition], fen[status, disposition]]
+        for status, disposition in sorted(rows)
+    ]

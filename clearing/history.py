@@ -1,0 +1,158 @@
+"""Card state and the standing transactions of earlier runs (DESIGN §8, "per card and counter kind").
+
+A verified row strictly above its card's last counter and last time is new; anything else looks into the standing
+transactions of its card. Both are caches of the segments, private to ``work/``: losing them costs a rebuild, never a
+decision. Cost per run is that of the rows that look back, not of the history.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from card_io.records import LOAD_TYPES, NULL
+from clearing.identity import NO_KEY
+from clearing.records import Rows
+from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
+from clearing.status import ClearingStatus
+
+Ints = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+
+_STATE_COLUMNS: Final = ("card_id", "debit_counter", "load_counter", "last_time")
+
+
+@dataclass(frozen=True, slots=True)
+class CardStates:
+    """Last verified counters and time per card, sorted by card; −1 and NULL = never seen."""
+
+    card_id: Keys
+    debit_counter: Ints
+    load_counter: Ints
+    last_time: Ints
+
+    @classmethod
+    def empty(cls) -> CardStates:
+        """No card seen yet."""
+        none = np.empty(0, np.int64)
+        return cls(np.empty(0, np.uint64), none, none, none)
+
+    def surely_new(self, rows: Competitors, is_load: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """bool[n]: strictly above the card's last counter of its kind and its last time, and without service key."""
+        plain = (rows.service_key == NO_KEY) & (rows.card_counter != NULL) & (rows.multiplicity == 1)
+        if not len(self.card_id):
+            return np.asarray(plain)
+        at = np.minimum(np.searchsorted(self.card_id, rows.card_id), len(self.card_id) - 1)
+        seen = self.card_id[at] == rows.card_id
+        last = np.where(is_load, self.load_counter[at], self.debit_counter[at])
+        above = (rows.card_counter > last) & (rows.txn_time > self.last_time[at])
+        return np.asarray(plain & (~seen | above))
+
+    def advanced(self, rows: Competitors, is_load: npt.NDArray[np.bool_]) -> CardStates:
+        """State after ``rows`` stand: maxima per card."""
+        cards = np.union1d(self.card_id, rows.card_id)
+        state = {
+            "debit_counter": np.full(len(cards), -1, np.int64),
+            "load_counter": np.full(len(cards), -1, np.int64),
+            "last_time": np.full(len(cards), NULL, np.int64),
+        }
+        old = np.searchsorted(cards, self.card_id)
+        for name, values in state.items():
+            values[old] = getattr(self, name)
+        new = np.searchsorted(cards, rows.card_id)
+        np.maximum.at(state["last_time"], new, rows.txn_time)
+        np.maximum.at(state["debit_counter"], new[~is_load], rows.card_counter[~is_load])
+        np.maximum.at(state["load_counter"], new[is_load], rows.card_counter[is_load])
+        return CardStates(cards, **state)
+
+
+def competitors_of(rows: Rows) -> Competitors:
+    """The replay columns of resolved rows."""
+    columns = dict(rows.columns)
+    columns["content"] = rows["content_lo"]
+    columns["stood"] = np.zeros(len(rows), np.int16)
+    return Competitors(*(columns[name] for name in COMPETITOR_COLUMNS))
+
+
+def is_load(rows: Rows) -> npt.NDArray[np.bool_]:
+    """bool[n]: the row moved the online counter."""
+    return np.asarray(np.isin(rows["txn_type"], LOAD_TYPES))
+
+
+class History:
+    """The caches of one centre: card states, and per batch and partition the standing transactions."""
+
+    def __init__(self, folder: Path, last_batch: int) -> None:
+        """Open the caches if they are those of journal entry ``last_batch``; ``stale`` tells otherwise."""
+        self.folder = folder
+        mark = folder / "batch"
+        self.stale = not (mark.exists() and mark.read_text() == str(last_batch)) and last_batch > 0
+        self.states = CardStates.empty()
+        if not self.stale and (folder / "states.arrow").exists():
+            table = _mapped(folder / "states.arrow")
+            self.states = CardStates(*(table.column(name).to_numpy() for name in _STATE_COLUMNS))
+
+    def clear(self) -> None:
+        """Forget everything: the start of a rebuild."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.states, self.stale = CardStates.empty(), False
+
+    def standing(self, cards: Keys) -> Competitors | None:
+        """Standing transactions of the given cards (sorted, unique) from all earlier batches; None if there are none.
+
+        Where a later batch decided a transaction again, its newest record counts.
+        """
+        found = []
+        for path in sorted(self.folder.glob("standing-*.arrow")) if len(cards) else ():
+            table = _mapped(path)
+            ids = table.column("card_id").to_numpy()
+            start, stop = np.searchsorted(ids, cards, "left"), np.searchsorted(ids, cards, "right")
+            rows = _ranges(start, stop)
+            if len(rows):
+                found.append(Competitors(*(table.column(name).to_numpy()[rows] for name in COMPETITOR_COLUMNS)))
+        if not found:
+            return None
+        known = join(found)
+        newest = len(known) - 1 - np.unique(known.txn_id[::-1], return_index=True)[1]
+        return known.take(newest[np.isin(known.stood[newest], (0, ClearingStatus.CONFLICT))])
+
+    def add(self, name: str, rows: Competitors) -> None:
+        """Keep a partition's newly standing transactions, sorted by card."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ordered = rows.take(np.argsort(rows.card_id, kind="stable"))
+        _save(self.folder / f"standing-{name}.arrow", {c: getattr(ordered, c) for c in COMPETITOR_COLUMNS})
+
+    def advance(self, states: CardStates, last_batch: int) -> None:
+        """Save the state after a batch; the mark is written last."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.states = states
+        _save(self.folder / "states.arrow", {name: getattr(states, name) for name in _STATE_COLUMNS})
+        (self.folder / "batch").write_text(str(last_batch))
+        self.stale = False
+
+
+def _ranges(start: Ints, stop: Ints) -> Ints:
+    """All positions of the half-open ranges, in order."""
+    length = stop - start
+    if not length.sum():
+        return np.empty(0, np.int64)
+    begin = np.repeat(start - np.concatenate(([0], np.cumsum(length)[:-1])), length)
+    return np.asarray(begin + np.arange(length.sum()))
+
+
+def _save(path: Path, columns: dict[str, npt.NDArray[Any]]) -> None:
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    beside = path.with_suffix(".tmp")
+    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    beside.replace(path)
+
+
+def _mapped(path: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

@@ -1,0 +1,158 @@
+"""A new centre: the folder tree of docs/clearing-rules.md §1, sample settings and tariffs, and a key store."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from card_io.keys.algorithm import KeyAlgorithm
+from card_io.keys.entry import KeyKind, KeyScheme
+from card_io.keys.keystore import DEFAULT_SCRYPT_N, KeyStore
+from card_io.keys.signature import generate_signing_key
+from clearing.config import Settings, load_settings
+from clearing.errors import RefusedError
+
+FOLDERS: Final = (
+    "registers",
+    "tariffs",
+    "keys",
+    "vault",
+    "inbox",
+    "archive",
+    "segments",
+    "journal",
+    "work",
+    "outbox",
+    "payments",
+    "reports",
+    "metrics",
+)
+
+KEYSTORE: Final = Path("keys") / "keystore.json"
+"""The key store of a centre, relative to its folder."""
+
+CARD_DIGITS: Final = (16, 17, 18, 19)
+"""Digit counts of card numbers that get a permutation key; key version 0 hashes opaque texts."""
+
+CARDS_SCHEMA: Final = pa.schema(
+    [
+        ("card_id", pa.uint64()),
+        ("card_class", pa.uint8()),
+        ("valid_from", pa.int32()),
+        ("valid_to", pa.int32()),
+    ]
+)
+BLACKLIST_SCHEMA: Final = pa.schema(
+    [("card_id", pa.uint64()), ("published_at", pa.int64()), ("removed_at", pa.int64())]
+)
+TERMINALS_HEADER: Final = "terminal_id,merchant_id,valid_from,valid_to\n"
+SENDERS_HEADER: Final = "sender,public_key,valid_from,valid_to\n"
+
+_KEYS_VALID_FROM: Final = date(2020, 1, 1)
+_TAC_VERSIONS: Final = (1, 2)
+_TAC_INDICES: Final = (1, 2)
+
+
+def initialise_centre(directory: Path, *, simulated: bool, passphrase: str, scrypt_n: int | None = None) -> None:
+    """Make `directory` a centre with sample settings, empty registers and fresh keys.
+
+    Args:
+        directory: created when absent.
+        simulated: mark the centre as simulated, and generate TAC masters for the own issuer and for the first
+            counterparty; a real centre imports those.
+        passphrase: protects the key store.
+        scrypt_n: cost of deriving the store key, a power of two; None for the store's default.
+
+    Raises:
+        RefusedError: the folder holds something already.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise RefusedError("the folder is not empty", where=directory, remedy="name a new or an empty folder")
+    for folder in FOLDERS:
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+    _write_settings(directory, simulated)
+    _copy_tariffs(directory / "tariffs")
+    _write_empty_registers(directory / "registers")
+    settings = load_settings(directory)
+    store = KeyStore.create(directory / KEYSTORE, passphrase, scrypt_n=scrypt_n or DEFAULT_SCRYPT_N)
+    _add_centre_keys(store)
+    if simulated:
+        _add_tac_keys(store, settings)
+    store.save()
+
+
+def _write_settings(directory: Path, simulated: bool) -> None:
+    template = resources.files("clearing.centre_template").joinpath("centre.yaml").read_text("utf-8")
+    text = template.replace("simulated: false", f"simulated: {str(simulated).lower()}", 1)
+    (directory / "centre.yaml").write_text(text, "utf-8")
+
+
+def _copy_tariffs(folder: Path) -> None:
+    for file in _demo_tariffs():
+        (folder / file.name).write_bytes(file.read_bytes())
+
+
+def _demo_tariffs() -> list[Traversable]:
+    library = resources.files("tariffs").joinpath("library")
+    return [file for file in library.iterdir() if file.name.startswith("demo.")]
+
+
+def _write_empty_registers(folder: Path) -> None:
+    (folder / "terminals.csv").write_text(TERMINALS_HEADER, "ascii")
+    (folder / "senders.csv").write_text(SENDERS_HEADER, "ascii")
+    pq.write_table(CARDS_SCHEMA.empty_table(), folder / "cards.parquet")
+    pq.write_table(BLACKLIST_SCHEMA.empty_table(), folder / "blacklist.parquet")
+
+
+def _add_centre_keys(store: KeyStore) -> None:
+    for digits in CARD_DIGITS:
+        store.add(
+            KeyKind.CARD_ID,
+            os.urandom(16),
+            algorithm=KeyAlgorithm.TDES,
+            valid_from=_KEYS_VALID_FROM,
+            key_version=digits,
+        )
+    # HMAC-SHA-256 takes any key; it is kept under AES for want of an algorithm of its own.
+    store.add(
+        KeyKind.CARD_ID,
+        os.urandom(32),
+        algorithm=KeyAlgorithm.AES,
+        valid_from=_KEYS_VALID_FROM,
+        key_version=0,
+    )
+    for kind in (KeyKind.ARCHIVE_KEK, KeyKind.VAULT_KEK):
+        store.add(kind, os.urandom(32), algorithm=KeyAlgorithm.AES, valid_from=_KEYS_VALID_FROM)
+    store.add(
+        KeyKind.CENTRE_SIGNING,
+        generate_signing_key().to_bytes(),
+        algorithm=KeyAlgorithm.ED25519,
+        valid_from=_KEYS_VALID_FROM,
+    )
+
+
+def _add_tac_keys(store: KeyStore, settings: Settings) -> None:
+    issuers = [p for p in settings.participants if p.kind == "issuer"]
+    issuers += [p for p in settings.participants if p.kind == "counterparty"][:1]
+    for issuer in issuers:
+        assert issuer.issuer_id is not None
+        for kind in (KeyKind.TAC_PURCHASE, KeyKind.TAC_LOAD):
+            for version in _TAC_VERSIONS:
+                for index in _TAC_INDICES:
+                    store.add(
+                        kind,
+                        os.urandom(16),
+                        algorithm=KeyAlgorithm.TDES,
+                        valid_from=_KEYS_VALID_FROM,
+                        issuer_id=issuer.issuer_id,
+                        key_version=version,
+                        key_index=index,
+                        scheme=KeyScheme.TWO_LEVEL,
+                    )

@@ -1,0 +1,360 @@
+"""Intake: from files in the inbox to archived, signed, acknowledged deliveries (docs/clearing-rules.md §10).
+
+Two halves. :func:`prepare` is row-local and runs on many files at once: read, check, decode, resolve, climb the
+ladder, price, archive. What follows runs in order under the lock (:mod:`clearing.engine`): identity and content are
+compared with what the journal knows (:class:`KnownFiles`), then signed entry and acknowledgement. Nothing is ever
+thrown away: a refused file is archived like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from card_io.delivery.classes import read_classes
+from card_io.delivery.errors import (
+    ClassesError,
+    DeliveryError,
+    DeliveryFormatError,
+    EmptyDeliveryError,
+    ManifestError,
+    ProfileError,
+)
+from card_io.delivery.inbox import Delivery, waiting_deliveries
+from card_io.delivery.manifest import Manifest, load_manifest
+from card_io.delivery.profile import SourceRules
+from card_io.delivery.reader import profile_of, read_delivery
+from card_io.keys.errors import SignatureError
+from card_io.records import UnreadableRow
+from clearing import checks, pricing
+from clearing.calendar import date_of, seconds_of
+from clearing.cards import CardRows
+from clearing.centre import Centre
+from clearing.content import RowHashes, add_roots, root_text
+from clearing.ledger.journal import Entry
+from clearing.records import Rows
+from clearing.resolve import Delivered, resolve
+
+
+class Outcome(StrEnum):
+    """What became of a delivery at the door."""
+
+    RECEIVED = "received"
+    REPEATED = "repeated"
+    BAD_MANIFEST = "bad_manifest"
+    UNKNOWN_SENDER = "unknown_sender"
+    BAD_SIGNATURE = "bad_signature"
+    SERVICE_NOT_AGREED = "service_not_agreed"
+    UNKNOWN_PROFILE = "unknown_profile"
+    HASH_MISMATCH = "hash_mismatch"
+    EMPTY_FILE = "empty_file"
+    WRONG_COLUMNS = "wrong_columns"
+    COUNT_MISMATCH = "count_mismatch"
+    TOTAL_MISMATCH = "total_mismatch"
+    IDENTITY_CLASH = "identity_clash"
+    CONTENT_CLASH = "content_clash"
+
+
+class Refusal(Exception):  # noqa: N818 - a business outcome on its way to the sender, not an operating fault
+    """A delivery cannot be taken: outcome, reason and what the sender should do."""
+
+    def __init__(self, outcome: Outcome, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.outcome, self.reason, self.remedy = outcome, reason, remedy
+
+
+@dataclass
+class Prepared:
+    """One delivery after the row-local half.
+
+    ``rows`` are decoded, resolved, laddered and priced; ``root`` is the content root of the source rows.
+    """
+
+    file_no: int
+    received_at: int
+    manifest: Manifest | None
+    rules: SourceRules | None = None
+    rows: list[Rows] = field(default_factory=list)
+    cards: list[CardRows] = field(default_factory=list)
+    unreadable: list[UnreadableRow] = field(default_factory=list)
+    root: int = 0
+    outcome: Outcome = Outcome.RECEIVED
+    reason: str | None = None
+    remedy: str | None = None
+    content: bytes = b""
+    manifest_bytes: bytes = b""
+    classes: bytes | None = None
+    name: str = ""
+    archived: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def readable(self) -> int:
+        """Number of decoded rows."""
+        return sum(len(rows) for rows in self.rows)
+
+    @property
+    def readable_fen(self) -> int:
+        """Σ amount of decoded rows."""
+        return sum(int(rows["amount"].sum()) for rows in self.rows)
+
+
+def due_deliveries(centre: Centre, now: int) -> tuple[list[tuple[Delivery, int]], list[dict[str, str]]]:
+    """Deliveries to take now with their receipt times, in order; and the files that wait, with the reason.
+
+    A simulated centre lives on a declared clock: a delivery arrives at its manifest's ``sent_at``.
+    """
+    listing = waiting_deliveries(centre.directory / "inbox")
+    waiting = [{"file": each.path.name, "reason": each.reason} for each in listing.incomplete]
+    due: list[tuple[Delivery, int]] = []
+    for delivery in listing.deliveries:
+        received_at = now
+        if centre.settings.centre.simulated:
+            try:
+                received_at = min(now, seconds_of(load_manifest(delivery.manifest).sent_at))
+                if seconds_of(load_manifest(delivery.manifest).sent_at) > now:
+                    continue
+            except ManifestError:
+                received_at = now
+        due.append((delivery, received_at))
+    due.sort(key=lambda each: (each[1], each[0].data.name))
+    return due, waiting
+
+
+def prepare(centre: Centre, delivery: Delivery, file_no: int, received_at: int) -> Prepared:
+    """Everything about one waiting delivery that needs no other delivery; refusals are outcomes, not errors."""
+    prepared = Prepared(file_no, received_at, None, name=delivery.data.name)
+    prepared.content = delivery.data.read_bytes()
+    prepared.manifest_bytes = delivery.manifest.read_bytes()
+    prepared.classes = delivery.classes.read_bytes() if delivery.classes else None
+    try:
+        prepared.manifest = _manifest_of(delivery)
+        _check_sender(centre, prepared)
+        _check_bytes(prepared)
+        _decode(centre, prepared, delivery.data, delivery.classes)
+        _check_totals(prepared)
+    except Refusal as refusal:
+        prepared.outcome, prepared.reason, prepared.remedy = refusal.outcome, refusal.reason, refusal.remedy
+        prepared.rows, prepared.unreadable = [], []
+    archive = centre.archive
+    prepared.archived["data"] = archive.store(file_no, prepared.content)
+    prepared.archived["manifest"] = archive.store_manifest(file_no, prepared.manifest_bytes)
+    if prepared.classes is not None:
+        prepared.archived["classes"] = archive.store(file_no, prepared.classes, kind="classes")
+    prepared.content = b""
+    return prepared
+
+
+def prepare_again(centre: Centre, entry: Entry) -> Prepared:
+    """A delivery received by an earlier command, from the archive."""
+    body = entry.body
+    with tempfile.TemporaryDirectory(dir=centre.directory / "work") as folder:
+        data = Path(folder) / body["file"]
+        data.write_bytes(centre.archive.load(body["file_no"]))
+        classes = None
+        if "classes" in body["archived"]:
+            classes = Path(folder) / (body["file"] + ".classes.csv")
+            classes.write_bytes(centre.archive.load(body["file_no"], kind="classes"))
+        manifest = Manifest.model_validate_json(centre.archive.path_of(body["file_no"], "manifest.json").read_bytes())
+        prepared = Prepared(body["file_no"], entry.at, manifest, name=body["file"])
+        _decode(centre, prepared, data, classes)
+    return prepared
+
+
+def _manifest_of(delivery: Delivery) -> Manifest:
+    try:
+        return load_manifest(delivery.manifest)
+    except ManifestError as exc:
+        raise Refusal(Outcome.BAD_MANIFEST, exc.what, exc.remedy) from exc
+
+
+def _check_sender(centre: Centre, prepared: Prepared) -> None:
+    """Known, agreed for the service, and signed with a key of the sender valid on the day of receipt."""
+    manifest = prepared.manifest
+    assert manifest is not None
+    keys = centre.registers.senders.get(manifest.sender, ())
+    known = any(p.id == manifest.sender for p in centre.settings.participants)
+    if not known or not keys:
+        raise Refusal(Outcome.UNKNOWN_SENDER, f"sender {manifest.sender} is not registered", "register the sender")
+    today = date_of(prepared.received_at // 86400)
+    for key in keys:
+        try:
+            manifest.verify_with(key.key.verify)
+        except (SignatureError, ManifestError):
+            continue
+        if key.valid_from <= today <= key.valid_to:
+            break
+    else:
+        raise Refusal(Outcome.BAD_SIGNATURE, "no valid key of the sender fits the signature", "sign and send again")
+    if manifest.service not in centre.settings.participant(manifest.sender).services:
+        raise Refusal(
+            Outcome.SERVICE_NOT_AGREED,
+            f"sender {manifest.sender} delivers no {manifest.service}",
+            "add the service to the sender in centre.yaml",
+        )
+
+
+def _check_bytes(prepared: Prepared) -> None:
+    manifest = prepared.manifest
+    assert manifest is not None
+    if hashlib.sha256(prepared.content).hexdigest() != manifest.sha256:
+        raise Refusal(Outcome.HASH_MISMATCH, "the data is not what the manifest signed", "send the whole file again")
+    if not prepared.content:
+        raise Refusal(Outcome.EMPTY_FILE, "the file has no bytes", "send a file with its header")
+    try:
+        prepared.rules = profile_of(manifest.format)
+    except ProfileError as exc:
+        raise Refusal(Outcome.UNKNOWN_PROFILE, exc.what, exc.remedy) from exc
+
+
+def _decode(centre: Centre, prepared: Prepared, data: Path, classes: Path | None) -> None:
+    """Fill ``rows``, ``unreadable`` and ``root``."""
+    manifest = prepared.manifest
+    assert manifest is not None
+    rules = prepared.rules = profile_of(manifest.format)
+    context = centre.context(manifest.sender, prepared.received_at)
+    try:
+        sidecar = read_classes(classes, data_sha256=manifest.sha256, rows=manifest.rows) if classes else None
+        delivered = Delivered(
+            prepared.file_no,
+            manifest.sender,
+            prepared.received_at,
+            rules.identity == "whole_row",
+            rules.multiplicity,
+            sidecar,
+        )
+        for block, unreadable in read_delivery(data, manifest):
+            prepared.unreadable.extend(unreadable)
+            rows = resolve(block, delivered, context, centre.keys)
+            prepared.root = add_roots(prepared.root, RowHashes(rows["content_lo"], rows["content_hi"]).root())
+            prepared.cards.append(CardRows.of(block, rows["card_id"]))
+            prepared.rows.append(judge(centre, rows, context))
+    except EmptyDeliveryError as exc:
+        raise Refusal(Outcome.EMPTY_FILE, exc.what, exc.remedy) from exc
+    except (DeliveryFormatError, ClassesError, ManifestError) as exc:
+        raise Refusal(Outcome.WRONG_COLUMNS, exc.what, exc.remedy) from exc
+    except DeliveryError as exc:
+        raise Refusal(Outcome.UNKNOWN_PROFILE, exc.what, exc.remedy) from exc
+
+
+def judge(centre: Centre, rows: Rows, context: checks.Context) -> Rows:
+    """Rows with their row-local statuses and prices; who stands among equals is decided in pass 2."""
+    disabled = centre.disabled
+    early = checks.climb(checks.EARLY, rows, context, disabled=disabled)
+    rows = pricing.price(rows, centre.prices)
+    return rows.with_columns(
+        status_early=early,
+        status_card=checks.climb(checks.BEFORE_BENEFIT, rows, context, disabled=disabled),
+        status_limits=checks.climb(checks.AFTER_BENEFIT, rows, context, disabled=disabled),
+    )
+
+
+def _check_totals(prepared: Prepared) -> None:
+    manifest = prepared.manifest
+    assert manifest is not None
+    found = prepared.readable + len(prepared.unreadable)
+    if found != manifest.rows:
+        raise Refusal(
+            Outcome.COUNT_MISMATCH, f"{found} rows, the manifest says {manifest.rows}", "correct the manifest or file"
+        )
+    if manifest.amount_fen is not None:
+        rest = manifest.amount_fen - prepared.readable_fen
+        if rest < 0 or (rest and not prepared.unreadable):
+            raise Refusal(
+                Outcome.TOTAL_MISMATCH,
+                f"{prepared.readable_fen} fen, the manifest says {manifest.amount_fen}",
+                "correct the manifest or file",
+            )
+
+
+@dataclass
+class KnownFiles:
+    """What the journal knows of files: by identity and by content."""
+
+    by_identity: dict[tuple[int, str, int], dict[str, Any]] = field(default_factory=dict)
+    by_root: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Iterator[Entry]) -> KnownFiles:
+        """From the intake entries of a journal."""
+        known = cls()
+        for entry in entries:
+            known.add(entry.body)
+        return known
+
+    def add(self, body: dict[str, Any]) -> None:
+        """Remember a received file."""
+        if body["outcome"] == Outcome.RECEIVED:
+            self.by_identity[body["sender"], body["file_date"], body["sequence"]] = body
+            if body["rows"]:
+                self.by_root[body["content_root"]] = body
+
+    def judge(self, prepared: Prepared) -> None:
+        """Turn a delivery the journal knows into ``repeated``, or a clash that goes to a person."""
+        manifest = prepared.manifest
+        if manifest is None or prepared.outcome in (Outcome.UNKNOWN_SENDER, Outcome.BAD_SIGNATURE):
+            return
+        root = root_text(prepared.root)
+        same = self.by_identity.get((manifest.sender, manifest.file_date, manifest.sequence))
+        if same is not None and (same["sha256"] == manifest.sha256 or same["content_root"] == root):
+            self._set(prepared, Outcome.REPEATED, f"file {same['file_no']} again", "nothing to do")
+        elif same is not None and prepared.outcome is Outcome.RECEIVED:
+            self._set(
+                prepared,
+                Outcome.IDENTITY_CLASH,
+                f"file {same['file_no']} has this sender, date and sequence with other content",
+                "a person compares both; a correction needs its own sequence",
+            )
+        elif prepared.outcome is Outcome.RECEIVED and (other := self.by_root.get(root)) is not None:
+            self._set(
+                prepared,
+                Outcome.CONTENT_CLASH,
+                f"the same rows as file {other['file_no']} under another identity",
+                "a person decides which of the two is meant",
+            )
+
+    @staticmethod
+    def _set(prepared: Prepared, outcome: Outcome, reason: str, remedy: str) -> None:
+        prepared.outcome, prepared.reason, prepared.remedy = outcome, reason, remedy
+        prepared.rows, prepared.unreadable = [], []
+
+
+def intake_body(prepared: Prepared) -> dict[str, Any]:
+    """The body of a delivery's signed journal entry."""
+    manifest = prepared.manifest
+    described = manifest.model_dump(mode="json", exclude={"signature", "format_version"}) if manifest else {}
+    rules = prepared.rules
+    return {
+        **described,
+        "file": prepared.name,
+        "file_no": prepared.file_no,
+        "outcome": str(prepared.outcome),
+        "reason": prepared.reason,
+        "remedy": prepared.remedy,
+        "content_root": root_text(prepared.root),
+        "archived": prepared.archived,
+        "readable_rows": prepared.readable,
+        "readable_fen": prepared.readable_fen,
+        "whole_row": bool(rules and rules.identity == "whole_row"),
+        "multiplicity": rules.multiplicity if rules else 1,
+    }
+
+
+def manifest_of_entry(entry: Entry) -> Manifest | None:
+    """The manifest as an intake entry describes it; None when it could not be read."""
+    names = [name for name in Manifest.model_fields if name in entry.body]
+    described = {name: entry.body[name] for name in names if entry.body[name] is not None or name == "amount_fen"}
+    return Manifest.model_validate({"format_version": 1, **described}) if "sender" in entry.body else None
+
+
+def bytes_of(document: dict[str, object]) -> bytes:
+    """A document for a participant: UTF-8 JSON, indented, keys in their order."""
+    buffer = io.StringIO()
+    json.dump(document, buffer, ensure_ascii=False, indent=1)
+    return buffer.getvalue().encode() + b"\n"

@@ -1,0 +1,91 @@
+"""Where numba keeps compiled kernels.
+
+Numba's disk cache notices a change of the file a kernel stands in, but not of the modules
+whose functions, constants and circuits were compiled into it. So the cache directory itself
+is named by everything that goes into machine code, and a stale kernel cannot be found.
+
+This module does not import numba: the settings should stand before anything else does.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from importlib.util import resolve_name
+from pathlib import Path
+
+from llvmlite import binding
+
+_PACKAGES = ("card_io", "clearing", "tariffs")
+_TOOLS = ("llvmlite", "numba", "numpy")
+_SETTINGS = ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_OPT")
+_DEFAULT_BASE = Path("~/.cache/citizen-card-clearing")
+_IMPORTS_NUMBA = re.compile(rb"^\s*(?:import|from)\s+numba\b", re.MULTILINE)
+
+
+def set_kernel_cache() -> Path:
+    """Point numba's disk cache at this state of sources, tools and CPU; return the directory.
+
+    The directory is a child of ``CLEARING_KERNEL_CACHE``, or of ``~/.cache/citizen-card-clearing``.
+    An entry point calls this before it imports a module with kernels, because a kernel asks
+    for its cache directory when it is defined. An earlier import of numba itself does no harm.
+    """
+    base = Path(os.environ.get("CLEARING_KERNEL_CACHE") or _DEFAULT_BASE).expanduser()
+    directory = base / f"kernels-{_fingerprint(Path(__file__).resolve().parent.parent)}"
+    os.environ["NUMBA_CACHE_DIR"] = str(directory)
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.reload_config()
+    return directory
+
+
+def kernel_sources(root: Path) -> dict[str, Path]:
+    """Return the modules that machine code is made from, by dotted name in sorted order.
+
+    These are the modules under `root` that import numba, and all project modules they import,
+    directly or not: whatever a kernel calls or freezes as a constant stands in one of them.
+    What a module reads from a data file does not count, so it must reach kernels as argument.
+    """
+    known = {_module_name(path.relative_to(root)): path for p in _PACKAGES for path in (root / p).rglob("*.py")}
+    pending = [name for name, path in known.items() if _IMPORTS_NUMBA.search(path.read_bytes())]
+    reached: dict[str, Path] = {}
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached[name] = known[name]
+            pending += [imported for imported in _imports(name, known[name]) if imported in known]
+    return dict(sorted(reached.items()))
+
+
+def _module_name(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(module: str, path: Path) -> Iterator[str]:
+    """Yield every dotted name an import statement of the module may refer to."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _fingerprint(root: Path) -> str:
+    """Hash the kernel sources, the tools that compile them, their settings, and the CPU."""
+    digest = hashlib.sha256()
+    for name, path in kernel_sources(root).items():
+        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    for tool in _TOOLS:
+        digest.update(f"{tool} {version(tool)}\n".encode())
+    for setting in _SETTINGS:
+        digest.update(f"{setting}={os.environ.get(setting)}\n".encode())
+    digest.update(f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,66 @@
+"""The loops that numpy is too slow for: row hashes, grouped sums. Arrays in, arrays out; nothing raises.
+
+Every kernel has an exact twin in ``tests/reference/kernels_reference.py``. No kernel calls a kernel of another
+file (numba's disk cache would not notice a change there).
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+_MUL_LO = np.uint64(0x9E3779B97F4A7C15)
+_MUL_HI = np.uint64(0xC2B2AE3D27D4EB4F)
+_FIN_1 = np.uint64(0xFF51AFD7ED558CCD)
+_FIN_2 = np.uint64(0xC4CEB9FE1A85EC53)
+_S29, _S32, _S33 = np.uint64(29), np.uint64(32), np.uint64(33)
+_S23, _S41 = np.uint64(23), np.uint64(41)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def absorb(lo, hi, values):
+    """Mix one column into the running 128-bit row hashes, in place.
+
+    Two independent multiply-xorshift lanes with different constants; each step is a bijection of the lane, so
+    two rows that differ in one column only never collide in either lane. About 5 bytes of work per byte read.
+    """
+    for i in range(values.shape[0]):
+        value = np.uint64(values[i])
+        x = (lo[i] ^ value) * _MUL_LO
+        lo[i] = x ^ (x >> _S29)
+        y = (hi[i] + value) * _MUL_HI
+        hi[i] = ((y << _S23) | (y >> _S41)) ^ (y >> _S33)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def finish(lo, hi):
+    """Avalanche both lanes and cross them, in place; afterwards every bit depends on every column."""
+    for i in range(lo.shape[0]):
+        x = lo[i] ^ (hi[i] >> _S32)
+        x = (x ^ (x >> _S33)) * _FIN_1
+        x = (x ^ (x >> _S33)) * _FIN_2
+        x ^= x >> _S33
+        y = hi[i] + x
+        y = (y ^ (y >> _S33)) * _FIN_2
+        y = (y ^ (y >> _S33)) * _FIN_1
+        lo[i], hi[i] = x, y ^ (y >> _S33)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def sum_128(lo, hi, keep):
+    """(low, high) of Σ rows with ``keep`` of hi·2⁶⁴ + lo, modulo 2¹²⁸."""
+    total_lo = np.uint64(0)
+    total_hi = np.uint64(0)
+    for i in range(lo.shape[0]):
+        if keep[i]:
+            total_lo += lo[i]
+            total_hi += hi[i] + np.uint64(total_lo < lo[i])
+    return total_lo, total_hi
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def sum_by_group(group, amount, count, total):
+    """Add each row to its group: ``count[g] += 1``, ``total[g] += amount`` (int64 fen; bounds are the caller's)."""
+    for i in range(group.shape[0]):
+        count[group[i]] += 1
+        total[group[i]] += amount[i]

@@ -1,0 +1,130 @@
+"""The sealed journal: one signed, chained JSON file per entry (DESIGN §8).
+
+Entry n is ``journal/<n as 8 digits>.json``: one line of canonical JSON with the SHA-256 of entry n−1's bytes and an
+Ed25519 signature by the centre's key. Appending is the commit point of everything it points to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from card_io.keys.errors import SignatureError
+from card_io.keys.signature import SigningKey, VerifyKey
+from clearing import __version__
+from clearing.durable import write_durably
+from clearing.errors import EvidenceError
+
+GENESIS: Final = "0" * 64
+"""What the first entry names as its predecessor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal entry. ``body`` depends on ``kind``: init, intake, batch, close."""
+
+    sequence: int
+    kind: str
+    at: int
+    engine: str
+    previous: str
+    body: dict[str, Any]
+    signature: str = ""
+
+    def signing_bytes(self) -> bytes:
+        """The canonical bytes the centre signs: everything but the signature."""
+        return _canonical({name: getattr(self, name) for name in _SIGNED})
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the entry's file."""
+        return _canonical({name: getattr(self, name) for name in (*_SIGNED, "signature")}) + b"\n"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 hex of the entry's file: what the next entry names."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+
+_SIGNED: Final = ("sequence", "kind", "at", "engine", "previous", "body")
+
+
+def _canonical(document: object) -> bytes:
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class Journal:
+    """The journal of one centre, read on opening; appended by the one writer only."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read all entries.
+
+        Raises:
+            EvidenceError: a gap, a foreign file name or an unreadable entry (a torn tail cannot exist: entries
+                appear whole, by rename).
+        """
+        self.folder = folder
+        self.entries: list[Entry] = [_read(path, number) for number, path in _files(folder)]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def of_kind(self, kind: str) -> Iterator[Entry]:
+        """Entries of one kind in order."""
+        return (entry for entry in self.entries if entry.kind == kind)
+
+    def append(self, kind: str, body: dict[str, Any], *, at: int, key: SigningKey) -> Entry:
+        """Sign and append one entry; when this returns, the entry is on disk (the commit point)."""
+        previous = self.entries[-1].digest if self.entries else GENESIS
+        unsigned = Entry(len(self.entries) + 1, kind, at, __version__, previous, body)
+        signature = key.sign(unsigned.signing_bytes()).hex()
+        entry = Entry(unsigned.sequence, kind, at, __version__, previous, body, signature)
+        write_durably(self.folder / _name(entry.sequence), entry.to_bytes())
+        self.entries.append(entry)
+        return entry
+
+    def check_chain(self, key: VerifyKey, report: Callable[[str, str], None]) -> None:
+        """Report every break of chain, signature or canonical form as (where, what)."""
+        previous = GENESIS
+        for entry in self.entries:
+            where = f"journal/{_name(entry.sequence)}"
+            stored = (self.folder / _name(entry.sequence)).read_bytes()
+            if stored != entry.to_bytes():
+                report(where, "the bytes are not the canonical form of the entry")
+            if entry.previous != previous:
+                report(where, "does not follow the entry before it: an entry was changed, removed or inserted")
+            try:
+                key.verify(bytes.fromhex(entry.signature), entry.signing_bytes())
+            except (SignatureError, ValueError):
+                report(where, "the centre's signature does not fit the content")
+            previous = hashlib.sha256(stored).hexdigest()
+
+
+def _name(sequence: int) -> str:
+    return f"{sequence:08d}.json"
+
+
+def _files(folder: Path) -> list[tuple[int, Path]]:
+    found = sorted(path for path in folder.glob("*.json"))
+    for number, path in enumerate(found, 1):
+        if path.name != _name(number):
+            raise EvidenceError(
+                f"entry {_name(number)} is missing, {path.name} is there instead",
+                where=folder,
+                remedy="restore the journal from a copy handed to a participant or from backup",
+            )
+    return list(enumerate(found, 1))
+
+
+def _read(path: Path, number: int) -> Entry:
+    try:
+        document = json.loads(path.read_bytes())
+        entry = Entry(**document)
+    except (ValueError, TypeError) as exc:
+        raise EvidenceError("journal entry cannot be read", where=path, remedy="restore it from backup") from exc
+    if entry.sequence != number:
+        raise EvidenceError(f"entry carries sequence {entry.sequence}", where=path, remedy="restore it from backup")
+    return entry

@@ -1,0 +1,234 @@
+"""``ledger.duckdb``: the projection of the journal that people query (DESIGN §8, docs/ledger.md).
+
+Small tables from journal entries plus views over the segments. The writer's database is ``work/ledger.duckdb``; after
+each commit a copy is published by rename, so that readers never block a run. No decision is made here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from card_io.records import BILL_FIELDS, Service
+from clearing.calendar import date_of, received_window
+from clearing.config import Settings
+from clearing.durable import fsync_folder
+from clearing.ledger.journal import Entry, Journal
+from clearing.ledger.segments import BILL_EXTRA, segment_fields
+from clearing.posting import LEGS, Chart
+from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
+from clearing.store import Store, timestamp
+
+PRIVATE_NAME: Final = "ledger.duckdb"
+
+_REFERENCE_TABLES: Final = ("participants", "statuses", "dispositions", "posting_templates", "medical_funds")
+
+
+class Projection:
+    """The writer's database of one centre."""
+
+    def __init__(self, directory: Path, settings: Settings) -> None:
+        """Open it, creating an empty one when it is not there."""
+        self.directory, self.settings = directory, settings
+        self.path = directory / "work" / PRIVATE_NAME
+        fresh = not self.path.exists()
+        self.store = Store(self.path, directory, threads=settings.centre.threads)
+        if fresh:
+            with self.store.db_transaction():
+                self.store.script("schema")
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+
+    def last_sequence(self) -> int:
+        """Sequence of the newest projected entry, 0 = none."""
+        return int(self.store.run("SELECT COALESCE(MAX(sequence), 0) FROM journal")[0][0])
+
+    def catch_up(self, journal: Journal) -> list[Entry]:
+        """Project every entry above the last one, one database transaction each; returns them."""
+        last = self.last_sequence()
+        fresh = [entry for entry in journal if entry.sequence > last]
+        for entry in fresh:
+            with self.store.db_transaction():
+                self._project(entry)
+        return fresh
+
+    def _project(self, entry: Entry) -> None:
+        self.store.insert(
+            "journal",
+            [
+                {
+                    "sequence": entry.sequence,
+                    "kind": entry.kind,
+                    "at": timestamp(entry.at),
+                    "engine": entry.engine,
+                    "previous": entry.previous,
+                    "digest": entry.digest,
+                }
+            ],
+        )
+        {"intake": self._intake, "batch": self._batch, "close": self._close}.get(entry.kind, _nothing)(entry)
+
+    def _intake(self, entry: Entry) -> None:
+        body = entry.body
+        row = {name: body.get(name) for name in ("file_no", "file", "outcome", "reason", "sender", "service")}
+        row |= {name: body.get(name) for name in ("sequence", "rows", "amount_fen", "content_root")}
+        row |= {
+            "entry": entry.sequence,
+            "file_date": body.get("file_date"),
+            "received_at": timestamp(entry.at),
+            "received_window": date_of(int(received_window(entry.at, self.settings.calendar))),
+        }
+        self.store.insert("files", [row])
+
+    def _batch(self, entry: Entry) -> None:
+        body = entry.body
+        self.store.run(
+            "UPDATE files SET batch = $batch WHERE list_contains($files, file_no)",
+            {"batch": entry.sequence, "files": [result["file_no"] for result in body["files"]]},
+        )
+        self.store.insert(
+            "file_results",
+            [
+                {"file_no": f["file_no"], "status": status, "disposition": disposition, "rows": rows, "fen": fen}
+                for f in body["files"]
+                for status, disposition, rows, fen in f["results"]
+            ],
+        )
+        self._postings(entry)
+        self.store.insert("segments", [{"entry": entry.sequence, **segment} for segment in body["segments"]])
+        self.store.insert(
+            "content_roots",
+            [
+                {"entry": entry.sequence, "window": date_of(int(window)), "root": root}
+                for window, root in body["content_roots"].items()
+            ],
+        )
+
+    def _postings(self, entry: Entry) -> None:
+        self.store.insert(
+            "postings",
+            [
+                {
+                    "entry": entry.sequence,
+                    "window": date_of(window),
+                    "kind": kind,
+                    "participant": participant,
+                    "source": source,
+                    "fen": fen,
+                }
+                for window, kind, participant, source, fen in entry.body["postings"]
+            ],
+        )
+
+    def _close(self, entry: Entry) -> None:
+        body = entry.body
+        window = date_of(body["window"])
+        common = {"entry": entry.sequence, "window": window}
+        self.store.insert("windows", [{**common, "closed_at": timestamp(entry.at)}])
+        self._postings(entry)
+        for table in ("fees", "positions", "payments"):
+            self.store.insert(table, [{**common, **row} for row in body[table]])
+
+    def publish(self, journal: Journal) -> None:
+        """Refresh reference tables and views, and put a copy in the centre's folder by rename."""
+        with self.store.db_transaction():
+            self._references()
+            self._views(journal)
+        self.store.run("CHECKPOINT")
+        beside = self.directory / "work" / "publish.duckdb"
+        shutil.copyfile(self.path, beside)
+        beside.replace(self.directory / PRIVATE_NAME)
+        fsync_folder(self.directory)
+
+    def _references(self) -> None:
+        for table in _REFERENCE_TABLES:
+            self.store.run(f"DELETE FROM {table}")
+        chart = Chart.of(self.settings)
+        self.store.insert(
+            "participants",
+            [
+                {"participant": p.id, "kind": p.kind, "name_zh": p.name.zh, "name_en": p.name.en}
+                for p in self.settings.participants
+            ],
+        )
+        self.store.insert(
+            "statuses",
+            [
+                {"status": int(s), "name": s.name, "zh": STATUS_TEXT[s].zh, "en": STATUS_TEXT[s].en}
+                for s in ClearingStatus
+            ],
+        )
+        self.store.insert("dispositions", [{"disposition": int(d), "name": d.name} for d in Disposition])
+        self.store.insert(
+            "posting_templates",
+            [
+                {
+                    "template": int(leg.template),
+                    "leg": number,
+                    "kind": leg.kind,
+                    "party": leg.party,
+                    "source": leg.source,
+                    "amount": leg.amount,
+                    "side": "credit" if leg.credit else "debit",
+                }
+                for number, leg in enumerate(LEGS)
+            ],
+        )
+        region_of = {insurer: region for region, insurer in chart.insurer_by_region.items()}
+        self.store.insert(
+            "medical_funds",
+            [
+                {"insurer": insurer, "region": region_of[insurer], "fund_column": name, "fund": fund}
+                for (insurer, name), fund in chart.medical_fund.items()
+            ],
+        )
+
+    def _views(self, journal: Journal) -> None:
+        """Views over exactly the segments the journal names, with paths relative to the centre's folder."""
+        named: dict[str, list[str]] = {}
+        for entry in journal.of_kind("batch"):
+            for segment in entry.body["segments"]:
+                named.setdefault(segment["name"].split("/")[0], []).append(f"segments/{segment['name']}")
+        services = [service.name.lower() for service in Service]
+        for name in (*services, "bill", "unreadable"):
+            listed = ", ".join(f"'{path}'" for path in named.get(name, ()))
+            source = f"SELECT * FROM read_parquet([{listed}])" if listed else _EMPTY_VIEWS[name]
+            self.store.run(f"CREATE OR REPLACE VIEW {'bills' if name == 'bill' else name} AS {source}")
+        self.store.script("views")
+
+
+def _nothing(entry: Entry) -> None:
+    """An entry that has no table of its own."""
+
+
+def _empty_view(fields: list[tuple[str, str]]) -> str:
+    columns = ", ".join(f'NULL::{_SQL_TYPES[dtype]} AS "{name}"' for name, dtype in fields)
+    return f"SELECT {columns} WHERE false"
+
+
+_SQL_TYPES: Final = {
+    "int8": "TINYINT",
+    "uint8": "UTINYINT",
+    "int16": "SMALLINT",
+    "uint16": "USMALLINT",
+    "int32": "INTEGER",
+    "uint32": "UINTEGER",
+    "int64": "BIGINT",
+    "uint64": "UBIGINT",
+    "text": "VARCHAR",
+}
+
+
+def _empty_views() -> dict[str, str]:
+    views = {
+        service.name.lower(): _empty_view([(f.name, f.dtype) for f in segment_fields(service)]) for service in Service
+    }
+    views["bill"] = _empty_view([(f.name, f.dtype) for f in (*BILL_FIELDS, *BILL_EXTRA)])
+    views["unreadable"] = _empty_view([("txn_id", "int64"), ("field", "text"), ("value", "text"), ("remedy", "text")])
+    return views
+
+
+_EMPTY_VIEWS: Final = _empty_views()

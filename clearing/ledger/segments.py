@@ -1,0 +1,138 @@
+"""Segments: the decided rows of a batch, immutable Parquet without card numbers (DESIGN §8).
+
+``segments/<service>/<batch>-<partition>.parquet`` holds source and decided columns of one service; for utility
+payments ``segments/bill/…`` is the child table; ``segments/unreadable/…`` lists rows that could not be decoded.
+Missing values are Parquet nulls. A segment is truth once a batch entry names its SHA-256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from card_io.records import BILL_FIELDS, NULL, Columns, Field, Service, UnreadableRow, fields_of
+from clearing.archive import file_sha256
+from clearing.durable import durable_file
+from clearing.errors import EvidenceError
+from clearing.records import BILL_NAMES, DECIDED_FIELDS, Rows, empty_bills
+
+BILL_EXTRA: Final = (
+    Field("txn_id", "int64", "the payment"),
+    Field("bill_no", "int64", "position of the bill in its payment's file"),
+    Field("bill_paid", "uint8", "1 = this payment paid the bill"),
+    Field("window", "int32", "business date of the payment, days"),
+    Field("sign", "int8", "of the payment's row"),
+)
+_NULLABLE_DECIDED: Final = frozenset({"txn_time"})
+_DICTIONARY_DTYPES: Final = frozenset({"uint8", "int8", "int16", "uint16"})
+
+
+def segment_fields(service: Service) -> tuple[Field, ...]:
+    """Columns of a service's segments in order: decided first."""
+    return (*DECIDED_FIELDS, *fields_of(service))
+
+
+def write_segment(path: Path, rows: Rows) -> dict[str, Any]:
+    """Write rows durably; returns what the batch entry says of the segment."""
+    fields = segment_fields(rows.service)
+    table = pa.table({f.name: _arrow(rows[f.name], f) for f in fields})
+    return _write(path, table, [f.name for f in fields if f.dtype in _DICTIONARY_DTYPES])
+
+
+def write_bills(path: Path, rows: Rows) -> dict[str, Any]:
+    """Write the bills of utility rows durably."""
+    parent = rows.bills["bill_row"].astype(np.int64)
+    columns = {name: pa.array(rows.bills[name]) for name in BILL_NAMES}
+    columns["txn_id"] = pa.array(rows["txn_id"][parent])
+    columns["bill_no"] = pa.array(np.arange(len(parent), dtype=np.int64))
+    columns["bill_paid"] = pa.array(rows.bills["bill_paid"])
+    columns["window"] = pa.array(rows["window"][parent])
+    columns["sign"] = pa.array(rows["sign"][parent])
+    return _write(path, pa.table(columns), ["commodity", "bill_paid", "household_size", "sign"])
+
+
+def write_unreadable(path: Path, rows: Iterable[tuple[int, UnreadableRow]]) -> dict[str, Any]:
+    """Write (file_no, unreadable row) pairs durably; a card number never leaves through the value shown."""
+    listed = list(rows)
+    table = pa.table(
+        {
+            "txn_id": pa.array([(file_no << 32) + row.source_row for file_no, row in listed], pa.int64()),
+            "field": [row.field for _, row in listed],
+            "value": ["****" if row.field == "card_no" else row.value for _, row in listed],
+            "remedy": [row.remedy for _, row in listed],
+        }
+    )
+    return _write(path, table, ["field", "value", "remedy"])
+
+
+def _arrow(values: npt.NDArray[Any], field: Field) -> pa.Array:
+    if field.nullable or field.name in _NULLABLE_DECIDED:
+        missing = values == NULL
+        if missing.any():
+            return pa.array(values, mask=missing)
+    return pa.array(values)
+
+
+def _write(path: Path, table: pa.Table, dictionary: list[str]) -> dict[str, Any]:
+    with durable_file(path) as file:
+        pq.write_table(
+            table,
+            file,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=dictionary,
+            write_statistics=["txn_id", "card_id", "window"],
+            row_group_size=1 << 20,
+            store_schema=False,
+        )
+    name = f"{path.parent.name}/{path.name}"
+    return {"name": name, "rows": len(table), "sha256": file_sha256(path)}
+
+
+def read_segment(folder: Path, name: str, *, bills: str | None = None) -> Rows:
+    """The rows of one segment, with its bills' child table when named.
+
+    Raises:
+        EvidenceError: the file is missing or no segment.
+    """
+    service = Service[name.split("/")[0].upper()]
+    table = _read(folder / name)
+    fields = segment_fields(service)
+    columns = {f.name: _numpy(table.column(f.name), np.dtype(f.dtype)) for f in fields}
+    return Rows(service, columns, _read_bills(folder, bills, columns) if bills else empty_bills())
+
+
+def _read_bills(folder: Path, name: str, columns: Columns) -> Columns:
+    table = _read(folder / name)
+    bills = {f.name: _numpy(table.column(f.name), np.dtype(f.dtype)) for f in BILL_FIELDS}
+    bills["bill_paid"] = _numpy(table.column("bill_paid"), np.dtype(np.uint8))
+    # An event segment holds a payment twice, as reversal and as new decision: the sign tells them apart.
+    order = np.lexsort((columns["sign"], columns["txn_id"]))
+    key = columns["txn_id"][order] * 2 + (columns["sign"][order] > 0)
+    wanted = _numpy(table.column("txn_id"), np.dtype(np.int64)) * 2
+    wanted = wanted + (_numpy(table.column("sign"), np.dtype(np.int8)) > 0)
+    bills["bill_row"] = order[np.searchsorted(key, wanted)]
+    return bills
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, memory_map=True)
+    except (OSError, pa.ArrowInvalid) as exc:
+        raise EvidenceError("segment is missing or damaged", where=path, remedy="restore it from backup") from exc
+
+
+def _numpy(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    filled = column.fill_null(NULL) if column.null_count else column
+    return np.asarray(filled.to_numpy()).astype(dtype, copy=False)
+
+
+def unreadable_rows(folder: Path, name: str) -> npt.NDArray[np.int64]:
+    """int64[n] txn_id of the rows an unreadable segment lists."""
+    return np.asarray(_read(folder / name).column("txn_id").to_numpy(), np.int64)

@@ -1,0 +1,37 @@
+-- The projection's tables. Everything here can be rebuilt from journal and segments. Money: BIGINT fen. Days: DATE.
+CREATE TABLE journal (
+    sequence BIGINT PRIMARY KEY, kind VARCHAR NOT NULL, at TIMESTAMP NOT NULL, engine VARCHAR NOT NULL,
+    previous VARCHAR NOT NULL, digest VARCHAR NOT NULL);
+CREATE TABLE participants (participant BIGINT PRIMARY KEY, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR);
+CREATE TABLE statuses (status SMALLINT PRIMARY KEY, name VARCHAR, zh VARCHAR, en VARCHAR);
+CREATE TABLE dispositions (disposition UTINYINT PRIMARY KEY, name VARCHAR);
+CREATE TABLE posting_templates (
+    template UTINYINT, leg INTEGER, kind VARCHAR, party VARCHAR, source VARCHAR, amount VARCHAR, side VARCHAR);
+CREATE TABLE medical_funds (insurer BIGINT, region BIGINT, fund_column VARCHAR, fund BIGINT);
+CREATE TABLE files (
+    file_no BIGINT PRIMARY KEY, entry BIGINT NOT NULL, file VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
+    reason VARCHAR, sender BIGINT, service VARCHAR, file_date DATE, sequence BIGINT, rows BIGINT, amount_fen BIGINT,
+    received_at TIMESTAMP NOT NULL, received_window DATE NOT NULL, content_root VARCHAR NOT NULL, batch BIGINT);
+CREATE TABLE file_results (
+    file_no BIGINT NOT NULL, status SMALLINT NOT NULL, disposition UTINYINT NOT NULL, rows BIGINT NOT NULL, fen BIGINT);
+CREATE TABLE postings (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, kind VARCHAR NOT NULL, participant BIGINT NOT NULL,
+    source BIGINT NOT NULL, fen BIGINT NOT NULL);
+CREATE TABLE segments (entry BIGINT NOT NULL, name VARCHAR PRIMARY KEY, rows BIGINT NOT NULL, sha256 VARCHAR NOT NULL);
+CREATE TABLE content_roots (entry BIGINT NOT NULL, "window" DATE NOT NULL, root VARCHAR NOT NULL);
+CREATE TABLE windows ("window" DATE PRIMARY KEY, entry BIGINT NOT NULL, closed_at TIMESTAMP NOT NULL);
+CREATE TABLE fees (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, merchant BIGINT NOT NULL, base BIGINT NOT NULL, fee BIGINT NOT NULL,
+    share VARCHAR NOT NULL, participant BIGINT NOT NULL, fen BIGINT NOT NULL);
+CREATE TABLE positions (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, participant BIGINT NOT NULL, source BIGINT NOT NULL,
+    fen BIGINT NOT NULL);
+CREATE TABLE payments (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, payment VARCHAR PRIMARY KEY, participant BIGINT NOT NULL,
+    source BIGINT NOT NULL, direction VARCHAR NOT NULL, fen BIGINT NOT NULL, state VARCHAR NOT NULL);
+CREATE VIEW balances AS
+    SELECT "window", kind, participant, source, SUM(fen)::BIGINT AS fen
+    FROM postings GROUP BY ALL HAVING SUM(fen) <> 0;
+CREATE VIEW trial_balance AS
+    SELECT kind, participant, source, SUM(fen)::BIGINT AS fen
+    FROM postings GROUP BY ALL HAVING SUM(fen) <> 0;

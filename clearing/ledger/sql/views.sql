@@ -1,0 +1,47 @@
+-- Views over the segments. transactions: one row per decision event of every service, common columns only.
+CREATE OR REPLACE VIEW transactions AS
+    SELECT 'transit' AS service, COLUMNS(t.* EXCLUDE ("mode", line, entry_station, exit_station, entry_time, vehicle,
+        direction, transfer_flag, incomplete, card_class, gross_fare, distance_m, duration_s)) FROM transit t
+    UNION ALL BY NAME SELECT 'retail' AS service, * FROM retail
+    UNION ALL BY NAME SELECT 'utility' AS service, * FROM utility
+    UNION ALL BY NAME SELECT 'load' AS service, * EXCLUDE (benefit_id) FROM load
+    UNION ALL BY NAME SELECT 'benefit' AS service, * EXCLUDE (benefit_id, list_id, list_line, granted) FROM benefit
+    UNION ALL BY NAME SELECT 'medical' AS service, * EXCLUDE (region, institution, institution_level, insured_type,
+        visit_kind, settlement_id, cancel, medfee_sumamt, fulamt_ownpay_amt, overlmt_selfpay, preselfpay_amt,
+        inscp_scp_amt, act_pay_dedc, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay,
+        hosp_part_amt, fund_pay_sumamt, psn_part_amt, acct_pay, acct_mulaid_pay, psn_cash_pay) FROM medical;
+
+-- The newest decision of each transaction: reversed ones are gone.
+CREATE OR REPLACE VIEW decisions AS
+    SELECT * FROM transactions
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY txn_id ORDER BY event DESC, sign DESC) = 1;
+
+-- What the posting templates look at, one row per decision event. Grain: transaction event.
+CREATE OR REPLACE VIEW postable AS
+    WITH every_service AS (
+        SELECT t.*, NULL::BIGINT AS granted, NULL::BIGINT AS insurer, NULL::BIGINT AS account_pay, 1 AS cancel_sign
+        FROM transactions t WHERE service NOT IN ('benefit', 'medical')
+        UNION ALL BY NAME
+        SELECT 'benefit' AS service, b.* EXCLUDE (benefit_id, list_id, list_line), NULL::BIGINT AS insurer,
+            NULL::BIGINT AS account_pay, 1 AS cancel_sign FROM benefit b
+        UNION ALL BY NAME
+        SELECT t.*, NULL::BIGINT AS granted, COALESCE(f.insurer, 0) AS insurer,
+            m.acct_pay + m.acct_mulaid_pay AS account_pay, IF(m.cancel = 1, -1, 1) AS cancel_sign
+        FROM medical m JOIN transactions t ON t.txn_id = m.txn_id AND t.sign = m.sign AND t.event = m.event
+            AND t.service = 'medical'
+        LEFT JOIN (SELECT DISTINCT insurer, region FROM medical_funds) f ON f.region = m.region)
+    SELECT e.*, p.participant IS NOT NULL AS payee_known
+    FROM every_service e LEFT JOIN participants p ON p.participant = e.merchant_id;
+
+CREATE OR REPLACE VIEW medical_fund_pays AS
+    WITH pays AS (
+        SELECT txn_id, sign, event, fund_column, pay
+        FROM (SELECT txn_id, sign, event, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay
+              FROM medical)
+        UNPIVOT (pay FOR fund_column IN (hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay)))
+    SELECT p.*, pays.fund_column, pays.pay
+    FROM pays JOIN postable p USING (txn_id, sign, event) WHERE p.service = 'medical';
+
+CREATE OR REPLACE VIEW bill_of_posted AS
+    SELECT b.*, u.posting_template
+    FROM bills b JOIN utility u ON u.txn_id = b.txn_id AND u.sign = b.sign;

@@ -1,0 +1,139 @@
+"""What a sender gets back after clearing: result receipt and record-level feedback, in ``outbox/<sender>/``.
+
+Both follow from a batch entry and its segments alone, so a lost one is written again, byte for byte.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from card_io.delivery.acknowledgement import DISPOSITIONS, Tally, acknowledgement, result_receipt
+from clearing.calendar import text_of
+from clearing.durable import durable_file, write_durably
+from clearing.intake import bytes_of, manifest_of_entry
+from clearing.ledger.journal import Entry
+from clearing.records import Rows
+from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
+
+FEEDBACK_FIELDS: Final = (
+    ("status", np.int16),
+    ("disposition", np.uint8),
+    ("price_verdict", np.uint8),
+    ("card_paid", np.int64),
+    ("fund_paid", np.int64),
+    ("overcharge", np.int64),
+)
+
+
+class Feedback:
+    """Record-level results of one file, filled partition by partition; row i−1 is source row i."""
+
+    def __init__(self, file_no: int, rows: int) -> None:
+        self.file_no = file_no
+        self.columns: dict[str, npt.NDArray[Any]] = {name: np.zeros(rows, dtype) for name, dtype in FEEDBACK_FIELDS}
+        self.amount = np.zeros(rows, np.int64)
+
+    def take(self, rows: Rows, at: npt.NDArray[np.int64]) -> None:
+        """Take the results of the rows at positions ``at``, all of this file."""
+        source = (rows["txn_id"][at] & 0xFFFFFFFF) - 1
+        for name, _ in FEEDBACK_FIELDS:
+            self.columns[name][source] = rows[name][at]
+        self.amount[source] = rows["amount"][at]
+
+    def take_unreadable(self, source_row: npt.NDArray[np.int64]) -> None:
+        """Mark rows that could not be decoded."""
+        self.columns["status"][source_row - 1] = ClearingStatus.UNREADABLE
+        self.columns["disposition"][source_row - 1] = Disposition.UNREADABLE
+
+    def results(self, amount_fen: int | None) -> list[list[int | None]]:
+        """[status, disposition, rows, fen] per outcome; unreadable fen = control total − readable, None without."""
+        assert np.all(self.columns["disposition"] > 0), "every input row ends in exactly one disposition"
+        code = self.columns["status"].astype(np.int64) * 16 + self.columns["disposition"]
+        found: list[list[int | None]] = []
+        for each in np.unique(code):
+            here = code == each
+            fen: int | None = int(self.amount[here].sum())
+            if each % 16 == Disposition.UNREADABLE:
+                fen = None if amount_fen is None else amount_fen - int(self.amount.sum())
+            found.append([int(each // 16), int(each % 16), int(here.sum()), fen])
+        return found
+
+
+def write_acknowledgement(outbox: Path, entry: Entry) -> None:
+    """The answer to a delivery's arrival; to nobody when the manifest does not say who sent it."""
+    manifest = manifest_of_entry(entry)
+    if manifest is None:
+        return
+    body = entry.body
+    document = acknowledgement(
+        manifest,
+        received_at=text_of(entry.at),
+        outcome=body["outcome"],
+        reason=body["reason"],
+        remedy=body["remedy"],
+    )
+    path = outbox / str(manifest.sender) / f"{body['file_no']:08d}.acknowledgement.json"
+    if not path.exists():
+        write_durably(path, bytes_of(document))
+
+
+def receipt_path(outbox: Path, sender: int, file_no: int) -> Path:
+    """Where a file's result receipt lies."""
+    return outbox / str(sender) / f"{file_no:08d}.receipt.json"
+
+
+def write_receipt(outbox: Path, intake: Entry, results: list[list[int | None]]) -> None:
+    """The account of every row of a cleared file, with a sentence per status in both languages."""
+    manifest = manifest_of_entry(intake)
+    assert manifest is not None
+    document = result_receipt(
+        manifest, received_at=text_of(intake.at), outcome="cleared", dispositions=_tallies(results)
+    )
+    document["statuses"] = [
+        {
+            "status": ClearingStatus(status).name,
+            "disposition": Disposition(disposition).name.lower(),
+            "rows": rows,
+            "fen": fen,
+            "zh": STATUS_TEXT[ClearingStatus(status)].zh,
+            "en": STATUS_TEXT[ClearingStatus(status)].en,
+        }
+        for status, disposition, rows, fen in results
+        if status is not None and disposition is not None
+    ]
+    write_durably(receipt_path(outbox, manifest.sender, intake.body["file_no"]), bytes_of(document))
+
+
+def _tallies(results: list[list[int | None]]) -> dict[str, Tally]:
+    tallies = {name: Tally(0, 0) for name in DISPOSITIONS}
+    for _, disposition, rows, fen in results:
+        name = Disposition(disposition or 0).name.lower()
+        before = tallies[name]
+        total = None if fen is None or before.fen is None else before.fen + fen
+        tallies[name] = Tally(before.rows + (rows or 0), total)
+    return tallies
+
+
+def write_feedback(outbox: Path, sender: int, feedback: Feedback) -> None:
+    """Record-level feedback as Parquet: one row per source row, in file order."""
+    path = outbox / str(sender) / f"{feedback.file_no:08d}.feedback.parquet"
+    rows = len(feedback.amount)
+    columns = {"source_row": np.arange(1, rows + 1, dtype=np.uint32), **feedback.columns}
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    with durable_file(path) as file:
+        pq.write_table(
+            table,
+            file,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["status", "disposition", "price_verdict"],
+            column_encoding={"source_row": "DELTA_BINARY_PACKED"},
+            write_statistics=False,
+            store_schema=False,
+        )

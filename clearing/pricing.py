@@ -1,0 +1,168 @@
+"""Asks ``tariffs`` for each journey's price and compares it with the amount charged (docs/clearing-rules.md §6).
+
+The only module of clearing that imports ``tariffs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import tariffs
+from card_io.records import Service
+from clearing.calendar import NO_DAY
+from clearing.config import Settings
+from clearing.records import Rows
+from clearing.status import PriceVerdict
+from tariffs import CompiledTariff, TariffBook, TransitJourneys, TransitPrices
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class PriceBook:
+    """The tariffs of a centre, compiled on demand, with the numbers that segments store.
+
+    ``ids`` lists tariff ids; a row's ``tariff`` column is 1 + its index there, 0 = none.
+    """
+
+    book: TariffBook
+    settings: Settings
+    ids: list[str] = field(default_factory=list)
+    _compiled: dict[tuple[str, int], CompiledTariff] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Number the tariffs in the order of their ids, so that equal books give equal numbers."""
+        self.ids = sorted(tariff.id for tariff in self.book)
+        self._funds = np.zeros(256, np.int64)
+        for participant in self.settings.participants:
+            if participant.fund is not None:
+                self._funds[participant.fund] = participant.id
+
+    @classmethod
+    def load(cls, directory: Path, settings: Settings) -> PriceBook:
+        """The price book of the centre in ``directory`` (raises tariffs.TariffFileError)."""
+        return cls(tariffs.load_tariff_book(directory / "tariffs"), settings)
+
+    def compiled(self, tariff_id: str, segment: int) -> CompiledTariff:
+        """One dated segment of a tariff, compiled once per run."""
+        key = (tariff_id, segment)
+        if key not in self._compiled:
+            self._compiled[key] = tariffs.compile_segment(self.book[tariff_id], segment)
+        return self._compiled[key]
+
+    def groups(self, rows: Rows) -> Iterator[tuple[str, int, npt.NDArray[np.int64]]]:
+        """(tariff id, segment, positions) of transit rows that some tariff covers on their operating day."""
+        day = rows["operating_day"]
+        for merchant in np.unique(rows["merchant_id"]):
+            participant = next((p for p in self.settings.participants if p.id == merchant), None)
+            if participant is None:
+                continue
+            of_merchant = rows["merchant_id"] == merchant
+            for mode, tariff_id in participant.tariff_by_mode.items():
+                if tariff_id not in self.book:
+                    continue
+                chosen = np.flatnonzero(of_merchant & (rows["mode"] == mode) & (day != NO_DAY))
+                segment = self.book[tariff_id].segment_of(day[chosen].astype(np.int32))
+                for each in np.unique(segment[segment >= 0]):
+                    yield tariff_id, int(each), chosen[segment == each]
+
+    def funds(self, codes: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
+        """Participant numbers of a tariff's fund codes."""
+        return self._funds[codes]
+
+
+def price(rows: Rows, book: PriceBook) -> Rows:
+    """Rows with tariff, amounts per payer and price verdict; services without a tariff owe what was charged."""
+    n = len(rows)
+    amount = rows["amount"].astype(np.int64)
+    columns: dict[str, Array] = {
+        "tariff": np.zeros(n, np.uint16),
+        "segment": np.zeros(n, np.uint16),
+        "rule": np.zeros(n, np.uint16),
+        "price_verdict": np.zeros(n, np.uint8),
+        "priced": np.ones(n, np.uint8),
+        "gross": amount.copy(),
+        "card_paid": amount.copy(),
+        "overcharge": np.zeros(n, np.int64),
+        "fund": np.zeros(n, np.int64),
+        "fund_paid": np.zeros(n, np.int64),
+        "operator_borne": np.zeros(n, np.int64),
+    }
+    if rows.service is Service.TRANSIT:
+        columns["priced"][:] = 0
+        for tariff_id, segment, at in book.groups(rows):
+            answer = _price_group(rows, at, book, tariff_id, segment)
+            for name, values in answer.items():
+                columns[name][at] = values
+    return rows.with_columns(**columns)
+
+
+def _price_group(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_id: str, segment: int) -> Columns:
+    compiled = book.compiled(tariff_id, segment)
+    everything = len(at) == len(rows)
+    chosen = rows.columns if everything else {name: rows[name][at] for name in _JOURNEY_COLUMNS}
+    transfer = chosen["transfer_flag"] | chosen["unflagged_transfer"]
+    prices = tariffs.price_transit(compiled, _journeys(chosen, transfer))
+    charged = chosen["amount"].astype(np.int64)
+    return {
+        "tariff": np.full(len(at), book.ids.index(tariff_id) + 1, np.uint16),
+        "segment": prices.segment,
+        "rule": prices.rule,
+        "priced": prices.priced.astype(np.uint8),
+        "gross": prices.gross,
+        "card_paid": np.minimum(charged, prices.card_pays),
+        "overcharge": np.maximum(charged - prices.card_pays, 0),
+        "fund": np.where(prices.fund_pays > 0, book.funds(prices.fund), 0),
+        "fund_paid": prices.fund_pays,
+        "operator_borne": prices.gross - np.minimum(charged, prices.card_pays) - prices.fund_pays,
+        "price_verdict": _verdicts(chosen, charged, prices, compiled),
+    }
+
+
+Columns = dict[str, Array]
+_JOURNEY_COLUMNS = (
+    "mode", "line", "entry_station", "exit_station", "entry_time", "txn_time", "distance_m", "duration_s",
+    "register_class", "card_class", "transfer_flag", "unflagged_transfer", "gross_fare", "incomplete", "amount",
+)  # fmt: skip
+
+
+def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
+    return TransitJourneys(
+        mode=columns["mode"],
+        line=columns["line"],
+        entry_station=columns["entry_station"],
+        exit_station=columns["exit_station"],
+        entry_time=columns["entry_time"],
+        exit_time=columns["txn_time"],
+        distance_m=columns["distance_m"],
+        duration_s=columns["duration_s"],
+        card_class=columns["register_class"],
+        transfer=transfer,
+        gross_fare=columns["gross_fare"],
+        incomplete=columns["incomplete"],
+    )
+
+
+def _verdicts(
+    columns: Columns, charged: Array, prices: TransitPrices, compiled: CompiledTariff
+) -> npt.NDArray[np.uint8]:
+    """How charged and computed fare compare; only rows that differ are priced a second time, with a transfer."""
+    verdict = np.full(len(charged), PriceVerdict.MATCH, np.uint8)
+    verdict[charged > prices.card_pays] = PriceVerdict.OVERCHARGE
+    verdict[charged < prices.card_pays] = PriceVerdict.UNDERCHARGE
+    differs = verdict != PriceVerdict.MATCH
+    verdict[differs & (columns["card_class"] != columns["register_class"])] = PriceVerdict.CLASS_MISMATCH
+    maybe = np.flatnonzero(differs & (columns["transfer_flag"] == 0))
+    if len(maybe):
+        again = {name: columns[name][maybe] for name in _JOURNEY_COLUMNS}
+        as_transfer = tariffs.price_transit(compiled, _journeys(again, np.ones(len(maybe), np.uint8)))
+        verdict[maybe[as_transfer.card_pays == charged[maybe]]] = PriceVerdict.UNFLAGGED_TRANSFER
+    verdict[(columns["unflagged_transfer"] == 1) & (columns["transfer_flag"] == 0)] = PriceVerdict.UNFLAGGED_TRANSFER
+    verdict[~prices.priced] = PriceVerdict.NOT_PRICED
+    return verdict

@@ -1,0 +1,235 @@
+"""Registers by validity: participants, terminals, senders, cards, blacklist (docs/clearing-rules.md §1).
+
+Each register is looked up column-wise at transaction time. Nothing here decides; the ladder does.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from card_io.keys.signature import VerifyKey
+from clearing.calendar import day_number
+from clearing.config import Settings
+from clearing.errors import ConfigError
+
+STILL_LISTED: Final = 2**63 - 1
+"""``removed_at`` of a blacklist entry that has not been removed."""
+
+Int32s = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Participants as columns, sorted by number; ``position`` arrays index these columns, −1 = unknown."""
+
+    number: npt.NDArray[np.int64]
+    sender: npt.NDArray[np.int64]
+    valid_from: Int32s
+    valid_to: Int32s
+    terminals_registered: Mask
+
+    def position(self, numbers: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+        """int64[n] row of each participant number, −1 where there is none."""
+        wanted = numbers.astype(np.int64)
+        at = np.searchsorted(self.number, wanted)
+        at = np.minimum(at, len(self.number) - 1)
+        return np.where(self.number[at] == wanted, at, -1)
+
+
+def parties_of(settings: Settings) -> Parties:
+    """The participants of a centre as columns."""
+    listed = sorted(settings.participants, key=lambda participant: participant.id)
+    own_sender = [p.sender if p.sender is not None else (p.id if p.services else -1) for p in listed]
+    return Parties(
+        number=np.array([p.id for p in listed], np.int64),
+        sender=np.array(own_sender, np.int64),
+        valid_from=np.array([day_number(p.valid_from) for p in listed], np.int32),
+        valid_to=np.array([day_number(p.valid_to) for p in listed], np.int32),
+        terminals_registered=np.array([p.terminals == "registered" for p in listed]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Validities:
+    """Rows (key, value, valid_from, valid_to) sorted by (key, valid_from); days inclusive, ranges disjoint."""
+
+    key: npt.NDArray[np.uint64]
+    value: npt.NDArray[np.int64]
+    valid_from: Int32s
+    valid_to: Int32s
+
+    def at(self, keys: npt.NDArray[np.uint64], days: Int32s) -> npt.NDArray[np.int64]:
+        """int64[n] value valid for each key on each day, −1 where none is.
+
+        Walks back from the key's newest row; rounds = the most rows any asked key has.
+        """
+        found = np.full(len(keys), -1, np.int64)
+        if not len(self.key):
+            return found
+        row = np.searchsorted(self.key, keys, side="right") - 1
+        active = np.flatnonzero((row >= 0) & (self.key[row] == keys))
+        while len(active):
+            here, day = row[active], days[active]
+            hit = (self.valid_from[here] <= day) & (day <= self.valid_to[here])
+            found[active[hit]] = self.value[here[hit]]
+            row[active] -= 1
+            older = active[~hit & (here > 0)]
+            active = older[self.key[row[older]] == keys[older]]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Blacklist:
+    """Entries (card, published_at, removed_at) sorted by (card, published_at); seconds of wall time."""
+
+    card_id: npt.NDArray[np.uint64]
+    published_at: npt.NDArray[np.int64]
+    removed_at: npt.NDArray[np.int64]
+
+    def active(self, card_id: npt.NDArray[np.uint64], txn_time: npt.NDArray[np.int64], grace_seconds: int) -> Mask:
+        """bool[n]: some entry of the card had to be active at the terminal at that time."""
+        listed = np.zeros(len(card_id), bool)
+        if not len(self.card_id):
+            return listed
+        row = np.searchsorted(self.card_id, card_id)
+        active = np.flatnonzero(row < len(self.card_id))
+        active = active[self.card_id[row[active]] == card_id[active]]
+        while len(active):
+            here, time = row[active], txn_time[active]
+            listed[active] |= (self.published_at[here] + grace_seconds <= time) & (time < self.removed_at[here])
+            row[active] += 1
+            active = active[row[active] < len(self.card_id)]
+            active = active[self.card_id[row[active]] == card_id[active]]
+        return listed
+
+
+@dataclass(frozen=True, slots=True)
+class SenderKey:
+    """A sender's public key and the dates between which it signs."""
+
+    key: VerifyKey
+    valid_from: datetime.date
+    valid_to: datetime.date
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """All registers of a centre as loaded for one run."""
+
+    parties: Parties
+    terminals: Validities
+    cards: Validities
+    blacklist: Blacklist
+    senders: dict[int, tuple[SenderKey, ...]]
+
+
+REGISTER_FILES: Final = ("terminals.csv", "senders.csv", "cards.parquet", "blacklist.parquet")
+
+
+def load_registers(directory: Path, settings: Settings) -> Registers:
+    """Load the registers of the centre in ``directory``.
+
+    Raises:
+        ConfigError: naming file, row and field.
+    """
+    folder = directory / "registers"
+    return Registers(
+        parties=parties_of(settings),
+        terminals=_load_terminals(folder / "terminals.csv"),
+        cards=_load_cards(folder / "cards.parquet"),
+        blacklist=_load_blacklist(folder / "blacklist.parquet"),
+        senders=_load_senders(folder / "senders.csv"),
+    )
+
+
+def _rows(path: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != fields:
+                raise ConfigError(f"columns are {reader.fieldnames}", where=path, remedy=f"make them {list(fields)}")
+            yield from enumerate(reader, 2)
+    except FileNotFoundError as exc:
+        raise ConfigError("register is missing", where=path, remedy="restore it, or run: clearing init") from exc
+
+
+def _load_terminals(path: Path) -> Validities:
+    rows = []
+    for line, row in _rows(path, ("terminal_id", "merchant_id", "valid_from", "valid_to")):
+        try:
+            days = [day_number(datetime.date.fromisoformat(row[name])) for name in ("valid_from", "valid_to")]
+            rows.append((int(row["terminal_id"], 16), int(row["merchant_id"]), *days))
+        except ValueError as exc:
+            raise ConfigError(f"line {line}: {exc}", where=path, remedy="correct the field") from exc
+    return _sorted_validities(rows, path)
+
+
+def _sorted_validities(rows: list[tuple[int, ...]], path: Path) -> Validities:
+    rows.sort(key=lambda row: (row[0], row[2]))
+    for before, after in itertools.pairwise(rows):
+        if before[0] == after[0] and after[2] <= before[3]:
+            raise ConfigError(
+                f"key {before[0]:x} has overlapping validities", where=path, remedy="end the first before the second"
+            )
+    columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+    return Validities(
+        np.array(columns[0], np.uint64),
+        np.array(columns[1], np.int64),
+        np.array(columns[2], np.int32),
+        np.array(columns[3], np.int32),
+    )
+
+
+def _column(path: Path, table: object, name: str, dtype: type) -> npt.NDArray[np.generic]:
+    try:
+        return np.asarray(table.column(name).to_numpy(), dtype)  # type: ignore[attr-defined]
+    except KeyError as exc:
+        raise ConfigError(f"column {name} is missing", where=path, remedy="see docs/clearing-rules.md §1") from exc
+
+
+def _load_cards(path: Path) -> Validities:
+    table = pq.read_table(path)
+    key = np.asarray(_column(path, table, "card_id", np.uint64), np.uint64)
+    valid_from = np.asarray(_column(path, table, "valid_from", np.int32), np.int32)
+    order = np.lexsort((valid_from, key)) if np.any(key[1:] < key[:-1]) else np.arange(len(key))
+    return Validities(
+        key[order],
+        np.asarray(_column(path, table, "card_class", np.int64), np.int64)[order],
+        valid_from[order],
+        np.asarray(_column(path, table, "valid_to", np.int32), np.int32)[order],
+    )
+
+
+def _load_blacklist(path: Path) -> Blacklist:
+    table = pq.read_table(path)
+    card_id = np.asarray(_column(path, table, "card_id", np.uint64), np.uint64)
+    published = np.asarray(_column(path, table, "published_at", np.int64), np.int64)
+    removed = np.asarray(_column(path, table, "removed_at", np.int64), np.int64)
+    order = np.lexsort((published, card_id))
+    return Blacklist(card_id[order], published[order], removed[order])
+
+
+def _load_senders(path: Path) -> dict[int, tuple[SenderKey, ...]]:
+    senders: dict[int, tuple[SenderKey, ...]] = {}
+    for line, row in _rows(path, ("sender", "public_key", "valid_from", "valid_to")):
+        try:
+            key = SenderKey(
+                VerifyKey.from_hex(row["public_key"]),
+                datetime.date.fromisoformat(row["valid_from"]),
+                datetime.date.fromisoformat(row["valid_to"]),
+            )
+            senders[int(row["sender"])] = (*senders.get(int(row["sender"]), ()), key)
+        except Exception as exc:
+            raise ConfigError(f"line {line}: {exc}", where=path, remedy="correct the field") from exc
+    return senders

@@ -1,0 +1,112 @@
+"""The one home of DuckDB: a connection that runs named SQL files and takes Arrow tables by explicit registration."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from clearing.errors import ClearingError
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+class Store:
+    """One DuckDB database of a centre. Relative paths in SQL are relative to the centre's folder."""
+
+    def __init__(self, path: Path, centre: Path, *, read_only: bool = False, threads: int = 2) -> None:
+        """Open (or create) the database.
+
+        Raises:
+            ClearingError: another process holds it, or it is not a database.
+        """
+        try:
+            self._connection = duckdb.connect(str(path), read_only=read_only, config={"threads": threads})
+        except duckdb.Error as exc:
+            raise ClearingError(
+                f"the database cannot be opened ({type(exc).__name__})", where=path, remedy="run: clearing rebuild"
+            ) from exc
+        self._connection.execute("SET python_enable_replacements = false")
+        self._connection.execute("SET file_search_path = $centre", {"centre": str(centre.resolve())})
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    def close(self) -> None:
+        """Close the database; a checkpoint is written."""
+        self._connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def db_transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def run(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of one statement."""
+        try:
+            return list(self._connection.execute(sql, parameters or {}).fetchall())
+        except duckdb.Error as exc:
+            raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
+
+    def named(self, name: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of the SQL file ``ledger/sql/<name>.sql``."""
+        return self.run(sql_text(name), parameters)
+
+    def records(self, sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows as dictionaries by column name."""
+        try:
+            cursor = self._connection.execute(sql, parameters or {})
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.Error as exc:
+            raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
+
+    def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Append rows; every row must land (control total at the Arrow boundary)."""
+        if not rows:
+            return
+        names = list(rows[0])
+        arrow = pa.table({name: [row[name] for row in rows] for name in names})
+        self._connection.register("incoming", arrow)
+        listed = ", ".join(f'"{name}"' for name in names)
+        before = self.run(f'SELECT COUNT(*) FROM "{table}"')[0][0]
+        self.run(f'INSERT INTO "{table}" ({listed}) SELECT {listed} FROM incoming')
+        after = self.run(f'SELECT COUNT(*) FROM "{table}"')[0][0]
+        self._connection.unregister("incoming")
+        assert after - before == len(rows), f"{table}: {len(rows)} rows in, {after - before} arrived"
+
+    def script(self, name: str) -> None:
+        """Run every statement of an SQL file."""
+        self._connection.execute(sql_text(name))
+
+
+def sql_text(name: str) -> str:
+    """The text of ``ledger/sql/<name>.sql``."""
+    return files("clearing").joinpath("ledger", "sql", f"{name}.sql").read_text("utf-8")
+
+
+def check_names() -> list[str]:
+    """Names of all checks: SQL files that return the rows that are wrong."""
+    folder = files("clearing").joinpath("ledger", "sql", "checks")
+    return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
+def timestamp(seconds: int) -> datetime.datetime:
+    """Wall seconds as a TIMESTAMP value."""
+    return _EPOCH + datetime.timedelta(seconds=seconds)

@@ -1,0 +1,94 @@
+"""The frame of a tariff file: header, tables, dated values, inline tests. Steps are checked per segment."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from tariffs.errors import TariffFileError
+from tariffs.steps.model import Strict
+
+Kind = Literal["transit", "medical", "utility"]
+Policy = Literal["terminal_priced", "engine_priced", "externally_settled"]
+
+
+Day = Annotated[date, Field(strict=True)]
+"""A date written as a date: a quoted one would hide a second value for the same day."""
+
+
+class Money(Strict):
+    """The only money there is."""
+
+    currency: Literal["CNY", "HKD"]
+    unit: Literal["fen"]
+
+
+class Published(Strict):
+    """First and last day the file has prices for; a day outside is an error, never an extrapolation."""
+
+    first: Day
+    last: Day
+
+
+class Late(Strict):
+    """What happens to rows that arrive late: within the grace they are repriced, after it as named."""
+
+    grace_days: Annotated[int, Field(strict=True, ge=0, le=366)]
+    after_grace: Literal["reprice", "forward", "reject"]
+
+
+class TableFile(Strict):
+    """A CSV beside the file and the hash that signs it."""
+
+    file: Annotated[str, Field(pattern=r"^[\w.-]+\.csv$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class InlineTest(Strict):
+    """A worked example: rows in, the columns that must come out, row by row."""
+
+    name: str
+    date: Day
+    rows: Annotated[list[dict[str, int | str]], Field(min_length=1)]
+    expect: Annotated[list[dict[str, int | bool | str]], Field(min_length=1)]
+
+
+class TariffFile(Strict):
+    """Everything a tariff file may say."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+$")]
+    kind: Kind
+    title: str
+    source: str
+    money: Money
+    policy: Policy
+    late: Late
+    published: Published
+    tables: dict[str, TableFile] = Field(default_factory=dict)
+    values: dict[str, Annotated[dict[Day, Any], Field(min_length=1)]] = Field(default_factory=dict)
+    steps: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    tests: Annotated[list[InlineTest], Field(min_length=1)]
+
+
+def parse_file(file: Path, content: dict[str, Any]) -> TariffFile:
+    """Validate the frame; TariffFileError names the first thing wrong."""
+    try:
+        return TariffFile.model_validate(content)
+    except ValidationError as error:
+        raise file_error(file, "", error) from error
+
+
+def file_error(file: Path, prefix: str, error: ValidationError) -> TariffFileError:
+    """The first finding of a pydantic error in the words of this package."""
+    first = error.errors(include_url=False)[0]
+    path = prefix
+    for part in first["loc"]:
+        # pydantic adds what is not in the file: the names of alternatives (classes) and a mark for keys.
+        if isinstance(part, str) and (part[:1].isupper() or part == "[key]"):
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    value = None if first["type"] == "missing" else first["input"]
+    return TariffFileError(file, path, value, first["msg"])

@@ -1,0 +1,257 @@
+"""Steps that say how much of the gross fare the card pays: concessions, discounts, transfers, rounding.
+
+A concession that is ``final`` closes its rows: later discounts pass them by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tariffs.columns import Bools, CardClass, Codes, Ints
+from tariffs.errors import ParameterError
+from tariffs.rounding import RATIO_ONE, RoundingMode, divide
+from tariffs.steps.model import (
+    CLASS_CODES,
+    Chunk,
+    ClassName,
+    Context,
+    Fen,
+    Flag,
+    Phase,
+    PositiveQuantity,
+    Quantity,
+    Ratio,
+    Strict,
+    TransitStep,
+    class_mask,
+    put,
+)
+from tariffs.steps.pairs import PairIndex, pair_index
+from tariffs.steps.scales import parts_between, upper_edges
+
+
+class ClassTerm(Strict):
+    """A class pays ``per_10000`` of the gross fare, or ``fare``; never more than the gross fare."""
+
+    per_10000: Ratio | None = None
+    fare: Fen | None = None
+    final: Flag
+
+
+class Concession(TransitStep):
+    """Reduced fares by card class; what the classes not named here pay must be said in ``others``."""
+
+    phase: ClassVar[Phase] = Phase.CARD
+    classes: Annotated[dict[ClassName, ClassTerm], Field(min_length=1)]
+    others: Literal["full_fare", "not_covered"]
+    rounding: RoundingMode
+
+    def compile(self, context: Context) -> ClassConcession:
+        ratio = np.zeros(CLASS_CODES, np.int64)
+        fixed = np.zeros(CLASS_CODES, np.int64)
+        rule = np.zeros(CLASS_CODES, np.uint16)
+        final = np.zeros(CLASS_CODES, np.bool_)
+        named = np.zeros(CLASS_CODES, np.bool_)
+        for name, term in self.classes.items():
+            if (term.per_10000 is None) == (term.fare is None):
+                raise ParameterError(f"classes.{name}", term.model_dump(), "give per_10000 or fare, not both")
+            code = CardClass[name.upper()]
+            ratio[code] = term.per_10000 or 0
+            fixed[code] = term.fare or 0
+            rule[code] = context.rule(f"concession.{name}")
+            final[code] = term.final
+            named[code] = True
+        covered = None if self.others == "full_fare" else named
+        return ClassConcession(ratio, fixed, rule, final, covered, self.rounding)
+
+
+@dataclass(frozen=True)
+class ClassConcession:
+    """Compiled :class:`Concession`; arrays have shape (256,), one cell per class code, rule 0 = none.
+
+    ``covered`` is None when every class is.
+    """
+
+    ratio: Ints
+    fixed: Ints
+    rule: Codes
+    final: Bools
+    covered: Bools | None
+    rounding: RoundingMode
+
+    def apply(self, chunk: Chunk) -> None:
+        if self.covered is not None:
+            np.logical_and(chunk.priced, chunk.of_class(self.covered), out=chunk.priced)
+        rule = chunk.of_class(self.rule)
+        rows = (rule != 0) & chunk.open
+        # Computed for every row: dense arithmetic is cheaper than gathering the rows of the named classes.
+        fare = divide(chunk.gross * chunk.of_class(self.ratio), RATIO_ONE, self.rounding)
+        fare += chunk.of_class(self.fixed)
+        np.minimum(fare, chunk.gross, out=fare)
+        put(chunk.conceded, rows, chunk.gross - fare)
+        chunk.set_fare(rows, fare, rule)
+        rows &= chunk.of_class(self.final)
+        np.greater(chunk.open, rows, out=chunk.open)
+
+
+class ConcessionLookup(TransitStep):
+    """Reduced fares by station pair and class, for pairs and classes the table holds; always final."""
+
+    phase: ClassVar[Phase] = Phase.CARD
+    table: str
+    directed: Flag
+    columns: Annotated[dict[ClassName, str], Field(min_length=1)]
+
+    def compile(self, context: Context) -> PairConcession:
+        names = list(dict.fromkeys(self.columns.values()))
+        index, fares = pair_index(context.table(self.table), names, directed=self.directed)
+        column_of_class = np.full(CLASS_CODES, -1, np.int64)
+        for class_name, column in self.columns.items():
+            column_of_class[CardClass[class_name.upper()]] = names.index(column)
+        return PairConcession(index, fares, column_of_class, context.rule(f"concession_lookup.{self.table}"))
+
+
+@dataclass(frozen=True)
+class PairConcession:
+    """Compiled :class:`ConcessionLookup`; fares as in :class:`tariffs.steps.fares.PairFare`."""
+
+    index: PairIndex
+    fares: Ints
+    column_of_class: Ints
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        journeys = chunk.journeys
+        column = chunk.of_class(self.column_of_class)
+        rows = np.flatnonzero((column >= 0) & chunk.open & chunk.priced)
+        cell, known = self.index.cells(journeys.entry_station[rows], journeys.exit_station[rows])
+        fare = self.fares.take(column[rows] * self.index.size + cell, mode="clip")
+        known &= fare >= 0
+        rows = rows[known]
+        chunk.fare[rows] = np.minimum(fare[known], chunk.gross[rows])
+        chunk.conceded[rows] = chunk.gross[rows] - chunk.fare[rows]
+        chunk.rule[rows] = self.rule
+        chunk.open[rows] = False
+
+
+class DiscountBand(Strict):
+    """The part of the gross fare inside the band is paid at ``per_10000``."""
+
+    up_to: Quantity | None = None
+    per_10000: Ratio
+
+
+class Discount(TransitStep):
+    """Marginal discount inside one fare; replaces what the card pays on rows that still take discounts."""
+
+    phase: ClassVar[Phase] = Phase.CARD
+    bands: Annotated[list[DiscountBand], Field(min_length=1)]
+    rounding: RoundingMode
+
+    def compile(self, context: Context) -> MarginalDiscount:
+        edges = upper_edges(self.bands, "bands", open_end=True)
+        return MarginalDiscount(
+            (0, *edges),
+            tuple(band.per_10000 for band in self.bands),
+            self.rounding,
+            context.rule("discount"),
+        )
+
+
+@dataclass(frozen=True)
+class MarginalDiscount:
+    """Compiled :class:`Discount`: from ``lower[k]`` fen on, ``ratio[k]`` of the fare is paid."""
+
+    lower: tuple[int, ...]
+    ratio: tuple[int, ...]
+    rounding: RoundingMode
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        # Σ (rate_k − rate_{k−1}) · max(gross − lower_k, 0): the same sum with one clip per band, not two.
+        paid = chunk.gross * self.ratio[0]
+        for band in range(1, len(self.lower)):
+            part = parts_between(chunk.gross, self.lower[band], None)
+            part *= self.ratio[band] - self.ratio[band - 1]
+            paid += part
+        chunk.set_fare(chunk.open, divide(paid, RATIO_ONE, self.rounding), self.rule)
+
+
+class Factor(TransitStep):
+    """A ratio of what the card pays so far."""
+
+    phase: ClassVar[Phase] = Phase.CARD
+    per_10000: Ratio
+    rounding: RoundingMode
+
+    def compile(self, context: Context) -> RatioFactor:
+        return RatioFactor(self.per_10000, self.rounding, context.rule("factor"))
+
+
+@dataclass(frozen=True)
+class RatioFactor:
+    """Compiled :class:`Factor`."""
+
+    ratio: int
+    rounding: RoundingMode
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        chunk.set_fare(chunk.open, divide(chunk.fare * self.ratio, RATIO_ONE, self.rounding), self.rule)
+
+
+class Transfer(TransitStep):
+    """A fixed amount off a flagged transfer, down to ``floor``; a transfer rule always names its classes."""
+
+    phase: ClassVar[Phase] = Phase.CARD
+    minus: Fen
+    floor: Fen
+    classes: Annotated[list[ClassName], Field(min_length=1)]
+
+    def compile(self, context: Context) -> TransferDiscount:
+        return TransferDiscount(self.minus, self.floor, class_mask(self.classes), context.rule("transfer"))
+
+
+@dataclass(frozen=True)
+class TransferDiscount:
+    """Compiled :class:`Transfer`."""
+
+    minus: int
+    floor: int
+    classes: Bools | None
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        rows = (chunk.journeys.transfer != 0) & chunk.open
+        if self.classes is not None:
+            rows &= chunk.of_class(self.classes)
+        # A fare already below the floor stays as it is: a discount never raises it.
+        reduced = np.minimum(chunk.fare, np.maximum(chunk.fare - self.minus, self.floor))
+        chunk.set_fare(rows, reduced, self.rule)
+
+
+class Round(TransitStep):
+    """Round what the card pays to a multiple of ``to`` fen, never above the gross fare."""
+
+    phase: ClassVar[Phase] = Phase.CARD
+    to: PositiveQuantity
+    mode: RoundingMode
+
+    def compile(self, context: Context) -> RoundFare:
+        return RoundFare(self.to, self.mode)
+
+
+@dataclass(frozen=True)
+class RoundFare:
+    """Compiled :class:`Round`; it changes no rule id, since it decides nothing by itself."""
+
+    to: int
+    mode: RoundingMode
+
+    def apply(self, chunk: Chunk) -> None:
+        rounded = divide(chunk.fare, self.to, self.mode) * self.to
+        np.minimum(rounded, chunk.gross, out=chunk.fare)

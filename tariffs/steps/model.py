@@ -1,0 +1,176 @@
+"""What every step is made of: strict parameters, a compile context, the chunk of transit steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Annotated, ClassVar, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from tariffs.columns import Bools, CardClass, Codes, Ints, TransitJourneys, TransitPrices
+from tariffs.errors import ParameterError
+from tariffs.rounding import RATIO_ONE
+from tariffs.tables import Table
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+QUANTITY_MAX = 1_000_000_000
+"""Largest fare (fen), distance (m) or duration (s) that is priced; beyond it a row counts as not covered.
+
+It keeps every product with a price or ratio inside int64.
+"""
+
+CLASS_CODES = 256
+"""Card classes are uint8, so per-class tables have this length and need no range check."""
+
+Fen = Annotated[int, Field(strict=True, ge=0, le=QUANTITY_MAX)]
+Quantity = Annotated[int, Field(strict=True, ge=0, le=QUANTITY_MAX)]
+PositiveQuantity = Annotated[int, Field(strict=True, ge=1, le=QUANTITY_MAX)]
+Ratio = Annotated[int, Field(strict=True, ge=0, le=RATIO_ONE)]
+Code = Annotated[int, Field(strict=True, ge=0)]
+FundCode = Annotated[int, Field(strict=True, ge=1, le=65_535)]
+Flag = Annotated[bool, Field(strict=True)]
+ClassName = Literal["adult", "student", "elderly", "disabled", "veteran", "staff", "half", "free", "none"]
+
+
+class Strict(BaseModel):
+    """Parameters that refuse unknown keys and never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phase(IntEnum):
+    """Where in the evaluation of a journey a step stands; a file lists its steps in this order."""
+
+    GROSS = 0
+    CARD = 1
+    PAYERS = 2
+
+
+@dataclass
+class Context:
+    """What a step may look up while it compiles, and the rule names it leaves behind."""
+
+    tables: Mapping[str, Table]
+    rule_names: list[str] = field(default_factory=lambda: ["not covered"])
+
+    def table(self, name: str) -> Table:
+        """A declared table; ParameterError when the file declares none of this name."""
+        if name not in self.tables:
+            raise ParameterError("table", name, f"declare it under tables (there: {', '.join(self.tables)})")
+        return self.tables[name]
+
+    def rule(self, name: str) -> int:
+        """Give a rule its number, which rows carry as uint16."""
+        self.rule_names.append(name)
+        return len(self.rule_names) - 1
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A cache-sized run of journeys with the answer columns the steps fill in, all views of equal length."""
+
+    journeys: TransitJourneys
+    card_class: Ints
+    """Class codes widened to int64: numpy gathers by int64 without converting the indices each time."""
+    gross: Ints
+    fare: Ints
+    """What the card pays so far."""
+    conceded: Ints
+    """How much of gross − fare is a concession (and not an ordinary discount); scratch."""
+    fund_pays: Ints
+    fund: Codes
+    operator_bears: Ints
+    rule: Codes
+    priced: Bools
+    open: Bools
+    """Rows that still take discounts; scratch."""
+
+    @classmethod
+    def over(cls, journeys: TransitJourneys, prices: TransitPrices, rows: slice) -> Self:
+        """The chunk of ``rows``; ``prices`` must hold zeros there."""
+        taken = journeys.take(rows)
+        return cls(
+            journeys=taken,
+            card_class=taken.card_class.astype(np.int64),
+            gross=prices.gross[rows],
+            fare=prices.card_pays[rows],
+            conceded=np.zeros(len(taken), np.int64),
+            fund_pays=prices.fund_pays[rows],
+            fund=prices.fund[rows],
+            operator_bears=prices.operator_bears[rows],
+            rule=prices.rule[rows],
+            priced=prices.priced[rows],
+            open=np.ones(len(taken), np.bool_),
+        )
+
+    def of_class(self, table: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        """The cell of a per-class table for each row; a copy."""
+        # Every class code is a valid index, so clipping only spares numpy its bounds check.
+        cells: npt.NDArray[Scalar] = table.take(self.card_class, mode="clip")
+        return cells
+
+    def unpriced(self, rows: Bools, classes: Bools | None) -> Bools:
+        """Those of ``rows`` that no step has given a fare and whose class is in the mask (None = any)."""
+        chosen = rows & ~self.priced
+        if classes is not None:
+            chosen &= self.of_class(classes)
+        return chosen
+
+    def set_gross(self, rows: Bools, fare: npt.ArrayLike, rule: npt.ArrayLike) -> None:
+        """Give ``rows`` their full fare."""
+        put(self.gross, rows, fare)
+        put(self.rule, rows, rule)
+        np.logical_or(self.priced, rows, out=self.priced)
+
+    def charge_gross(self) -> None:
+        """Let the card pay the full fare, until a discount says otherwise."""
+        np.copyto(self.fare, self.gross)
+
+    def set_fare(self, rows: Bools, fare: npt.ArrayLike, rule: int | Codes) -> None:
+        """Let the card pay ``fare`` on ``rows``."""
+        put(self.fare, rows, fare)
+        put(self.rule, rows, rule)
+
+
+class Operation(Protocol):
+    """A compiled transit step."""
+
+    def apply(self, chunk: Chunk) -> None:
+        """Change the chunk's answer columns in place."""
+
+
+class TransitStep(Strict):
+    """Parameters of a transit step, as they stand in the file."""
+
+    phase: ClassVar[Phase]
+
+    def compile(self, context: Context) -> Operation:
+        """Turn parameters into arrays; ParameterError when they do not fit the tables or each other."""
+        raise NotImplementedError
+
+
+def class_mask(classes: list[ClassName] | None) -> Bools | None:
+    """Look-up table over card class codes, shape (256,): which of them the step is for; None = all."""
+    if classes is None:
+        return None
+    mask = np.zeros(CLASS_CODES, np.bool_)
+    for name in classes:
+        mask[CardClass[name.upper()]] = True
+    return mask
+
+
+def put(column: npt.NDArray[Scalar], rows: Bools, value: npt.ArrayLike) -> None:
+    """``column[rows] = value[rows]`` in place; ``value`` is a scalar or as long as ``column``."""
+    # Measured on scattered rows: 1.5 ns a row, np.copyto(where=) and boolean indexing 4 to 5 ns.
+    column[:] = np.where(rows, value, column)
+
+
+def in_range(quantity: Ints) -> Bools:
+    """Rows whose quantity is there and can be multiplied without overflow."""
+    # One unsigned comparison instead of two signed ones: negative values (and NULL) become huge.
+    return quantity.view(np.uint64) <= np.uint64(QUANTITY_MAX)

@@ -1,0 +1,110 @@
+"""Balances, fees and net positions of the windows (rules §9)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from auditor.centre import Centre, FeeSchedule, Participant
+from auditor.model import Leg, Row
+from auditor.posting import MEMO_KINDS, RESERVE
+
+Balances = dict[tuple[int, str, int, int], int]
+Shares = dict[tuple[str, int], int]
+ROLES = ("issuer", "acquirer", "centre")
+
+
+def balances_of(rows: Iterable[Row]) -> Balances:
+    """(window, kind, participant, source) → fen, credit positive."""
+    balances: Balances = defaultdict(int)
+    for row in rows:
+        for (kind, participant, source), amount in row.legs:
+            balances[row.window, kind, participant, source] += amount
+    return dict(balances)
+
+
+def fees_of(rows: Iterable[Row], centre: Centre) -> dict[tuple[int, int], Shares]:
+    """(window, merchant) → shares of its fee by (role, participant)."""
+    rows_of: dict[tuple[int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.disposition == "ACCEPTED" and centre.participants[row.value["merchant_id"]].fee:
+            rows_of[row.window, row.value["merchant_id"]].append(row)
+    fees = {}
+    for (window, number), its_rows in rows_of.items():
+        merchant = centre.participants[number]
+        shares = _shares(its_rows, merchant, centre.fees[merchant.fee], centre)
+        if shares:
+            fees[window, number] = shares
+    return fees
+
+
+def _shares(rows: list[Row], merchant: Participant, schedule: FeeSchedule, centre: Centre) -> Shares:
+    fee = fee_amount(sum(row.sign * _base(row, schedule.base) for row in rows), schedule)
+    if not fee:
+        return {}
+    weights = [schedule.shares.get(role, 0) for role in ROLES]
+    issuer_share, acquirer_share, centre_share = largest_remainder(fee, weights)
+    card_paid: dict[int, int] = defaultdict(int)
+    for row in rows:
+        card_paid[centre.issuers[row.value["issuer_id"]].id] += row.sign * row.card_paid
+    issuers = sorted(number for number, amount in card_paid.items() if amount > 0)
+    shares: Shares = {}
+    if issuers:
+        parts = largest_remainder(issuer_share, [card_paid[number] for number in issuers])
+        shares.update({("issuer", number): part for number, part in zip(issuers, parts, strict=True)})
+    else:
+        centre_share += issuer_share
+    shares["acquirer", merchant.acquirer or centre.id] = acquirer_share
+    shares["centre", centre.id] = centre_share
+    return {who: amount for who, amount in shares.items() if amount}
+
+
+def _base(row: Row, base: str) -> int:
+    if base == "card_paid":
+        return row.card_paid
+    if base == "gross":
+        return row.gross
+    if base in ("card_paid_and_fund_paid", "card_paid + fund_paid"):
+        return row.card_paid + row.fund_paid
+    raise ValueError(f"fee base {base} is not in the rules")
+
+
+def fee_amount(base: int, schedule: FeeSchedule) -> int:
+    if base <= 0:
+        return 0
+    return max(schedule.minimum, (base * schedule.bps + 5000) // 10_000)
+
+
+def largest_remainder(total: int, weights: list[int]) -> list[int]:
+    """``total`` in proportion to ``weights``, exactly; odd fen by largest remainder, ties to the earlier."""
+    whole = sum(weights)
+    parts = [total * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: -(total * weights[i] % whole))
+    for position in by_remainder[: total - sum(parts)]:
+        parts[position] += 1
+    return parts
+
+
+def fee_legs(merchant: int, shares: Shares) -> list[Leg]:
+    """merchant_payable gives the whole fee, fee_income takes the shares."""
+    legs: list[Leg] = [(("merchant_payable", merchant, RESERVE), -sum(shares.values()))]
+    legs += [(("fee_income", participant, RESERVE), amount) for (_, participant), amount in shares.items()]
+    return legs
+
+
+def close(balances: Balances, fees: dict[tuple[int, int], Shares]) -> Balances:
+    """The balances of the rows with the fee legs of every window."""
+    closed = defaultdict(int, balances)
+    for (window, merchant), shares in fees.items():
+        for (kind, participant, source), amount in fee_legs(merchant, shares):
+            closed[window, kind, participant, source] += amount
+    return dict(closed)
+
+
+def positions_of(closed: Balances) -> dict[tuple[int, int, int], int]:
+    """(window, participant, source) → net fen over all accounts but memo ones."""
+    positions: dict[tuple[int, int, int], int] = defaultdict(int)
+    for (window, kind, participant, source), amount in closed.items():
+        if kind not in MEMO_KINDS:
+            positions[window, participant, source] += amount
+    return dict(positions)

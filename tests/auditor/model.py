@@ -1,0 +1,98 @@
+"""What the auditor works on: rows as they were delivered, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Account = tuple[str, int, int]
+"""(account kind, participant, source of money); source 0 is the reserve."""
+
+Leg = tuple[Account, int]
+"""An account and its fen, credit positive."""
+
+RowKey = tuple[str, int]
+"""(file name, source row)."""
+
+CREDIT_SERVICES = ("load", "benefit")
+
+
+@dataclass(slots=True)
+class Row:
+    """One delivered row.
+
+    ``value`` holds the columns of the delivery by name, None where missing; it is empty on unreadable rows.
+    """
+
+    file: str
+    source_row: int
+    sender: int
+    service: str
+    received_at: int
+    value: dict[str, Any] = field(default_factory=dict)
+    card_no: str = ""
+    card_id: int = 0
+    bills: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: bool = False
+    multiplicity: int = 0
+    """0 = the row has an identity of its own columns; n = whole-row identity, n equal rows per file stand."""
+
+    txn_time: int | None = None
+    operating_day: int | None = None
+    received_window: int = 0
+    window: int = 0
+    tac_verdict: str | None = None
+    status: str = ""
+    disposition: str = ""
+
+    price_verdict: str = "NOT_PRICED"
+    gross: int = 0
+    card_paid: int = 0
+    overcharge: int = 0
+    fund: int = 0
+    """Participant number of the fund behind ``fund_paid``; 0 = none."""
+    fund_paid: int = 0
+    operator_borne: int = 0
+    suspense: int = 0
+    template: str = "NONE"
+    legs: list[Leg] = field(default_factory=list)
+
+    @property
+    def key(self) -> RowKey:
+        return (self.file, self.source_row)
+
+    @property
+    def direction(self) -> str:
+        return "credit" if self.service in CREDIT_SERVICES else "debit"
+
+    @property
+    def has_purse(self) -> bool:
+        return bool(self.value["txn_type"] != 0)
+
+    @property
+    def sign(self) -> int:
+        """−1 on a cancelled settlement: its legs, and its part of a fee base, are negated."""
+        return -1 if self.value.get("cancel") == 1 else 1
+
+
+@dataclass
+class AuditResult:
+    """Everything the engine must have found too.
+
+    Attributes:
+        files: outcome per data file name.
+        rows: every row of the received files, by (file, source row).
+        interchangeable: groups of rows that differ in content only, of which the rules let any one stand.
+        balances: (window, kind, participant, source) → fen of the rows' legs, credit positive.
+        fees: (window, merchant) → {(role, participant): fen}; roles issuer, acquirer, centre.
+        closed_balances: balances with the fee legs of every window.
+        positions: (window, participant, source) → net fen after fees, memo accounts excluded.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    rows: dict[RowKey, Row] = field(default_factory=dict)
+    interchangeable: list[frozenset[RowKey]] = field(default_factory=list)
+    balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
+    fees: dict[tuple[int, int], dict[tuple[str, int], int]] = field(default_factory=dict)
+    closed_balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
+    positions: dict[tuple[int, int, int], int] = field(default_factory=dict)

@@ -1,0 +1,81 @@
+"""The story: read, verify, climb the ladder, decide replays, price, post, close."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auditor import closing, posting, replay
+from auditor.centre import Centre, read_centre
+from auditor.cipher import Cipher
+from auditor.fares import Tariff, read_tariffs
+from auditor.keys import read_cipher
+from auditor.ladder import AFTER_REPLAY, BEFORE_REPLAY, Context, disposition, first_failure
+from auditor.model import AuditResult, Row
+from auditor.reading import read_deliveries
+from auditor.times import operating_day, received_window, wall_time, window
+
+
+def audit(centre: Path, deliveries: Path, truth: Path) -> AuditResult:
+    """Audit a simulated centre from its folder, copies of its deliveries and its plain keys.
+
+    Args:
+        centre: the centre folder; settings, registers, tariffs and the list of held keys are read.
+        deliveries: a folder with every data file and manifest as they were put in the inbox.
+        truth: the folder with ``keys.json``.
+    """
+    settings = read_centre(centre)
+    delivered = read_deliveries(deliveries, settings)
+    cipher = read_cipher(centre, truth)
+    result = audit_rows(delivered.rows, settings, cipher, read_tariffs(centre / "tariffs"))
+    result.files = delivered.outcomes
+    return result
+
+
+def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[str, Tariff]) -> AuditResult:
+    """Decide, price, post and close rows given in the order they were received in."""
+    context = Context(centre, cipher.issuers_with_keys)
+    for row in rows:
+        _resolve(row, centre, cipher)
+        row.status = first_failure(row, BEFORE_REPLAY, context)
+    memory = replay.decide([row for row in rows if not row.status])
+    _decide_the_rest(rows, context, tariffs)
+    posting.Poster(centre).post(rows)
+    result = AuditResult(
+        rows={row.key: row for row in rows},
+        interchangeable=memory.interchangeable,
+        balances=closing.balances_of(rows),
+        fees=closing.fees_of(rows, centre),
+    )
+    result.closed_balances = closing.close(result.balances, result.fees)
+    result.positions = closing.positions_of(result.closed_balances)
+    return result
+
+
+def _resolve(row: Row, centre: Centre, cipher: Cipher) -> None:
+    """Card id, times, windows and the TAC verdict, whatever decides the status later."""
+    row.received_window = received_window(row.received_at, centre.calendar)
+    if not row.unreadable:
+        row.card_id = cipher.card_id(row.card_no)
+        row.txn_time = wall_time(row.value["date4"], row.value["time3"])
+        row.operating_day = operating_day(row.txn_time, centre.calendar)
+        row.tac_verdict = cipher.verdict(row)
+    row.window = window(row.txn_time, row.received_at, centre.calendar)
+
+
+def _decide_the_rest(rows: list[Row], context: Context, tariffs: dict[str, Tariff]) -> None:
+    """The checks after replay, price and disposition; grants first, since loads look for accepted ones."""
+    centre = context.centre
+    for row in sorted(rows, key=lambda row: row.service != "benefit"):
+        if not row.status:
+            row.status = first_failure(row, AFTER_REPLAY, context)
+        payable = disposition(row.status or "ACCEPTED", row.direction, centre.policy) == "ACCEPTED"
+        if payable and row.service != "transit":
+            posting.unpriced(row)
+        elif payable and not posting.price(row, centre, tariffs):
+            row.status = row.status or "NO_TARIFF"
+        row.status = row.status or "ACCEPTED"
+        row.disposition = disposition(row.status, row.direction, centre.policy)
+        if row.service == "benefit" and row.disposition == "ACCEPTED":
+            grant = (row.value["benefit_id"], row.card_id, row.value["granted"])
+            first = context.grants.get(grant, row.received_window)
+            context.grants[grant] = min(first, row.received_window)

@@ -1,0 +1,1 @@
+"""Seeded simulated days: the engine and the independent auditor must find the same, row by row and fen by fen."""

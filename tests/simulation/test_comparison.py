@@ -1,0 +1,67 @@
+"""The comparison itself: silent on equal findings, one readable line for each kind of difference."""
+
+from __future__ import annotations
+
+import pytest
+from auditor import AuditResult
+from auditor.samples import audited, row
+
+from simulation.comparison import DECIDED, PAYERS, READABLE, EngineResult, differences, report
+
+
+@pytest.fixture
+def audit() -> AuditResult:
+    result = audited([row("retail", amount=1000, balance_before=None), row("transit", tac=None), row("benefit")])
+    result.files = {"file": "received"}
+    return result
+
+
+def engine_like(audit: AuditResult) -> EngineResult:
+    columns = DECIDED + READABLE + PAYERS
+    return EngineResult(
+        dict(audit.files),
+        {key: {name: getattr(one, name) for name in columns} for key, one in audit.rows.items()},
+        dict(audit.closed_balances),
+        {key: sum(shares.values()) for key, shares in audit.fees.items()},
+        dict(audit.positions),
+    )
+
+
+def test_equal_findings_have_no_difference(audit: AuditResult) -> None:
+    assert list(differences(engine_like(audit), audit)) == []
+
+
+@pytest.mark.parametrize("name", ["files", "balances", "fees", "positions"])
+def test_every_part_is_compared(audit: AuditResult, name: str) -> None:
+    engine = engine_like(audit)
+    part = getattr(engine, name)
+    part[next(iter(part))] = "other" if name == "files" else 12345
+    lines = list(differences(engine, audit))
+    assert len(lines) == 1
+    assert "engine" in lines[0]
+    assert "auditor" in lines[0]
+
+
+@pytest.mark.parametrize("column", DECIDED + READABLE + PAYERS)
+def test_every_column_is_compared(audit: AuditResult, column: str) -> None:
+    engine = engine_like(audit)
+    next(iter(engine.rows.values()))[column] = "other"
+    assert [column in line for line in differences(engine, audit)] == [True]
+
+
+def test_missing_and_surplus_rows(audit: AuditResult) -> None:
+    engine = engine_like(audit)
+    engine.rows["other", 1] = engine.rows.pop(next(iter(engine.rows)))
+    lines = list(differences(engine, audit))
+    assert ["no such row" in line for line in lines] == [True, True]
+    assert report(lines, 7, shown=1).splitlines() == ["seed 7: 2 differences", lines[0], "… and 1 more"]
+
+
+def test_of_interchangeable_rows_either_may_stand() -> None:
+    first, second = row("retail", key_index=1), row("retail", overdraft_limit=5)
+    result = audited([first, second])
+    engine = engine_like(result)
+    engine.rows[first.key], engine.rows[second.key] = engine.rows[second.key], engine.rows[first.key]
+    assert list(differences(engine, result)) == []
+    engine.rows[first.key]["status"] = engine.rows[second.key]["status"] = "ACCEPTED"
+    assert len(list(differences(engine, result))) == 1
