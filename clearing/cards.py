@@ -143,15 +143,16 @@ class Vault:
         again = first[np.searchsorted(fresh.card_id[first], fresh.card_id)]
         self._refuse_clash(fresh.number != fresh.number[again])
         distinct = CardRows(
-            *(getattr(fresh, c)[first] for c in ("card_id", "issuer_id", "number", "digits")), fresh.text
+            fresh.card_id[first], fresh.issuer_id[first], fresh.number[first], fresh.digits[first], fresh.text
         )
         kept = self.unknown(distinct)
         if not kept.any():
             return None
         ids = distinct.card_id[kept]
         columns = {"card_id": ids, **{c: getattr(distinct, c)[kept] for c in ("issuer_id", "number", "digits")}}
-        texts = pa.array([fresh.text.get(int(card), "") for card in ids] if fresh.text else None, pa.string())
-        table = pa.table({**columns, "text": texts if fresh.text else pa.repeat("", len(ids))})
+        no_text = pa.repeat("", len(ids))
+        texts = pa.array([fresh.text.get(int(card), "") for card in ids]) if fresh.text else no_text
+        table = pa.table({**columns, "text": texts})
         plain = io.BytesIO()
         with pa.ipc.new_file(plain, table.schema) as writer:
             writer.write_table(table)

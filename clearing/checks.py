@@ -175,7 +175,7 @@ def _algorithm_not_permitted(rows: Rows, context: Context) -> Mask:
         if participant.issuer_id is not None:
             fits = np.isin(rows["algorithm"], participant.algorithm_codes)
             permitted |= (rows["issuer"] == participant.id) & fits
-    return ~permitted
+    return np.asarray(is_purse(rows) & ~permitted)
 
 
 def _key_unknown(rows: Rows, context: Context) -> Mask:

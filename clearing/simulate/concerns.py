@@ -29,7 +29,10 @@ def mark_cards(
     cards = rows["card"][order[starts]]
     own = population.cards["issuer"][cards] == OWN
     unknown = _leave_unregistered(rows, cards, sizes, own, population, day, plan, rng)
-    used_twice = np.flatnonzero(own & (sizes >= 2) & ~unknown & (population.cards["published_at"][cards] == NEVER))
+    # A listing must not reach back to an earlier day's record from a clock that was ahead.
+    listable = population.cards["published_at"][cards] == NEVER
+    listable &= population.cards["latest"][cards] < day * SECONDS_PER_DAY
+    used_twice = np.flatnonzero(own & (sizes >= 2) & ~unknown & listable)
     chosen = rng.permutation(used_twice)[: plan.target(len(used_twice))]
     # In force from the card's second use on: the first one still falls into the list's grace.
     second_use = rows["time"][order[starts[chosen] + 1]]

@@ -258,6 +258,8 @@ def _go_wrong(day: _Day, rows: Table, population: Population, plan: FaultPlan, r
     spoil(rows, scene, plan)
     rows = add_copies(rows, scene, plan)
     judge_cards(rows, population, day.city)
+    # A forward clock reaches past midnight by itself; what belongs to tonight's early hours does too.
+    np.maximum.at(population.cards["latest"], rows["card"], rows["time"])
     return rows
 
 

@@ -38,7 +38,7 @@ class Population:
     Columns: ``number`` uint64, ``digits`` uint8, ``issuer`` (position in City.issuers), ``card_class``,
     ``key_version``, ``key_index``, ``insured`` uint8; ``balance`` fen, ``debits`` and ``loads`` (counters before
     the next transaction), ``home`` and ``work`` (random station numbers), ``first_day``, ``valid_from`` days,
-    ``published_at`` and ``removed_at`` of a blacklist entry (:data:`NEVER` = none), ``deductible_used`` and
+    ``published_at`` and ``removed_at`` of a blacklist entry (:data:`NEVER` = none), ``latest`` time in any record, ``deductible_used`` and
     ``fund_used`` (fen) in ``medical_year``, int64.
     """
 
@@ -99,6 +99,7 @@ def _issue(serial: npt.NDArray[np.uint64], district: int, day: int, rng: np.rand
         "valid_from": np.full(count, day - 400, np.int64),
         "published_at": np.full(count, NEVER, np.int64),
         "removed_at": np.full(count, NEVER, np.int64),
+        "latest": np.zeros(count, np.int64),
         "medical_year": np.zeros(count, np.int64),
         "deductible_used": np.zeros(count, np.int64),
         "fund_used": np.zeros(count, np.int64),

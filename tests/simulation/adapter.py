@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import duckdb
+
+from clearing.calendar import day_number, seconds_of
+from clearing.initialise import initialise_centre
+from clearing.mac import TacVerdict
+from clearing.posting import PostingTemplate
+from clearing.simulate import simulate_day
+from clearing.status import ClearingStatus, Disposition, PriceVerdict
 from simulation.comparison import EngineResult
 
 PASSPHRASE = "simulated centre"
+CHEAP_SCRYPT = 2**14
 DAY = "2026-03-02"
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -24,29 +37,99 @@ class City:
 
 def simulate_city(folder: Path, *, seed: int, rows: int) -> City:
     """A new centre under ``folder`` with one simulated day of ``rows`` transactions and heavy faults."""
-    from datetime import date
-
-    from clearing.initialise import initialise_centre
-    from clearing.simulate import simulate_day
-
     centre = folder / "centre"
-    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=2)
+    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=CHEAP_SCRYPT)
     simulate_day(
-        centre, date=date.fromisoformat(DAY), transactions=rows, seed=seed, faults="heavy", passphrase=PASSPHRASE
+        centre,
+        date=date.fromisoformat(DAY),
+        transactions=rows,
+        seed=seed,
+        faults="heavy",
+        passphrase=PASSPHRASE,
     )
     deliveries = folder / "deliveries"
     shutil.copytree(centre / "inbox", deliveries)
     return City(centre, deliveries, folder / "centre.truth")
 
 
-def run_engine(centre: Path, *, disable: Collection[str] = ()) -> EngineResult:
-    """Clear everything in the inbox, close every window, and read back what was decided and posted.
+def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = ()) -> EngineResult:
+    """Clear the inbox in ``runs`` runs, close every window, and read back what was decided and posted.
 
-    ``disable`` names ladder checks or posting templates the engine must leave out (mutants).
+    The declared clock of the runs stands at arrival times spread over the deliveries; the last run takes the
+    rest. ``disable`` names ladder checks or posting templates the engine must leave out (mutants).
     """
     from clearing.engine import close_window, run_centre
 
-    run = run_centre(centre, passphrase=PASSPHRASE, disable=frozenset(disable))
-    for window in run.windows:
-        close_window(centre, window, passphrase=PASSPHRASE)
-    return EngineResult(run.files, run.rows, run.balances, run.fees, run.positions)
+    arrivals = _arrivals(centre / "inbox")
+    steps = [arrivals[len(arrivals) * step // runs] for step in range(1, runs)]
+    for now in [*steps, arrivals[-1]]:
+        run_centre(centre, passphrase=PASSPHRASE, now=now, disabled=frozenset(disable))
+    windows = [day_number(window) for (window,) in _query(centre, 'SELECT DISTINCT "window" FROM postings')]
+    for window in range(min(windows), max(windows) + 1):
+        after_cut_off = (window + 2) * DAY_SECONDS
+        close_window(centre, window=window, passphrase=PASSPHRASE, now=max(after_cut_off, arrivals[-1]))
+    return _found(centre)
+
+
+def _arrivals(inbox: Path) -> list[int]:
+    manifests = [json.loads(path.read_bytes()) for path in inbox.glob("*.manifest.json")]
+    return sorted(seconds_of(manifest["sent_at"]) for manifest in manifests)
+
+
+def _query(centre: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(centre / "ledger.duckdb"), read_only=True) as ledger:
+        ledger.execute(f"SET file_search_path = '{centre}'")
+        return ledger.execute(sql).fetchall()
+
+
+def _found(centre: Path) -> EngineResult:
+    result = EngineResult()
+    result.files = dict(_query(centre, "SELECT file, outcome FROM files"))
+    result.rows = _readable_rows(centre) | _unreadable_rows(centre)
+    for window, kind, participant, source, fen in _query(centre, "FROM balances"):
+        result.balances[day_number(window), kind, participant, source] = fen
+    for window, merchant, fee in _query(centre, 'SELECT DISTINCT "window", merchant, fee FROM fees'):
+        result.fees[day_number(window), merchant] = fee
+    for window, participant, source, fen in _query(
+        centre, 'SELECT "window", participant, source, fen FROM positions'
+    ):
+        result.positions[day_number(window), participant, source] = fen
+    return result
+
+
+def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """The newest decision of every decoded row, enums by name."""
+    lines = _query(
+        centre,
+        """
+        SELECT f.file, txn_id & 4294967295, t.status, disposition, "window", posting_template, tac_verdict,
+            IF(txn_time IS NULL, NULL, operating_day), price_verdict, card_paid, overcharge, fund, fund_paid,
+            operator_borne, cardholder_suspense
+        FROM decisions t JOIN files f ON f.file_no = txn_id >> 32
+        """,
+    )
+    found = {}
+    for file, source_row, status, disposition, window, template, tac, day, verdict, *payers in lines:
+        names = ("card_paid", "overcharge", "fund", "fund_paid", "operator_borne", "suspense")
+        found[file, source_row] = {
+            "status": ClearingStatus(status).name,
+            "disposition": Disposition(disposition).name,
+            "window": window,
+            "template": PostingTemplate(template).name,
+            "tac_verdict": TacVerdict(tac).name,
+            "operating_day": day,
+            "price_verdict": PriceVerdict(verdict).name,
+            **dict(zip(names, payers, strict=True)),
+        }
+    return found
+
+
+def _unreadable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    lines = _query(
+        centre,
+        """
+        SELECT file, txn_id & 4294967295, received_window FROM unreadable u JOIN files f ON f.file_no = txn_id >> 32
+        """,
+    )
+    decided = {"status": "UNREADABLE", "disposition": "UNREADABLE", "template": "NONE"}
+    return {(file, row): decided | {"window": day_number(window)} for file, row, window in lines}

@@ -10,7 +10,7 @@ from typing import Any
 from auditor import AuditResult, Row
 from auditor.model import RowKey
 
-DECIDED = ("status", "disposition", "window", "template")
+DECIDED = ("status", "disposition", "window")
 READABLE = ("tac_verdict", "operating_day")
 PAYERS = (
     "price_verdict",
@@ -22,6 +22,8 @@ PAYERS = (
     "suspense",
 )
 """Compared on accepted rows: only those are priced."""
+TEMPLATE = ("template",)
+"""Compared on rows with legs: which template a row without legs has says nothing."""
 
 
 @dataclass
@@ -30,7 +32,7 @@ class EngineResult:
 
     Attributes:
         files: outcome per data file name.
-        rows: (file, source row) → the columns of DECIDED, READABLE and PAYERS; enums by name, days as integers,
+        rows: (file, source row) → the columns of DECIDED, READABLE, PAYERS and TEMPLATE; enums by name, days as integers,
             missing days None.
         balances: (window, kind, participant, source) → fen after the close of every window, credit positive.
         fees: (window, merchant) → fee in fen.
@@ -80,9 +82,14 @@ def _column_differences(key: RowKey, found: Mapping[str, Any], row: Row) -> Iter
         columns += READABLE
     if row.disposition == "ACCEPTED":
         columns += PAYERS
-    wrong = [name for name in columns if found[name] != getattr(row, name)]
+    if row.legs:
+        columns += TEMPLATE
+    ours = {name: getattr(row, name) for name in columns}
+    # The engine posts foreign cards by the same template with another account on the card's side.
+    ours["template"] = row.template.removesuffix("_FOREIGN")
+    wrong = [name for name in columns if found[name] != ours[name]]
     if wrong:
-        sides = "; ".join(f"{name}: engine {found[name]}, auditor {getattr(row, name)}" for name in wrong)
+        sides = "; ".join(f"{name}: engine {found[name]}, auditor {ours[name]}" for name in wrong)
         yield f"row {key} ({row.service}, auditor's status {row.status}): {sides}"
 
 

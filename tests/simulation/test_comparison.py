@@ -6,7 +6,9 @@ import pytest
 from auditor import AuditResult
 from auditor.samples import audited, row
 
-from simulation.comparison import DECIDED, PAYERS, READABLE, EngineResult, differences, report
+from simulation.comparison import DECIDED, PAYERS, READABLE, TEMPLATE, EngineResult, differences, report
+
+COLUMNS = DECIDED + READABLE + PAYERS + TEMPLATE
 
 
 @pytest.fixture
@@ -17,10 +19,9 @@ def audit() -> AuditResult:
 
 
 def engine_like(audit: AuditResult) -> EngineResult:
-    columns = DECIDED + READABLE + PAYERS
     return EngineResult(
         dict(audit.files),
-        {key: {name: getattr(one, name) for name in columns} for key, one in audit.rows.items()},
+        {key: {name: getattr(one, name) for name in COLUMNS} for key, one in audit.rows.items()},
         dict(audit.closed_balances),
         {key: sum(shares.values()) for key, shares in audit.fees.items()},
         dict(audit.positions),
@@ -42,7 +43,7 @@ def test_every_part_is_compared(audit: AuditResult, name: str) -> None:
     assert "auditor" in lines[0]
 
 
-@pytest.mark.parametrize("column", DECIDED + READABLE + PAYERS)
+@pytest.mark.parametrize("column", COLUMNS)
 def test_every_column_is_compared(audit: AuditResult, column: str) -> None:
     engine = engine_like(audit)
     next(iter(engine.rows.values()))[column] = "other"

@@ -1,6 +1,6 @@
 -- The projection's tables. Everything here can be rebuilt from journal and segments. Money: BIGINT fen. Days: DATE.
 CREATE TABLE journal (
-    sequence BIGINT PRIMARY KEY, kind VARCHAR NOT NULL, at TIMESTAMP NOT NULL, engine VARCHAR NOT NULL,
+    sequence BIGINT PRIMARY KEY, kind VARCHAR NOT NULL, "at" TIMESTAMP NOT NULL, engine VARCHAR NOT NULL,
     previous VARCHAR NOT NULL, digest VARCHAR NOT NULL);
 CREATE TABLE participants (participant BIGINT PRIMARY KEY, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR);
 CREATE TABLE statuses (status SMALLINT PRIMARY KEY, name VARCHAR, zh VARCHAR, en VARCHAR);
