@@ -17,7 +17,7 @@ from card_io.records import LOAD_TYPES, NULL, PURCHASE_TYPES, Mode, RecordState,
 from clearing.calendar import NO_DAY
 from clearing.config import Settings
 from clearing.mac import TacVerdict
-from clearing.records import Rows
+from clearing.records import Rows, row_money
 from clearing.registers import Registers
 from clearing.status import ClearingStatus
 
@@ -240,8 +240,7 @@ def bill_totals(rows: Rows) -> npt.NDArray[np.int64]:
 
 
 def _amount_over_limit(rows: Rows, context: Context) -> Mask:
-    value = rows["granted"] if rows.service is Service.BENEFIT else rows["amount"]
-    return np.asarray(value > context.settings.limit(rows.service))
+    return np.asarray(row_money(rows) > context.settings.limit(rows.service))
 
 
 def _time_in_future(rows: Rows, context: Context) -> Mask:

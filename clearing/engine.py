@@ -100,7 +100,7 @@ def receive_centre(directory: Path, *, passphrase: str, now: int | None = None, 
     with opened(directory, passphrase, wait=wait, purpose="clearing receive") as (centre, projection):
         for _ in _receive(centre, declared_now(centre, now), summary):
             pass
-        _project(centre, projection, summary)
+        project(centre, projection, summary)
     return summary
 
 
@@ -147,7 +147,7 @@ def clear_pending(
         batch.commit(now)
     finally:
         batch.close()
-    _project(centre, projection, summary)
+    project(centre, projection, summary)
     with summary.timed("answers"):
         batch.answer()
     return summary
@@ -378,7 +378,8 @@ class Batch:
         self.partitions.close()
 
 
-def _project(centre: Centre, projection: Projection, summary: RunSummary) -> None:
+def project(centre: Centre, projection: Projection, summary: RunSummary) -> None:
+    """Bring the projection up to the journal and publish it."""
     with summary.timed("projection"):
         projection.catch_up(centre.journal)
         projection.publish(centre.journal)

@@ -34,12 +34,12 @@ from card_io.delivery.reader import profile_of, read_delivery
 from card_io.keys.errors import SignatureError
 from card_io.records import UnreadableRow
 from clearing import checks, pricing
-from clearing.calendar import date_of, seconds_of
+from clearing.calendar import date_of, received_window, seconds_of
 from clearing.cards import CardRows
 from clearing.centre import Centre
 from clearing.content import RowHashes, add_roots, root_text
 from clearing.ledger.journal import Entry
-from clearing.records import Rows
+from clearing.records import Rows, row_money
 from clearing.resolve import Delivered, resolve
 
 
@@ -101,8 +101,8 @@ class Prepared:
 
     @property
     def readable_fen(self) -> int:
-        """Σ amount of decoded rows."""
-        return sum(int(rows["amount"].sum()) for rows in self.rows)
+        """Σ money of decoded rows: what the manifest's control total is about."""
+        return sum(int(row_money(rows).sum()) for rows in self.rows)
 
 
 def due_deliveries(centre: Centre, now: int) -> tuple[list[tuple[Delivery, int]], list[dict[str, str]]]:
@@ -114,17 +114,23 @@ def due_deliveries(centre: Centre, now: int) -> tuple[list[tuple[Delivery, int]]
     waiting = [{"file": each.path.name, "reason": each.reason} for each in listing.incomplete]
     due: list[tuple[Delivery, int]] = []
     for delivery in listing.deliveries:
-        received_at = now
-        if centre.settings.centre.simulated:
-            try:
-                received_at = min(now, seconds_of(load_manifest(delivery.manifest).sent_at))
-                if seconds_of(load_manifest(delivery.manifest).sent_at) > now:
-                    continue
-            except ManifestError:
-                received_at = now
-        due.append((delivery, received_at))
+        received_at = _declared_receipt(centre, delivery, now) if centre.settings.centre.simulated else now
+        if received_at <= now:
+            due.append((delivery, received_at))
     due.sort(key=lambda each: (each[1], each[0].data.name))
     return due, waiting
+
+
+def _declared_receipt(centre: Centre, delivery: Delivery, now: int) -> int:
+    """When a simulated delivery arrives: as its manifest says, but never in a window that is closed."""
+    try:
+        sent_at = seconds_of(load_manifest(delivery.manifest).sent_at)
+    except ManifestError:
+        return now
+    closed = max((entry.body["window"] for entry in centre.journal.of_kind("close")), default=None)
+    if closed is not None and received_window(sent_at, centre.settings.calendar) <= closed:
+        return now
+    return sent_at
 
 
 def prepare(centre: Centre, delivery: Delivery, file_no: int, received_at: int) -> Prepared:

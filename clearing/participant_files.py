@@ -18,7 +18,7 @@ from clearing.calendar import text_of
 from clearing.durable import durable_file, write_durably
 from clearing.intake import bytes_of, manifest_of_entry
 from clearing.ledger.journal import Entry
-from clearing.records import Rows
+from clearing.records import Rows, row_money
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
 
 FEEDBACK_FIELDS: Final = (
@@ -44,7 +44,7 @@ class Feedback:
         source = (rows["txn_id"][at] & 0xFFFFFFFF) - 1
         for name, _ in FEEDBACK_FIELDS:
             self.columns[name][source] = rows[name][at]
-        self.amount[source] = rows["amount"][at]
+        self.amount[source] = row_money(rows)[at]
 
     def take_unreadable(self, source_row: npt.NDArray[np.int64]) -> None:
         """Mark rows that could not be decoded."""

@@ -83,6 +83,11 @@ class Rows:
         return Rows(self.service, {name: column[rows] for name, column in self.columns.items()}, bills)
 
 
+def row_money(rows: Rows) -> npt.NDArray[np.int64]:
+    """int64[n] fen a row is about: what it moved on the purse, for a benefit grant what it grants."""
+    return np.asarray(rows["granted"] if rows.service is Service.BENEFIT else rows["amount"], np.int64)
+
+
 def concatenate(parts: list[Rows]) -> Rows:
     """Rows of one service in the order of ``parts`` (at least one)."""
     if len(parts) == 1:

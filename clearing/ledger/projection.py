@@ -15,7 +15,7 @@ from clearing.calendar import date_of, received_window
 from clearing.config import Settings
 from clearing.durable import fsync_folder
 from clearing.ledger.journal import Entry, Journal
-from clearing.ledger.segments import BILL_EXTRA, segment_fields
+from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
 from clearing.store import Store, timestamp
@@ -129,7 +129,7 @@ class Projection:
         common = {"entry": entry.sequence, "window": window}
         self.store.insert("windows", [{**common, "closed_at": timestamp(entry.at)}])
         self._postings(entry)
-        for table in ("fees", "positions", "payments"):
+        for table in ("fees", "positions", "payments", "claims"):
             self.store.insert(table, [{**common, **row} for row in body[table]])
 
     def publish(self, journal: Journal) -> None:
@@ -207,6 +207,13 @@ def _nothing(entry: Entry) -> None:
 def _empty_view(fields: list[tuple[str, str]]) -> str:
     columns = ", ".join(f'NULL::{_SQL_TYPES[dtype]} AS "{name}"' for name, dtype in fields)
     return f"SELECT {columns} WHERE false"
+
+
+def _sql_type(name: str, dtype: str) -> str:
+    """Type of a segment's column as DuckDB reads it from Parquet."""
+    if name in DAY_COLUMNS:
+        return "DATE"
+    return "TIMESTAMP" if name in TIME_COLUMNS else _SQL_TYPES[dtype]
 
 
 _SQL_TYPES: Final = {

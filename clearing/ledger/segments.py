@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from card_io.records import BILL_FIELDS, NULL, Columns, Field, Service, UnreadableRow, fields_of
 from clearing.archive import file_sha256
+from clearing.calendar import NO_DAY
 from clearing.durable import durable_file
 from clearing.errors import EvidenceError
 from clearing.records import BILL_NAMES, DECIDED_FIELDS, Rows, empty_bills
@@ -26,10 +27,11 @@ BILL_EXTRA: Final = (
     Field("txn_id", "int64", "the payment"),
     Field("bill_no", "int64", "position of the bill in its payment's file"),
     Field("bill_paid", "uint8", "1 = this payment paid the bill"),
-    Field("window", "int32", "business date of the payment, days"),
+    Field("window", "int32", "business date of the payment"),
     Field("sign", "int8", "of the payment's row"),
 )
-_NULLABLE_DECIDED: Final = frozenset({"txn_time"})
+DAY_COLUMNS: Final = frozenset({"received_window", "operating_day", "window"})
+TIME_COLUMNS: Final = frozenset({"txn_time", "entry_time"})
 _DICTIONARY_DTYPES: Final = frozenset({"uint8", "int8", "int16", "uint16"})
 
 
@@ -52,7 +54,7 @@ def write_bills(path: Path, rows: Rows) -> dict[str, Any]:
     columns["txn_id"] = pa.array(rows["txn_id"][parent])
     columns["bill_no"] = pa.array(np.arange(len(parent), dtype=np.int64))
     columns["bill_paid"] = pa.array(rows.bills["bill_paid"])
-    columns["window"] = pa.array(rows["window"][parent])
+    columns["window"] = pa.array(rows["window"][parent]).view(pa.date32())
     columns["sign"] = pa.array(rows["sign"][parent])
     return _write(path, pa.table(columns), ["commodity", "bill_paid", "household_size", "sign"])
 
@@ -72,11 +74,12 @@ def write_unreadable(path: Path, rows: Iterable[tuple[int, UnreadableRow]]) -> d
 
 
 def _arrow(values: npt.NDArray[Any], field: Field) -> pa.Array:
-    if field.nullable or field.name in _NULLABLE_DECIDED:
-        missing = values == NULL
-        if missing.any():
-            return pa.array(values, mask=missing)
-    return pa.array(values)
+    """Days as dates and times as timestamps for those who query; missing values as nulls."""
+    if field.name in DAY_COLUMNS:
+        return pa.array(values.astype(np.int32, copy=False), mask=values == NO_DAY).view(pa.date32())
+    missing = values == NULL if field.nullable or field.name in TIME_COLUMNS else None
+    array = pa.array(values, mask=missing if missing is not None and missing.any() else None)
+    return array.view(pa.timestamp("s")) if field.name in TIME_COLUMNS else array
 
 
 def _write(path: Path, table: pa.Table, dictionary: list[str]) -> dict[str, Any]:
@@ -129,7 +132,12 @@ def _read(path: Path) -> pa.Table:
 
 
 def _numpy(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    filled = column.fill_null(NULL) if column.null_count else column
+    missing = NULL
+    if pa.types.is_date32(column.type):
+        column, missing = column.cast(pa.int32()), NO_DAY
+    elif pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("s")).cast(pa.int64())
+    filled = column.fill_null(missing) if column.null_count else column
     return np.asarray(filled.to_numpy()).astype(dtype, copy=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clearing.simulate.city import City
 from clearing.simulate.table import Table, length
 
 _GRANT_STEP = 1_000
@@ -22,8 +23,8 @@ def add_grants(grants: Table, day: int, benefit_base: int, rng: np.random.Genera
     }
 
 
-def add_pickups(pickups: Table, grants: Table, granted: Table) -> None:
-    """Make each pick-up the load of one grant: same card, same amount, same benefit."""
+def add_pickups(pickups: Table, grants: Table, granted: Table, city: City) -> None:
+    """Make each pick-up the load of one grant: same card, same amount, same benefit, of that fund."""
     count = length(pickups)
     pickups["card"] = grants["card"][:count].copy()
     pickups["amount"] = granted["granted"][:count].copy()
@@ -31,6 +32,7 @@ def add_pickups(pickups: Table, grants: Table, granted: Table) -> None:
     pickups |= _no_price(count) | {
         "benefit_id": grants["benefit_id"][:count].copy(),
         "due": pickups["amount"].copy(),
+        "fund": city.fund_codes[grants["venue"][:count]],
     }
 
 

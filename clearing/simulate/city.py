@@ -89,6 +89,11 @@ class City:
         return np.array([venue.sender for venue in self.venues], np.int64)
 
     @cached_property
+    def fund_codes(self) -> npt.NDArray[np.int64]:
+        """Fund code of each venue's merchant, 0 for those that are no fund."""
+        return np.array([self.settings.participant(v.merchant).fund or 0 for v in self.venues], np.int64)
+
+    @cached_property
     def issuer_ids(self) -> npt.NDArray[np.uint64]:
         """Issuer id of each issuer."""
         return np.array([issuer.issuer_number for issuer in self.issuers], np.uint64)

@@ -29,7 +29,7 @@ def mark_cards(
     cards = rows["card"][order[starts]]
     own = population.cards["issuer"][cards] == OWN
     unknown = _leave_unregistered(rows, cards, sizes, own, population, day, plan, rng)
-    # A listing must not reach back to an earlier day's record from a clock that was ahead.
+    # A listing must not cover a record of an earlier day, be it from a clock that was ahead.
     listable = population.cards["published_at"][cards] == NEVER
     listable &= population.cards["latest"][cards] < day * SECONDS_PER_DAY
     used_twice = np.flatnonzero(own & (sizes >= 2) & ~unknown & listable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from clearing.simulate.spoil import Part, Scene
 from clearing.simulate.table import Bools, Ints, Table, concatenate, length, take
 from clearing.status import ClearingStatus
 
-_LATE_SHARE = 0.015
-_FRESH_COUNTER = 1 << 30
+_LATE_SHARE: Final = 0.015
+_FRESH_COUNTER: Final = 1 << 30
 """Added to a terminal's transaction number to make one that terminal never used."""
 
 
@@ -38,83 +39,93 @@ def add_copies(rows: Table, scene: Scene, plan: FaultPlan) -> Table:
     """
     if plan.level == "none":
         return rows
-    last = scene.schedule.late - 1
-    purse, debit = rows["txn_type"] != 0, rows["service"] != Service.LOAD
-    sound_bytes = (rows["parts"] & int(Part.TIME | Part.BYTES)) == 0
-    in_window = rows["slot"] <= last
-    pool = purse & sound_bytes & in_window
-    simple = debit & ((rows["service"] == Service.TRANSIT) | (rows["service"] == Service.RETAIL))
-    verifiable = (rows["issuer"] != UNKEYED) & (rows["tac"] == TAC_VALID)
-    free = np.ones(length(rows), np.bool_)
-    copies: list[Table] = []
+    return _Copier(rows, scene, plan).all_rows()
 
-    def copy(kind: Fault, eligible: Bools, change: Callable[[Table, Ints], None]) -> None:
-        for among in (rows["mask"] == 0, rows["mask"] != 0)[: 2 if plan.level == "heavy" else 1]:
-            chosen = plan.choose(eligible & among & free, scene.rng)
-            free[chosen] = False
-            twin = take(rows, chosen)
+
+class _Copier:
+    """Copies rows of one district, each row at most once."""
+
+    def __init__(self, rows: Table, scene: Scene, plan: FaultPlan) -> None:
+        self._rows, self._scene, self._plan = rows, scene, plan
+        self._free: Bools = np.ones(length(rows), np.bool_)
+        self._twins: list[Table] = []
+
+    def all_rows(self) -> Table:
+        rows, last = self._rows, self._scene.schedule.late - 1
+        decodable_in_time = (rows["parts"] & int(Part.TIME | Part.BYTES)) == 0
+        pool = (rows["txn_type"] != 0) & decodable_in_time & (rows["slot"] <= last)
+        debit = pool & (rows["service"] != Service.LOAD)
+        plain = pool & ((rows["service"] == Service.TRANSIT) | (rows["service"] == Service.RETAIL))
+        plain &= (rows["issuer"] != UNKEYED) & (rows["tac"] == TAC_VALID)
+        self._copy(Fault.DUPLICATE_IN_FILE, pool, self._duplicate)
+        self._copy(Fault.DUPLICATE_ACROSS_FILES, pool & (rows["slot"] < last), self._duplicate_next)
+        self._copy(Fault.DUPLICATE_ACROSS_WINDOWS, pool, self._duplicate_late)
+        self._copy(Fault.REPLAY_RAISED_COUNTER, debit, self._replay)
+        self._copy(Fault.FORGED_COPY, plain, self._forge)
+        self._copy(Fault.CONFLICT_COUNTER, plain, self._same_counter)
+        self._copy(Fault.CONFLICT_BALANCE, plain, self._other_balance)
+        return concatenate([rows, *self._twins])
+
+    def _copy(self, kind: Fault, eligible: Bools, change: Callable[[Table, Ints], None]) -> None:
+        """Copy sound rows, under ``heavy`` also faulty ones; ``change(twin, originals)`` makes the difference."""
+        sound = self._rows["mask"] == 0
+        for among in (sound, ~sound) if self._plan.level == "heavy" else (sound,):
+            chosen = self._plan.choose(eligible & among & self._free, self._scene.rng)
+            self._free[chosen] = False
+            twin = take(self._rows, chosen)
             change(twin, chosen)
             twin["mask"] |= kind.bit
-            copies.append(twin)
+            self._twins.append(twin)
 
-    def outcome(twin: Table, status: ClearingStatus) -> None:
-        twin["status"] = np.minimum(twin["status"], status)
+    def _duplicate(self, twin: Table, originals: Ints) -> None:
+        _fail(twin, ClearingStatus.DUPLICATE)
 
-    def duplicate(slots: int) -> Callable[[Table, Ints], None]:
-        def change(twin: Table, chosen: Ints) -> None:
-            twin["slot"] += np.int8(slots)
-            outcome(twin, ClearingStatus.DUPLICATE)
+    def _duplicate_next(self, twin: Table, originals: Ints) -> None:
+        twin["slot"] += np.int8(1)
+        _fail(twin, ClearingStatus.DUPLICATE)
 
-        return change
+    def _duplicate_late(self, twin: Table, originals: Ints) -> None:
+        twin["slot"][:] = self._scene.schedule.late
+        _fail(twin, ClearingStatus.DUPLICATE)
 
-    def duplicate_late(twin: Table, chosen: Ints) -> None:
-        twin["slot"][:] = scene.schedule.late
-        outcome(twin, ClearingStatus.DUPLICATE)
+    def _replay(self, twin: Table, originals: Ints) -> None:
+        """The TAC of a purchase does not cover the card counter, so the raised one still verifies."""
+        self._send_half_late(twin)
+        twin["counter"] += self._scene.rng.integers(1, 50, length(twin))
+        _fail(twin, ClearingStatus.REPLAY)
 
-    def replay(twin: Table, chosen: Ints) -> None:
-        _send_half_late(twin, scene)
-        twin["counter"] += scene.rng.integers(1, 50, length(twin))
-        outcome(twin, ClearingStatus.REPLAY)
-
-    def forge(twin: Table, chosen: Ints) -> None:
+    def _forge(self, twin: Table, originals: Ints) -> None:
         """The forgery takes the genuine record's place in time, the genuine one comes with the next delivery."""
-        rows["slot"][chosen] += np.int8(1)
-        higher = np.arange(len(chosen)) % 2 * scene.rng.integers(1, 5_000, len(chosen))
+        self._rows["slot"][originals] += np.int8(1)
+        higher = np.arange(len(originals)) % 2 * self._scene.rng.integers(1, 5_000, len(originals))
         twin["amount"] += higher
         twin["tac"][:] = TAC_WRONG
-        outcome(twin, ClearingStatus.TAC_FAILED)
+        _fail(twin, ClearingStatus.TAC_FAILED)
 
-    def conflict(twin: Table, chosen: Ints, kind: Fault) -> None:
-        """Both sides are held when they arrive before the same cut-off, else only the newcomer."""
-        together = ~_send_half_late(twin, scene)
-        both = chosen[together]
-        rows["status"][both] = np.minimum(rows["status"][both], ClearingStatus.CONFLICT)
-        rows["mask"][both] |= kind.bit
-        outcome(twin, ClearingStatus.CONFLICT)
-
-    def same_counter(twin: Table, chosen: Ints) -> None:
-        twin["time"] -= scene.rng.integers(60, 300, len(chosen))
+    def _same_counter(self, twin: Table, originals: Ints) -> None:
+        twin["time"] -= self._scene.rng.integers(60, 300, len(originals))
         twin["terminal_counter"] += _FRESH_COUNTER
-        conflict(twin, chosen, Fault.CONFLICT_COUNTER)
+        self._conflict(twin, originals, Fault.CONFLICT_COUNTER)
 
-    def other_balance(twin: Table, chosen: Ints) -> None:
-        shift = scene.rng.integers(1, 2_000, len(chosen))
+    def _other_balance(self, twin: Table, originals: Ints) -> None:
+        shift = self._scene.rng.integers(1, 2_000, len(originals))
         twin["before"] += shift
         twin["after"] += shift
-        conflict(twin, chosen, Fault.CONFLICT_BALANCE)
+        self._conflict(twin, originals, Fault.CONFLICT_BALANCE)
 
-    copy(Fault.DUPLICATE_IN_FILE, pool, duplicate(0))
-    copy(Fault.DUPLICATE_ACROSS_FILES, pool & (rows["slot"] < last), duplicate(1))
-    copy(Fault.DUPLICATE_ACROSS_WINDOWS, pool, duplicate_late)
-    copy(Fault.REPLAY_RAISED_COUNTER, pool & debit, replay)
-    copy(Fault.FORGED_COPY, pool & simple & verifiable, forge)
-    copy(Fault.CONFLICT_COUNTER, pool & simple & verifiable, same_counter)
-    copy(Fault.CONFLICT_BALANCE, pool & simple & verifiable, other_balance)
-    return concatenate([rows, *copies])
+    def _conflict(self, twin: Table, originals: Ints, kind: Fault) -> None:
+        """Both sides are held when they arrive before the same cut-off, else only the newcomer."""
+        both = originals[~self._send_half_late(twin)]
+        self._rows["status"][both] = np.minimum(self._rows["status"][both], ClearingStatus.CONFLICT)
+        self._rows["mask"][both] |= kind.bit
+        _fail(twin, ClearingStatus.CONFLICT)
+
+    def _send_half_late(self, twin: Table) -> Bools:
+        """Let every second copy arrive after the cut-off; returns which."""
+        late: Bools = np.arange(length(twin)) % 2 == 1
+        twin["slot"][late] = self._scene.schedule.late
+        return late
 
 
-def _send_half_late(twin: Table, scene: Scene) -> Bools:
-    """Let every second copy arrive after the cut-off; returns which."""
-    late: Bools = np.arange(length(twin)) % 2 == 1
-    twin["slot"][late] = scene.schedule.late
-    return late
+def _fail(twin: Table, status: ClearingStatus) -> None:
+    twin["status"] = np.minimum(twin["status"], status)

@@ -212,7 +212,7 @@ def _live(
     if grants := drawn.get(Activity.GRANT):
         granted = add_grants(grants, day.number, base, rng)
         if pickups := drawn.get(Activity.PICKUP):
-            add_pickups(pickups, grants, granted)
+            add_pickups(pickups, grants, granted, day.city)
             keep(pickups, {})
         keep(grants, granted)
     rows = concatenate(parts)
@@ -258,7 +258,7 @@ def _go_wrong(day: _Day, rows: Table, population: Population, plan: FaultPlan, r
     spoil(rows, scene, plan)
     rows = add_copies(rows, scene, plan)
     judge_cards(rows, population, day.city)
-    # A forward clock reaches past midnight by itself; what belongs to tonight's early hours does too.
+    # Tomorrow's listings must leave today's records alone, those of clocks that are ahead too.
     np.maximum.at(population.cards["latest"], rows["card"], rows["time"])
     return rows
 
@@ -279,11 +279,11 @@ def _deliver(
         own = take(rows, parcel.rows)
         sent_at = int(day.schedule.sent_at(parcel.sender, parcel.slot))
         table = render(parcel.service, own, details, population, day.secrets, rng)
-        amount, intact = int(own["amount"].sum()), not own["mangling"].any()
-        delivery = inbox.send(parcel, table, amount, sent_at, intact)
         granted = np.zeros(len(parcel.rows), np.int64)
         if parcel.service is Service.BENEFIT:
             granted = details.by_service[Service.BENEFIT]["granted"][own["detail"]]
+        money, intact = int(own["amount"].sum() + granted.sum()), not own["mangling"].any()
+        delivery = inbox.send(parcel, table, money, sent_at, intact)
         judged = judge(own, granted, sent_at, day.city.settings.calendar)
         totals.count(own, judged)
         row_file.append(delivery.manifest.file, own, judged)

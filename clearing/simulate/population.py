@@ -35,11 +35,12 @@ _DISTRICT_CARDS: Final = 10_000_000
 class Population:
     """Cards of one district, one entry per card.
 
-    Columns: ``number`` uint64, ``digits`` uint8, ``issuer`` (position in City.issuers), ``card_class``,
-    ``key_version``, ``key_index``, ``insured`` uint8; ``balance`` fen, ``debits`` and ``loads`` (counters before
-    the next transaction), ``home`` and ``work`` (random station numbers), ``first_day``, ``valid_from`` days,
-    ``published_at`` and ``removed_at`` of a blacklist entry (:data:`NEVER` = none), ``latest`` time in any record, ``deductible_used`` and
-    ``fund_used`` (fen) in ``medical_year``, int64.
+    uint8 columns: ``digits``, ``issuer`` (position in City.issuers), ``card_class``, ``key_version``,
+    ``key_index``, ``insured``; uint64: ``number``; all others int64: ``balance`` (fen), ``debits`` and ``loads``
+    (counters before the next transaction), ``home`` and ``work`` (random numbers that choose stations),
+    ``first_day`` and ``valid_from`` (days), ``published_at`` and ``removed_at`` of a blacklist entry
+    (:data:`NEVER` = none), ``latest`` (time in any record), ``deductible_used`` and ``fund_used`` (fen) in
+    ``medical_year``.
     """
 
     cards: Table

@@ -50,7 +50,7 @@ class Row:
     card_paid: int = 0
     overcharge: int = 0
     fund: int = 0
-    """Participant number of the fund behind ``fund_paid``; 0 = none."""
+    """Participant number of the fund behind ``fund_paid`` or a picked-up benefit; 0 = none."""
     fund_paid: int = 0
     operator_borne: int = 0
     suspense: int = 0

@@ -68,7 +68,8 @@ class Poster:
             self._post_row(row)
 
     def _post_row(self, row: Row) -> None:
-        if row.status == "TEST_RECORD" or row.disposition in ("DUPLICATE", "UNREADABLE"):
+        is_test = row.value["test_flag"] == 1
+        if is_test or row.disposition in ("DUPLICATE", "UNREADABLE"):
             return
         template, legs = self._accepted(row) if row.disposition == "ACCEPTED" else self._not_accepted(row)
         if legs:
@@ -135,6 +136,7 @@ class Poster:
         amount = row.value["amount"]
         fund = self._granted_by.get(row.value["benefit_id"])
         if fund is not None:
+            row.fund = fund
             return "BENEFIT_PICKUP", move(("pending_load", fund, fund), card, amount)
         return "LOAD", move(("agent_receivable", row.value["merchant_id"], RESERVE), card, amount)
 

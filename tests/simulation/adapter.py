@@ -12,10 +12,12 @@ from typing import Any
 
 import duckdb
 
-from clearing.calendar import day_number, seconds_of
+from clearing.calendar import date_of, day_number, seconds_of
+from clearing.engine import run_centre
 from clearing.initialise import initialise_centre
 from clearing.mac import TacVerdict
 from clearing.posting import PostingTemplate
+from clearing.settlement import close_window
 from clearing.simulate import simulate_day
 from clearing.status import ClearingStatus, Disposition, PriceVerdict
 from simulation.comparison import EngineResult
@@ -58,8 +60,6 @@ def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = ()) ->
     The declared clock of the runs stands at arrival times spread over the deliveries; the last run takes the
     rest. ``disable`` names ladder checks or posting templates the engine must leave out (mutants).
     """
-    from clearing.engine import close_window, run_centre
-
     arrivals = _arrivals(centre / "inbox")
     steps = [arrivals[len(arrivals) * step // runs] for step in range(1, runs)]
     for now in [*steps, arrivals[-1]]:
@@ -67,7 +67,7 @@ def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = ()) ->
     windows = [day_number(window) for (window,) in _query(centre, 'SELECT DISTINCT "window" FROM postings')]
     for window in range(min(windows), max(windows) + 1):
         after_cut_off = (window + 2) * DAY_SECONDS
-        close_window(centre, window=window, passphrase=PASSPHRASE, now=max(after_cut_off, arrivals[-1]))
+        close_window(centre, date_of(window), passphrase=PASSPHRASE, now=max(after_cut_off, arrivals[-1]))
     return _found(centre)
 
 
@@ -80,6 +80,11 @@ def _query(centre: Path, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(centre / "ledger.duckdb"), read_only=True) as ledger:
         ledger.execute(f"SET file_search_path = '{centre}'")
         return ledger.execute(sql).fetchall()
+
+
+def _day(value: date | int | None) -> int | None:
+    """A day as the auditor counts it; the ledger shows dates."""
+    return day_number(value) if isinstance(value, date) else value
 
 
 def _found(centre: Path) -> EngineResult:
@@ -114,10 +119,10 @@ def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
         found[file, source_row] = {
             "status": ClearingStatus(status).name,
             "disposition": Disposition(disposition).name,
-            "window": window,
+            "window": _day(window),
             "template": PostingTemplate(template).name,
-            "tac_verdict": TacVerdict(tac).name,
-            "operating_day": day,
+            "tac_verdict": TacVerdict(tac).name.replace("NOT_CHECKED", "NOT_APPLICABLE"),
+            "operating_day": _day(day),
             "price_verdict": PriceVerdict(verdict).name,
             **dict(zip(names, payers, strict=True)),
         }
@@ -132,4 +137,4 @@ def _unreadable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
         """,
     )
     decided = {"status": "UNREADABLE", "disposition": "UNREADABLE", "template": "NONE"}
-    return {(file, row): decided | {"window": day_number(window)} for file, row, window in lines}
+    return {(file, row): decided | {"window": _day(window)} for file, row, window in lines}

@@ -32,8 +32,8 @@ class EngineResult:
 
     Attributes:
         files: outcome per data file name.
-        rows: (file, source row) → the columns of DECIDED, READABLE, PAYERS and TEMPLATE; enums by name, days as integers,
-            missing days None.
+        rows: (file, source row) → the columns of DECIDED, READABLE, PAYERS and TEMPLATE; enums by name, days as
+            integers, missing days None.
         balances: (window, kind, participant, source) → fen after the close of every window, credit positive.
         fees: (window, merchant) → fee in fen.
         positions: (window, participant, source) → net fen.

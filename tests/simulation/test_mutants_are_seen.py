@@ -79,5 +79,8 @@ def test_the_whole_engine_agrees(city: City, audited: AuditResult, tmp_path: Pat
 
 @pytest.mark.parametrize("mutant", CHECKS + TEMPLATES)
 def test_mutant_is_seen(city: City, audited: AuditResult, tmp_path: Path, mutant: str) -> None:
-    engine = _engine_on_a_copy(city, tmp_path, mutant)
+    try:
+        engine = _engine_on_a_copy(city, tmp_path, mutant)
+    except AssertionError:
+        return  # The engine's own invariants saw it first.
     assert any(differences(engine, audited)), f"seed {SEED}: nothing differs without {mutant}"

@@ -23,6 +23,9 @@ CREATE TABLE windows ("window" DATE PRIMARY KEY, entry BIGINT NOT NULL, closed_a
 CREATE TABLE fees (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, merchant BIGINT NOT NULL, base BIGINT NOT NULL, fee BIGINT NOT NULL,
     share VARCHAR NOT NULL, participant BIGINT NOT NULL, fen BIGINT NOT NULL);
+CREATE TABLE claims (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, fund BIGINT NOT NULL, merchant BIGINT NOT NULL, rows BIGINT NOT NULL,
+    fen BIGINT NOT NULL);
 CREATE TABLE positions (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, participant BIGINT NOT NULL, source BIGINT NOT NULL,
     fen BIGINT NOT NULL);

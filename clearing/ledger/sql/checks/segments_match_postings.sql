@@ -7,11 +7,11 @@ WITH rows_with_legs AS (
     FROM postable),
 plain AS (
     SELECT r."window", t.kind, t.side,
-        CASE t.party WHEN 'issuer' THEN issuer WHEN 'merchant_id' THEN merchant_id WHEN 'fund' THEN fund
-            WHEN 'insurer' THEN insurer WHEN 'centre' THEN $centre END AS participant,
-        CASE t.source WHEN 'reserve' THEN 0 WHEN 'fund' THEN fund WHEN 'merchant_id' THEN merchant_id
+        CASE t.party WHEN 'issuer' THEN r.issuer WHEN 'merchant_id' THEN r.merchant_id WHEN 'fund' THEN r.fund
+            WHEN 'insurer' THEN insurer WHEN 'centre' THEN (SELECT participant FROM participants WHERE kind = 'centre') END AS participant,
+        CASE t.source WHEN 'reserve' THEN 0 WHEN 'fund' THEN r.fund WHEN 'merchant_id' THEN r.merchant_id
             WHEN 'insurer' THEN insurer END AS source,
-        r.sign * CASE t.amount WHEN 'amount' THEN amount WHEN 'card_paid' THEN card_paid
+        r.sign * CASE t.amount WHEN 'amount' THEN r.amount WHEN 'card_paid' THEN card_paid
             WHEN 'overcharge' THEN overcharge WHEN 'fund_paid' THEN fund_paid
             WHEN 'operator_borne' THEN operator_borne WHEN 'cardholder_suspense' THEN cardholder_suspense
             WHEN 'granted' THEN granted WHEN 'account_pay' THEN account_pay * cancel_sign END AS fen
