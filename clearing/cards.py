@@ -23,7 +23,6 @@ from card_io.keys.entry import KeyKind
 from card_io.keys.keystore import KeyStore
 from card_io.records import RecordBlock
 from clearing import mac
-from clearing.archive import file_sha256
 from clearing.durable import durable_file
 from clearing.errors import ClearingError, EvidenceError
 
@@ -119,6 +118,10 @@ class Vault:
         order = np.argsort(ids, kind="stable")
         self._known, self._number = ids[order], numbers[order]
 
+    def empty_at(self, folder: Path) -> Vault:
+        """A vault under the same key that knows no card yet."""
+        return Vault(folder, self._kek, [])
+
     def unknown(self, cards: CardRows) -> npt.NDArray[np.bool_]:
         """bool[n]: cards no chunk holds yet.
 
@@ -177,11 +180,6 @@ class Vault:
                 row = {column: table.column(column)[at].as_py() for column in ("number", "digits", "text")}
                 return str(row["text"]) if row["digits"] == 0 else f"{row['number']:0{row['digits']}d}"
         return None
-
-    def check(self, name: str, sha256: str) -> bool:
-        """Whether a chunk is the one the journal names."""
-        path = self.folder / name
-        return path.exists() and file_sha256(path) == sha256
 
     def _read(self, name: str) -> pa.Table:
         path = self.folder / name

@@ -40,8 +40,8 @@ class Centre:
     """Checks and templates left out; only the tests that prove each of them matters ever set this."""
 
     @classmethod
-    def open(cls, directory: Path, passphrase: str) -> Centre:
-        """Open the centre in ``directory``.
+    def open(cls, directory: Path, passphrase: str, *, read_vault: bool = True) -> Centre:
+        """Open the centre in ``directory``; an audit opens it without reading the vault, which it will judge.
 
         Raises:
             ConfigError, KeyStoreError, EvidenceError, TariffFileError: what is wrong, where, and what to do.
@@ -49,7 +49,8 @@ class Centre:
         settings = load_settings(directory)
         store = KeyStore.unlock(directory / "keys" / "keystore.json", passphrase)
         journal = Journal(directory / "journal")
-        chunks = [chunk["name"] for entry in journal.of_kind("batch") for chunk in entry.body["vault"]]
+        named = [chunk["name"] for entry in journal.of_kind("batch") for chunk in entry.body["vault"]]
+        chunks = named if read_vault else []
         return cls(
             directory=directory,
             settings=settings,

@@ -135,7 +135,7 @@ def clear_pending(
 ) -> RunSummary:
     """Receive and clear in an opened centre; one batch for all pending files."""
     summary = RunSummary()
-    batch = Batch(centre, summary, progress or _silent)
+    batch = Batch(centre, summary, progress)
     pending = _pending_entries(centre)
     batch.expect(sum(entry.body["rows"] for entry in pending) + _announced(centre, now))
     try:
@@ -217,8 +217,8 @@ def _leave_inbox(delivery: Delivery) -> None:
 class Batch:
     """One batch between its two passes and its commit."""
 
-    def __init__(self, centre: Centre, summary: RunSummary, progress: Progress) -> None:
-        self.centre, self.summary, self.progress = centre, summary, progress
+    def __init__(self, centre: Centre, summary: RunSummary, progress: Progress | None = None) -> None:
+        self.centre, self.summary, self.progress = centre, summary, progress or _silent
         self.caches = Caches.open(centre)
         self.intake: dict[int, Entry] = {}
         self.feedback: dict[int, Feedback] = {}

@@ -89,6 +89,13 @@ def receipt_path(outbox: Path, sender: int, file_no: int) -> Path:
 
 
 def write_receipt(outbox: Path, intake: Entry, results: list[list[int | None]]) -> None:
+    """Put the result receipt into the sender's outbox."""
+    write_durably(
+        receipt_path(outbox, intake.body["sender"], intake.body["file_no"]), receipt_document(intake, results)
+    )
+
+
+def receipt_document(intake: Entry, results: list[list[int | None]]) -> bytes:
     """The account of every row of a cleared file, with a sentence per status in both languages."""
     manifest = manifest_of_entry(intake)
     assert manifest is not None
@@ -107,7 +114,7 @@ def write_receipt(outbox: Path, intake: Entry, results: list[list[int | None]]) 
         for status, disposition, rows, fen in results
         if status is not None and disposition is not None
     ]
-    write_durably(receipt_path(outbox, manifest.sender, intake.body["file_no"]), bytes_of(document))
+    return bytes_of(document)
 
 
 def _tallies(results: list[list[int | None]]) -> dict[str, Tally]:

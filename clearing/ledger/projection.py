@@ -28,10 +28,10 @@ _REFERENCE_TABLES: Final = ("participants", "statuses", "dispositions", "posting
 class Projection:
     """The writer's database of one centre."""
 
-    def __init__(self, directory: Path, settings: Settings) -> None:
-        """Open it, creating an empty one when it is not there."""
+    def __init__(self, directory: Path, settings: Settings, *, path: Path | None = None) -> None:
+        """Open it (at ``path`` for an audit), creating an empty one when it is not there."""
         self.directory, self.settings = directory, settings
-        self.path = directory / "work" / PRIVATE_NAME
+        self.path = path or directory / "work" / PRIVATE_NAME
         fresh = not self.path.exists()
         self.store = Store(self.path, directory, threads=settings.centre.threads)
         if fresh:
@@ -132,11 +132,15 @@ class Projection:
         for table in ("fees", "positions", "payments", "claims"):
             self.store.insert(table, [{**common, **row} for row in body[table]])
 
-    def publish(self, journal: Journal) -> None:
-        """Refresh reference tables and views, and put a copy in the centre's folder by rename."""
+    def refresh(self, journal: Journal) -> None:
+        """Reference tables and views as settings and journal give them now."""
         with self.store.db_transaction():
             self._references()
             self._views(journal)
+
+    def publish(self, journal: Journal) -> None:
+        """Refresh, and put a copy in the centre's folder by rename."""
+        self.refresh(journal)
         self.store.run("CHECKPOINT")
         beside = self.directory / "work" / "publish.duckdb"
         shutil.copyfile(self.path, beside)

@@ -77,7 +77,7 @@ def _take(
     if len(rows) != manifest.content["rows"]:
         return "count_mismatch", [], None
     total, readable = manifest.content["amount_fen"], [row for row in rows if not row.unreadable]
-    if total is not None and len(readable) == len(rows) and total != sum(row.value["amount"] for row in readable):
+    if total is not None and len(readable) == len(rows) and total != sum(_counted(row) for row in readable):
         return "total_mismatch", [], None
     accepted = Accepted(manifest.identity, _content(manifest.service, readable))
     same_identity = next((one for one in known if one.identity == accepted.identity), None)
@@ -87,6 +87,11 @@ def _take(
     if accepted.content and any(one.content == accepted.content for one in known):
         return "content_clash", [], None
     return "received", rows, accepted
+
+
+def _counted(row: Row) -> int:
+    """Fen of the row in its file's control total: what a grant gives, else what the purse moved."""
+    return int(row.value["granted"] if row.service == "benefit" else row.value["amount"])
 
 
 def _refused_unread(manifest: Manifest, data: Path, centre: Centre) -> str:

@@ -1,0 +1,2 @@
+-- Grain: participant.
+SELECT participant, kind, name_zh AS zh, name_en AS en FROM participants ORDER BY participant;

@@ -1,0 +1,339 @@
+"""Audit: is the ledger what was sealed, and does the projection say what the journal says? (DESIGN §8)
+
+:func:`verify` checks chain, signatures, archive, vault, segments, content roots, invariants and both copies of the
+projection. :func:`verify_by_recomputing` runs the stages again from the raw archive and reports what differs.
+Nothing is repaired here and nothing is written.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from card_io.keys.errors import KeysError
+from card_io.records import Service
+from clearing import __version__
+from clearing.archive import file_sha256
+from clearing.caches import batch_rows
+from clearing.centre import Centre
+from clearing.config import load_settings
+from clearing.decide import decision_roots, merge_roots, roots_text
+from clearing.durable import centre_lock
+from clearing.engine import Batch, RunSummary
+from clearing.errors import ClearingError, EvidenceError
+from clearing.intake import prepare_again
+from clearing.ledger.journal import Entry, Journal
+from clearing.ledger.projection import PRIVATE_NAME, Projection
+from clearing.participant_files import receipt_document
+from clearing.pricing import PriceBook
+from clearing.registers import load_registers
+from clearing.store import Store, check_names, sql_text
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as sealed: where, and what."""
+
+    where: str
+    what: str
+
+    def as_json(self) -> dict[str, str]:
+        """The finding as JSON values."""
+        return asdict(self)
+
+
+Report = Callable[[str, str], None]
+
+_DIFFERENCES_SHOWN: Final = 20
+_DECISIVE: Final = (
+    "status", "gross", "card_paid", "overcharge", "fund", "fund_paid", "operator_borne", "tariff", "segment", "rule",
+    "price_verdict", "posting_template",
+)  # fmt: skip
+
+
+def verify(directory: Path, passphrase: str) -> list[Finding]:
+    """Every deviation of the centre's evidence from what its journal sealed; empty = all is well.
+
+    Raises:
+        ConfigError, KeyStoreError: the centre cannot be opened at all.
+    """
+    findings: list[Finding] = []
+
+    def report(where: str, what: str) -> None:
+        findings.append(Finding(where, what))
+
+    try:
+        centre = Centre.open(directory, passphrase, read_vault=False)
+    except EvidenceError as exc:
+        return [Finding(str(exc.where), exc.what)]
+    centre.journal.check_chain(centre.signing.verify_key, report)
+    _check_archive(centre, report)
+    _check_vault(centre, report)
+    whole = _check_segments(centre, report)
+    _check_answers(centre, report)
+    if whole:
+        _check_content(centre, report)
+        _check_projections(centre, report)
+    return findings
+
+
+def _compare_hash(path: Path, name: str, sha256: str, report: Report) -> bool:
+    if not path.exists():
+        report(name, "the file is missing")
+        return False
+    if file_sha256(path) != sha256:
+        report(name, "the bytes are not those the journal sealed")
+        return False
+    return True
+
+
+def _check_archive(centre: Centre, report: Report) -> None:
+    """Every archived delivery and configuration copy is the one an entry names, and no other lies there."""
+    named = set()
+    for entry in centre.journal.of_kind("intake"):
+        for kind, sha256 in entry.body["archived"].items():
+            suffix = "manifest.json" if kind == "manifest" else kind
+            path = centre.archive.path_of(entry.body["file_no"], suffix)
+            named.add(path.name)
+            _compare_hash(path, f"archive/{path.name}", sha256, report)
+    for path in sorted(centre.archive.folder.glob("*.*")):
+        if path.name not in named:
+            report(f"archive/{path.name}", "the journal knows no such delivery: an entry was removed, or a run died")
+    for sha256 in {each for e in centre.journal.of_kind("batch") for each in e.body["configuration"].values()}:
+        _compare_hash(centre.archive.folder / "config" / sha256, f"archive/config/{sha256}", sha256, report)
+
+
+def _check_vault(centre: Centre, report: Report) -> None:
+    named = {c["name"]: c["sha256"] for e in centre.journal.of_kind("batch") for c in e.body["vault"]}
+    for name, sha256 in named.items():
+        _compare_hash(centre.vault.folder / name, f"vault/{name}", sha256, report)
+    for path in sorted(centre.vault.folder.glob("*.cards")):
+        if path.name not in named:
+            report(f"vault/{path.name}", "no batch entry names this chunk: an entry was removed, or a run died")
+
+
+def _check_segments(centre: Centre, report: Report) -> bool:
+    """Seal of every segment; returns whether all of them can be read."""
+    folder, whole = centre.directory / "segments", True
+    named = {s["name"]: s["sha256"] for e in centre.journal.of_kind("batch") for s in e.body["segments"]}
+    for name, sha256 in named.items():
+        whole &= _compare_hash(folder / name, f"segments/{name}", sha256, report)
+    for path in sorted(folder.glob("*/*.parquet")):
+        name = str(path.relative_to(folder))
+        if name not in named:
+            report(f"segments/{name}", "no batch entry names this segment: an entry was removed, or a run died")
+    return whole
+
+
+def _check_answers(centre: Centre, report: Report) -> None:
+    """Receipts are pure functions of the journal; one the journal does not know is ahead of it."""
+    outbox = centre.directory / "outbox"
+    intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
+    results = {f["file_no"]: f["results"] for e in centre.journal.of_kind("batch") for f in e.body["files"]}
+    for path in sorted(outbox.glob("*/*.acknowledgement.json")):
+        if int(path.name.split(".")[0]) not in intake:
+            report(f"outbox/{path.parent.name}/{path.name}", "an acknowledgement the journal does not know")
+    for path in sorted(outbox.glob("*/*.receipt.json")):
+        name, file_no = f"outbox/{path.parent.name}/{path.name}", int(path.name.split(".")[0])
+        if file_no not in results:
+            report(name, "a receipt the journal does not know: the newest entry was removed")
+        elif path.read_bytes() != receipt_document(intake[file_no], results[file_no]):
+            report(name, "the receipt is not the one the journal gives")
+
+
+def _check_content(centre: Centre, report: Report) -> None:
+    """Content roots and row counts of each batch, computed again from its segments."""
+    for entry in centre.journal.of_kind("batch"):
+        roots: dict[int, int] = {}
+        for rows in batch_rows(centre, entry, tuple(Service)):
+            roots = merge_roots(roots, decision_roots(rows))
+        if roots_text(roots) != entry.body["content_roots"]:
+            report(f"journal/{entry.sequence:08d}.json", "the segments' content root is not the sealed one")
+
+
+def _check_projections(centre: Centre, report: Report) -> None:
+    """Both copies of the database against a projection made afresh; then every check on the fresh one."""
+    with _fresh_projection(centre) as fresh:
+        expected = _database_content(fresh.store)
+        for name in (f"work/{PRIVATE_NAME}", PRIVATE_NAME):
+            path = centre.directory / name
+            if not path.exists():
+                continue
+            try:
+                with Store(path, centre.directory, read_only=True) as store:
+                    found = _database_content(store)
+            except ClearingError as exc:
+                report(name, exc.what)
+                continue
+            _compare_databases(name, expected, found, report)
+        for name in check_names():
+            rows = fresh.store.run(sql_text(f"checks/{name}"))
+            if rows:
+                report(f"check {name}", f"{len(rows)} rows are wrong, the first: {rows[0]}")
+
+
+@contextmanager
+def _fresh_projection(centre: Centre) -> Iterator[Projection]:
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Projection(centre.directory, centre.settings, path=Path(folder) / "fresh.duckdb")
+        try:
+            fresh.catch_up(centre.journal)
+            fresh.refresh(centre.journal)
+            yield fresh
+        finally:
+            fresh.close()
+
+
+def _database_content(store: Store) -> dict[str, Any]:
+    """Every table's rows as a sorted list, and every view's definition."""
+    tables = [name for (name,) in store.run("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")]
+    content: dict[str, Any] = {name: sorted(store.run(f'SELECT * FROM "{name}"'), key=repr) for name in tables}
+    views = store.run("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal ORDER BY 1")
+    content["views"] = [(view, _EXCLUDED.sub(_in_order, sql)) for view, sql in views]
+    return content
+
+
+_EXCLUDED: Final = re.compile(r"EXCLUDE \(([^)]*)\)")
+
+
+def _in_order(match: re.Match[str]) -> str:
+    """DuckDB prints the columns of an EXCLUDE in no fixed order."""
+    return f"EXCLUDE ({', '.join(sorted(match[1].split(', ')))})"
+
+
+def _compare_databases(name: str, expected: dict[str, Any], found: dict[str, Any], report: Report) -> None:
+    for table in sorted(expected.keys() | found.keys()):
+        right, here = expected.get(table), found.get(table)
+        if right == here:
+            continue
+        if right is None or here is None:
+            report(f"{name} {table}", "the table is there in one of projection and journal only")
+            continue
+        wrong = [row for row in here if row not in right]
+        missing = [row for row in right if row not in here]
+        report(
+            f"{name} {table}",
+            f"{len(wrong)} rows the journal does not give, {len(missing)} missing; "
+            f"here {wrong[:1] or '-'}, by the journal {missing[:1] or '-'}",
+        )
+
+
+def verify_by_recomputing(directory: Path, passphrase: str) -> list[Finding]:
+    """Run every batch again from the raw archive with its archived configuration; report what comes out otherwise."""
+    findings: list[Finding] = []
+    centre = Centre.open(directory, passphrase)
+    with tempfile.TemporaryDirectory(dir=directory / "work") as folder:
+        again = _empty_twin(centre, Path(folder))
+        for entry in centre.journal:
+            if entry.kind == "batch":
+                _recompute_batch(centre, again, entry, findings)
+            else:
+                again.journal.append(entry.kind, entry.body, at=entry.at, key=again.signing)
+    return findings
+
+
+def _empty_twin(centre: Centre, folder: Path) -> Centre:
+    """A centre with the same keys and archive and no ledger yet."""
+    for name in ("work", "journal", "segments", "vault", "registers", "tariffs"):
+        (folder / name).mkdir()
+    return Centre(
+        directory=folder,
+        settings=centre.settings,
+        registers=centre.registers,
+        keys=centre.keys,
+        signing=centre.signing,
+        archive=centre.archive,
+        vault=centre.vault.empty_at(folder / "vault"),
+        journal=Journal(folder / "journal"),
+        prices=centre.prices,
+        chart=centre.chart,
+    )
+
+
+def _recompute_batch(centre: Centre, again: Centre, entry: Entry, findings: list[Finding]) -> None:
+    _restore_configuration(again, entry)
+    intake = {e.body["file_no"]: e for e in centre.journal.of_kind("intake")}
+    files = [intake[file["file_no"]] for file in entry.body["files"]]
+    batch = Batch(again, RunSummary())
+    batch.expect(sum(file.body["rows"] for file in files))
+    where = f"journal/{entry.sequence:08d}.json"
+    try:
+        for file in files:
+            batch.take(file, prepare_again(again, file))
+    except KeysError as exc:
+        findings.append(Finding(where, f"a delivery cannot be read again: {exc}"))
+        return
+    batch.commit(entry.at)
+    batch.close()
+    recomputed = again.journal.entries[-1].body
+    engines = f"sealed by engine {entry.engine}, recomputed by {__version__}"
+    findings += [
+        Finding(where, f"{name} differ ({engines})")
+        for name in ("content_roots", "postings", "files")
+        if recomputed[name] != entry.body[name]
+    ]
+    if recomputed["content_roots"] != entry.body["content_roots"]:
+        findings += _row_differences(centre, again, entry)
+
+
+def _restore_configuration(again: Centre, entry: Entry) -> None:
+    """Put the configuration the batch was decided with into the twin's folder and load it."""
+    shutil.rmtree(again.directory / "tariffs")
+    for name, sha256 in entry.body["configuration"].items():
+        target = again.directory / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(again.archive.folder / "config" / sha256, target)
+    again.settings = load_settings(again.directory)
+    again.registers = load_registers(again.directory, again.settings)
+    again.prices = PriceBook.load(again.directory, again.settings)
+
+
+def _row_differences(centre: Centre, again: Centre, entry: Entry) -> list[Finding]:
+    """The first rows that were decided otherwise, by transaction, column, sealed and recomputed value."""
+    findings: list[Finding] = []
+    pairs = zip(
+        batch_rows(centre, entry, tuple(Service)),
+        batch_rows(again, again.journal.entries[-1], tuple(Service)),
+        strict=True,
+    )
+    for sealed, recomputed in pairs:
+        order = np.argsort(sealed["txn_id"], kind="stable"), np.argsort(recomputed["txn_id"], kind="stable")
+        differs = {name: sealed[name][order[0]] != recomputed[name][order[1]] for name in _DECISIVE}
+        for at in np.flatnonzero(np.logical_or.reduce(list(differs.values()))):
+            txn_id = int(sealed["txn_id"][order[0][at]])
+            changed = [
+                f"{name} {sealed[name][order[0][at]]} → {recomputed[name][order[1][at]]}"
+                for name in _DECISIVE
+                if differs[name][at]
+            ]
+            findings.append(Finding(f"transaction {txn_id >> 32}:{txn_id & 0xFFFFFFFF}", ", ".join(changed)))
+    shown = findings[:_DIFFERENCES_SHOWN]
+    if len(findings) > len(shown):
+        shown.append(Finding(f"journal/{entry.sequence:08d}.json", f"{len(findings)} rows differ in all"))
+    return shown
+
+
+def rebuild(directory: Path, passphrase: str) -> int:
+    """Recreate the projection from the journal alone: no pricing runs, any engine version will do.
+
+    Returns the number of entries projected.
+    """
+    with centre_lock(directory, wait_seconds=60, purpose="clearing rebuild"):
+        centre = Centre.open(directory, passphrase)
+        for path in (directory / "work").glob(f"{PRIVATE_NAME}*"):
+            path.unlink()
+        projection = Projection(directory, centre.settings)
+        try:
+            entries = projection.catch_up(centre.journal)
+            projection.publish(centre.journal)
+        finally:
+            projection.close()
+    return len(entries)
