@@ -23,7 +23,7 @@ PAYERS = (
 )
 """Compared on accepted rows: only those are priced."""
 TEMPLATE = ("template",)
-"""Compared on rows with legs: which template a row without legs has says nothing."""
+"""Not compared where there is no amount to post: which template such a row has says nothing."""
 
 
 @dataclass
@@ -80,10 +80,10 @@ def _column_differences(key: RowKey, found: Mapping[str, Any], row: Row) -> Iter
     columns: tuple[str, ...] = DECIDED
     if not row.unreadable:
         columns += READABLE
+        if row.legs or row.value["amount"]:
+            columns += TEMPLATE
     if row.disposition == "ACCEPTED":
         columns += PAYERS
-    if row.legs:
-        columns += TEMPLATE
     ours = {name: getattr(row, name) for name in columns}
     # The engine posts foreign cards by the same template with another account on the card's side.
     ours["template"] = row.template.removesuffix("_FOREIGN")

@@ -81,6 +81,6 @@ def test_the_whole_engine_agrees(city: City, audited: AuditResult, tmp_path: Pat
 def test_mutant_is_seen(city: City, audited: AuditResult, tmp_path: Path, mutant: str) -> None:
     try:
         engine = _engine_on_a_copy(city, tmp_path, mutant)
-    except AssertionError:
-        return  # The engine's own invariants saw it first.
+    except (AssertionError, KeyError):
+        return  # The engine itself stumbled over what it let pass.
     assert any(differences(engine, audited)), f"seed {SEED}: nothing differs without {mutant}"

@@ -2,6 +2,6 @@
 SELECT (txn_time // 3600) % 24 AS hour, IF(service = 'load', 'load', 'purchase') AS side,
     SUM(sign)::BIGINT AS rows, SUM(sign * amount)::BIGINT AS fen
 FROM transactions
-WHERE "window" = ($date::DATE - DATE '1970-01-01')::INTEGER AND operating_day = "window" AND disposition = 1
+WHERE "window" = $day AND operating_day = "window" AND disposition = 1
     AND service <> 'benefit'
 GROUP BY ALL ORDER BY hour, side;

@@ -5,19 +5,19 @@ WITH sales AS (
         SUM(sign * fund_paid)::BIGINT AS fund_paid, SUM(sign * operator_borne)::BIGINT AS operator_borne,
         SUM(sign * overcharge)::BIGINT AS overcharge
     FROM transactions
-    WHERE "window" = ($date::DATE - DATE '1970-01-01')::INTEGER AND disposition = 1
+    WHERE "window" = $day AND disposition = 1
         AND service IN ('transit', 'retail', 'medical')
     GROUP BY merchant_id
     UNION ALL
     SELECT utility_id::BIGINT, SUM(b.sign * b.bill_paid)::BIGINT,
         SUM(b.sign * b.bill_paid * b.bill_amount)::BIGINT, 0, 0, 0
     FROM bill_of_posted b JOIN posting_templates t ON t.template = b.posting_template AND t.amount = 'bill_paid'
-    WHERE b."window" = ($date::DATE - DATE '1970-01-01')::INTEGER
+    WHERE b."window" = $day
     GROUP BY utility_id
     UNION ALL
     SELECT merchant_id, 0, 0,
         SUM(sign * IF(cancel = 1, -1, 1) * (fund_pay_sumamt + acct_pay + acct_mulaid_pay))::BIGINT, 0, 0
-    FROM medical WHERE "window" = ($date::DATE - DATE '1970-01-01')::INTEGER AND disposition = 1
+    FROM medical WHERE "window" = $day AND disposition = 1
     GROUP BY merchant_id),
 earned AS (
     SELECT participant, SUM(rows)::BIGINT AS rows, SUM(card_paid)::BIGINT AS card_paid,
@@ -25,10 +25,10 @@ earned AS (
         SUM(overcharge)::BIGINT AS overcharge
     FROM sales GROUP BY participant),
 charged AS (
-    SELECT merchant AS participant, SUM(fen)::BIGINT AS fee FROM fees WHERE "window" = $date::DATE GROUP BY merchant),
+    SELECT merchant AS participant, SUM(fen)::BIGINT AS fee FROM fees WHERE "window" = $date GROUP BY merchant),
 owed AS (
     SELECT participant, SUM(fen)::BIGINT AS payable
-    FROM postings WHERE "window" = $date::DATE AND kind = 'merchant_payable' GROUP BY participant)
+    FROM postings WHERE "window" = $date AND kind = 'merchant_payable' GROUP BY participant)
 SELECT participant, COALESCE(rows, 0) AS rows,
     COALESCE(card_paid + fund_paid + operator_borne, 0) AS gross, COALESCE(card_paid, 0) AS card_paid,
     COALESCE(fund_paid, 0) AS fund_paid, COALESCE(operator_borne, 0) AS operator_borne,

@@ -1,3 +1,3 @@
 -- Payments proposed for the closed window. Grain: payment.
 SELECT payment, participant, source, direction, fen, state
-FROM payments WHERE "window" = $date::DATE ORDER BY participant, source, payment;
+FROM payments WHERE "window" = $date ORDER BY participant, source, payment;

@@ -2,5 +2,5 @@
 -- Grain: participant, account kind and source of money.
 SELECT p.participant, b.kind, b.source, b.fen
 FROM balances b JOIN participants p USING (participant)
-WHERE b."window" = $date::DATE AND p.kind NOT IN ('centre', 'issuer', 'counterparty', 'insurer', 'sender')
+WHERE b."window" = $date AND p.kind NOT IN ('centre', 'issuer', 'counterparty', 'insurer', 'sender')
 ORDER BY ALL;

@@ -3,5 +3,5 @@ SELECT t.merchant_id AS participant, s.status, s.name, s.zh, s.en, d.name AS dis
     SUM(t.sign)::BIGINT AS rows, SUM(t.sign * t.amount)::BIGINT AS fen
 FROM transactions t JOIN statuses s USING (status) JOIN dispositions d USING (disposition)
     JOIN participants p ON p.participant = t.merchant_id
-WHERE t."window" = ($date::DATE - DATE '1970-01-01')::INTEGER
+WHERE t."window" = $day
 GROUP BY ALL HAVING SUM(t.sign) <> 0 ORDER BY ALL;

@@ -2,12 +2,12 @@
 -- Grain: status and disposition.
 WITH decided AS (
     SELECT status, disposition, SUM(sign)::BIGINT AS rows, SUM(sign * amount)::BIGINT AS fen
-    FROM transactions WHERE "window" = ($date::DATE - DATE '1970-01-01')::INTEGER
+    FROM transactions WHERE "window" = $day
     GROUP BY ALL HAVING SUM(sign) <> 0
     UNION ALL
     SELECT r.status, r.disposition, SUM(r.rows)::BIGINT, SUM(r.fen)::BIGINT
     FROM file_results r JOIN files f USING (file_no) JOIN dispositions d USING (disposition)
-    WHERE d.name = 'UNREADABLE' AND f.received_window = $date::DATE
+    WHERE d.name = 'UNREADABLE' AND f.received_window = $date
     GROUP BY ALL)
 SELECT s.status, s.name, s.zh, s.en, d.name AS disposition, COALESCE(decided.rows, 0) AS rows,
     IF(decided.rows IS NULL, 0, decided.fen) AS fen

@@ -1,11 +1,11 @@
 -- How accepted fares compare with the tariff (numbers of PriceVerdict). Grain: operator.
 SELECT merchant_id AS participant, SUM(sign)::BIGINT AS rows,
-    COALESCE(SUM(sign) FILTER (price_verdict = 1), 0)::BIGINT AS "match",
-    COALESCE(SUM(sign) FILTER (price_verdict = 2), 0)::BIGINT AS overcharge,
-    COALESCE(SUM(sign) FILTER (price_verdict = 3), 0)::BIGINT AS undercharge,
-    COALESCE(SUM(sign) FILTER (price_verdict = 4), 0)::BIGINT AS class_mismatch,
-    COALESCE(SUM(sign) FILTER (price_verdict = 5), 0)::BIGINT AS unflagged_transfer,
+    COALESCE(SUM(sign) FILTER (WHERE price_verdict = 1), 0)::BIGINT AS "match",
+    COALESCE(SUM(sign) FILTER (WHERE price_verdict = 2), 0)::BIGINT AS overcharge,
+    COALESCE(SUM(sign) FILTER (WHERE price_verdict = 3), 0)::BIGINT AS undercharge,
+    COALESCE(SUM(sign) FILTER (WHERE price_verdict = 4), 0)::BIGINT AS class_mismatch,
+    COALESCE(SUM(sign) FILTER (WHERE price_verdict = 5), 0)::BIGINT AS unflagged_transfer,
     SUM(sign * overcharge)::BIGINT AS overcharge_fen
 FROM transit
-WHERE "window" = ($date::DATE - DATE '1970-01-01')::INTEGER AND disposition = 1
+WHERE "window" = $day AND disposition = 1
 GROUP BY merchant_id HAVING SUM(sign) <> 0 ORDER BY merchant_id;

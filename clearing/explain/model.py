@@ -1,0 +1,285 @@
+"""What an explanation says: frozen records of plain values, ready for JSON. Money is int fen, times are ISO texts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Language = Literal["zh", "en"]
+Outcome = Literal["pass", "fail", "not_reached"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence or name in both languages."""
+
+    zh: str
+    en: str
+
+    def in_language(self, language: Language) -> str:
+        """The text in one of them."""
+        return self.zh if language == "zh" else self.en
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A participant by number and name; number 0 is the reserve as a source of money, else "nobody known"."""
+
+    number: int
+    name: Text
+
+
+@dataclass(frozen=True, slots=True)
+class SealedEntry:
+    """A journal entry: its place, the SHA-256 of its bytes, and whether the centre's signature fits."""
+
+    sequence: int
+    kind: str
+    at: str
+    sha256: str
+    signature_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """A file the journal names, and whether it is still those bytes."""
+
+    name: str
+    sha256: str
+    intact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which row of which delivery this is. ``delivery`` is the data file as its sender signed it."""
+
+    txn_id: int
+    reference: str
+    service: str
+    file_no: int
+    file: str
+    format: str
+    sender: Party
+    file_date: str
+    sequence: int
+    row: int
+    received_at: str
+    entry: SealedEntry
+    delivery: SealedFile
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """One delivered value: an integer, hex text of an identifier, or None; ``label`` names an enumerated value."""
+
+    name: str
+    value: int | str | None
+    label: str | None
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The row as decoded again from the archive; ``card`` is masked unless ``unmasked``."""
+
+    card: str
+    unmasked: bool
+    card_id: str
+    columns: tuple[SourceColumn, ...]
+    bills: tuple[tuple[SourceColumn, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a row could not be decoded; digits that may be a card number are masked like one."""
+
+    field: str
+    value: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class TacProof:
+    """The TAC, computed again by the scalar twin of the batch engine; the right code of a wrong TAC is never told.
+
+    ``covered`` is the hex of the bytes it covers, None when the row lacks one of them.
+    """
+
+    covered: str | None
+    given: str | None
+    key: str | None
+    recomputed: str
+    recorded: str
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One check. ``by``: ``row`` was evaluated again on this row, ``record`` depends on other rows and is as recorded."""
+
+    number: int
+    status: str
+    outcome: Outcome
+    by: Literal["row", "record"]
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """All checks in order and what was recorded; ``reproduced`` tells whether climbing again ends there too."""
+
+    rungs: tuple[Rung, ...]
+    number: int
+    status: str
+    text: Text
+    disposition: str
+    reproduced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Another row this one met: ``stands_for_it``, ``yielded_to_it``, ``conflicts`` or ``paid_the_bill``."""
+
+    relation: Literal["stands_for_it", "yielded_to_it", "conflicts", "paid_the_bill"]
+    txn_id: int
+    reference: str
+    status: str
+    shared: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterFacts:
+    """What the registers of the batch said on the operating day."""
+
+    operating_day: str | None
+    merchant: Party
+    merchant_sender: int | None
+    terminal_owner: Party | None
+    issuer: Party
+    card_registered: bool | None
+    register_class: int
+    terminal_class: int | None
+    agreement: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """How charged and computed fare compare, fen; ``tariff`` is None where no tariff prices the service or row.
+
+    ``expected`` is what the tariff asks of the card, ``posted`` whether these amounts became legs.
+    """
+
+    tariff: str | None
+    file: SealedFile | None
+    segment: int | None
+    first_day: str | None
+    last_day: str | None
+    rule: str | None
+    charged: int
+    expected: int | None
+    gross: int
+    card_paid: int
+    overcharge: int
+    fund: Party | None
+    fund_paid: int
+    operator_borne: int
+    verdict: str
+    posted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One line of the posting in fen, exactly one of ``debit`` and ``credit`` above zero."""
+
+    account: str
+    participant: Party
+    source: Party
+    debit: int
+    credit: int
+    memo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One recorded event of the transaction: decided (+1) or reversed (−1), where it is sealed, what it posted."""
+
+    event: int
+    sign: int
+    status: str
+    disposition: str
+    template: str
+    window: str
+    batch: SealedEntry
+    segment: SealedFile
+    decision_hash: str
+    legs: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment that carries the money: proposed, waiting for a fund, or further."""
+
+    payment: str
+    participant: Party
+    source: Party
+    direction: str
+    fen: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Net position of a participant in one source of money, fen; positive is owed to it."""
+
+    participant: Party
+    source: Party
+    fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """The fee of a merchant for the whole window, fen."""
+
+    merchant: Party
+    base: int
+    fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The window and, once it is closed, what its close says of those this transaction pays or collects from."""
+
+    window: str
+    received_window: str
+    closed_at: str | None
+    entry: SealedEntry | None
+    fees: tuple[Fee, ...]
+    positions: tuple[Position, ...]
+    payments: tuple[Payment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole story. An unreadable row has only origin, ladder, its reason and where it is sealed."""
+
+    language: Language
+    origin: Origin
+    ladder: Ladder
+    batch: SealedEntry
+    segment: SealedFile
+    unreadable: Unreadable | None = None
+    source: Source | None = None
+    content_hash: str | None = None
+    tac: TacProof | None = None
+    links: tuple[Link, ...] = ()
+    register: RegisterFacts | None = None
+    price: Price | None = None
+    legs: tuple[Leg, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    settlement: Settlement | None = None
+    bank_entry: None = None
+    bank_note: Text = Text("银行文件随结算功能提供,尚无银行流水", "Bank files come with the settlement issue; none yet")
+
+    def to_json(self) -> dict[str, Any]:
+        """The explanation as one JSON document."""
+        return asdict(self)
