@@ -15,7 +15,7 @@ import numpy as np
 from card_io.records import Service
 from clearing.centre import Centre
 from clearing.decide import Decided, Grants
-from clearing.history import History, competitors_of, is_load
+from clearing.history import History, by_card, competitors_of, is_load
 from clearing.identity import identities_of
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment
@@ -57,7 +57,7 @@ class Caches:
 
     def stage_reopened(self, standing: Competitors) -> None:
         """Remember what became of transactions an earlier run had decided otherwise."""
-        self._standing["events"] = (standing, np.zeros(len(standing), bool))
+        self._standing["events"] = (standing.take(by_card(standing)), np.zeros(len(standing), bool))
 
     def save(self, batch: int) -> None:
         """Write what the committed batch added."""
@@ -87,8 +87,13 @@ class Caches:
         for entry in batches:
             for number, rows in enumerate(batch_rows(centre, entry, tuple(Service))):
                 standing = standing_of(rows)
-                self.history.add(f"{entry.sequence:08d}-{number:04d}", competitors_of(standing))
-                states = self.history.states.advanced(competitors_of(standing), is_load(standing))
+                competitors = competitors_of(standing)
+                competitors.stood[:] = np.where(
+                    standing["status"] == ClearingStatus.CONFLICT, ClearingStatus.CONFLICT, 0
+                )
+                order = by_card(competitors)
+                self.history.add(f"{entry.sequence:08d}-{number:04d}", competitors.take(order))
+                states = self.history.states.advanced(competitors.take(order), is_load(standing)[order])
                 self.history.advance(states, entry.sequence)
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import NULL, Service
-from clearing import replay
+from clearing import grouping, replay
 from clearing.config import Settings
 from clearing.content import RowHashes, hash_rows, root_text
-from clearing.history import CardStates, competitors_of, is_load
+from clearing.history import CardStates, by_card, competitors_of, is_load
 from clearing.posting import choose_templates, pay_bills
-from clearing.records import CONTENT_FIELDS, NO_LINK, Rows
+from clearing.records import CONTENT_FIELDS, Rows
 from clearing.replay import Competitors
 from clearing.status import ClearingStatus, Direction, Disposition
 
@@ -78,8 +78,9 @@ class Grants:
 class Decided:
     """One partition after pass 2, before utility bills are paid.
 
-    ``standing`` and ``standing_is_load`` are the transactions that stand (or conflict) now; ``reopened`` are
-    rows of the same received window that earlier runs decided otherwise: (txn_id, new status, linked txn_id).
+    ``standing`` (sorted by card) and ``standing_is_load`` are the transactions that stand or conflict now;
+    ``reopened`` are rows of the same received window that earlier runs decided otherwise: (txn_id, new status,
+    linked txn_id).
     """
 
     rows: dict[Service, Rows]
@@ -109,34 +110,36 @@ def decide_partition(
         disabled: statuses left out, for the tests that prove each matters.
     """
     services = sorted(rows)
-    competing = {s: np.flatnonzero(rows[s]["status_early"] == 0) for s in services}
-    parts = [competitors_of(rows[s]).take(competing[s]) for s in services]
-    batch = replay.join(parts)
-    load = np.concatenate([is_load(rows[s])[competing[s]] for s in services])
-    looking_back = ~states.surely_new(batch, load)
+    batch = replay.join([competitors_of(rows[service]) for service in services])
+    competing = np.concatenate([rows[service]["status_early"] == 0 for service in services])
+    load = np.concatenate([is_load(rows[service]) for service in services])
+    order = by_card(batch)
+    looking_back = competing & ~states.surely_new(batch, load, order)
     earlier = standing_of(np.unique(batch.card_id[looking_back])) if looking_back.any() else None
-    together = replay.join([batch, earlier]) if earlier is not None else batch
-    standing = replay.decide(together)
-    status, linked = standing.status.copy(), standing.linked_txn_id
+    n = len(batch)
+    if earlier is None:
+        standing = replay.decide(batch, competing)
+    else:
+        everybody = np.concatenate([competing, np.ones(len(earlier), bool)])
+        standing = replay.decide(replay.join([batch, earlier]), everybody)
+    status = standing.status.copy()
     for name in ("DUPLICATE", "REPLAY", "CONFLICT"):
         if name in disabled:
             status[status == ClearingStatus[name]] = 0
-    n = len(batch)
-    stands = np.isin(status[:n], (0, ClearingStatus.CONFLICT))
-    kept = np.flatnonzero(stands)
+    stands = competing & np.isin(status[:n], (0, ClearingStatus.CONFLICT))
+    kept = order[stands[order]]
     now_standing = batch.take(kept)
     now_standing.stood[:] = status[:n][kept]
     decided = Decided(dict(rows), now_standing, load[kept])
     if earlier is not None:
-        decided.reopened = _reopened(batch, earlier, status[n:], linked[n:])
+        decided.reopened = _reopened(batch, earlier, status[n:], standing.linked_txn_id[n:])
     offset = 0
     for service in services:
-        count = len(competing[service])
-        met, link = np.zeros(len(rows[service]), np.int16), np.full(len(rows[service]), NO_LINK, np.int64)
-        met[competing[service]] = status[offset : offset + count]
-        link[competing[service]] = linked[offset : offset + count]
-        decided.rows[service] = rows[service].with_columns(status_replay=met, linked_txn_id=link)
-        offset += count
+        part = slice(offset, offset + len(rows[service]))
+        decided.rows[service] = rows[service].with_columns(
+            status_replay=status[part], linked_txn_id=standing.linked_txn_id[part]
+        )
+        offset = part.stop
     _settle_statuses(decided, grants, settings, disabled)
     return decided
 
@@ -145,7 +148,7 @@ def _reopened(
     batch: Competitors, earlier: Competitors, status: npt.NDArray[np.int16], linked: Ints
 ) -> list[tuple[int, int, int]]:
     """Earlier decisions of a received window that still takes rows, where the new rows change them."""
-    open_windows = np.unique(batch.received_window)
+    open_windows = grouping.distinct(batch.received_window)
     changed = np.flatnonzero((status != earlier.stood) & np.isin(earlier.received_window, open_windows))
     return [(int(earlier.txn_id[i]), int(status[i]), int(linked[i])) for i in changed]
 
@@ -238,7 +241,7 @@ def decision_roots(rows: Rows) -> dict[int, int]:
     content = RowHashes(rows["content_lo"], rows["content_hi"])
     hashes = hash_rows([rows[f.name] for f in CONTENT_FIELDS], len(rows), start=content)
     roots: dict[int, int] = {}
-    for window in np.unique(rows["window"]):
+    for window in grouping.distinct(rows["window"]):
         here = rows["window"] == window
         added, removed = hashes.root(here & (rows["sign"] > 0)), hashes.root(here & (rows["sign"] < 0))
         roots[int(window)] = (added - removed) % 2**128

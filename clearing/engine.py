@@ -22,7 +22,7 @@ from card_io.delivery.errors import ManifestError
 from card_io.delivery.inbox import Delivery
 from card_io.delivery.manifest import load_manifest
 from card_io.records import Service
-from clearing import calendar, posting
+from clearing import calendar, grouping, posting
 from clearing.caches import Caches
 from clearing.cards import CardRows
 from clearing.centre import Centre
@@ -39,6 +39,9 @@ from clearing.records import Rows, concatenate
 from clearing.recover import recover
 from clearing.reopen import reopen
 from clearing.spill import Partitions
+
+SEGMENT_ROWS = 1 << 19
+"""Largest segment of a service without child table: halves of a partition are written side by side."""
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total): what a progress bar shows."""
@@ -145,11 +148,14 @@ def clear_pending(
             for entry, prepared in _receive(centre, now, summary):
                 batch.take(entry, prepared)
         batch.commit(now)
+        with concurrent.futures.ThreadPoolExecutor(1) as behind:
+            saving = behind.submit(batch.remember)
+            project(centre, projection, summary)
+            with summary.timed("answers"):
+                batch.answer()
+            saving.result()
     finally:
         batch.close()
-    project(centre, projection, summary)
-    with summary.timed("answers"):
-        batch.answer()
     return summary
 
 
@@ -229,6 +235,7 @@ class Batch:
         self.utility: list[Rows] = []
         self.reopened: list[tuple[int, int, int]] = []
         self.cards: list[CardRows] = []
+        self.files: list[dict[str, Any]] = []
         self.total = 0
 
     def expect(self, rows: int) -> None:
@@ -260,11 +267,12 @@ class Batch:
             self._pass_two(prefix)
         with self.summary.timed("vault"):
             chunk = centre.vault.add(f"{prefix}.cards", self.cards)
+        self.files = [
+            {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
+            for file_no, feedback in sorted(self.feedback.items())
+        ]
         body: dict[str, Any] = {
-            "files": [
-                {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
-                for file_no, feedback in sorted(self.feedback.items())
-            ],
+            "files": self.files,
             "segments": self.segments,
             "vault": [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [],
             "configuration": centre.archive_configuration(),
@@ -275,7 +283,6 @@ class Batch:
         }
         with self.summary.timed("commit"):
             entry = centre.journal.append("batch", body, at=now, key=centre.signing)
-        self.caches.save(entry.sequence)
         self.summary.batch, self.summary.content_roots = entry.sequence, body["content_roots"]
         self.summary.results = _added_up(body["files"])
 
@@ -325,8 +332,11 @@ class Batch:
                 self.utility.append(rows)
                 self._feed_back(rows)
                 continue
-            path = self.centre.directory / "segments" / service.name.lower() / f"{name}.parquet"
-            futures.append(pool.submit(segments.write_segment, path, rows))
+            folder = self.centre.directory / "segments" / service.name.lower()
+            for part, start in enumerate(range(0, len(rows), SEGMENT_ROWS)):
+                path = folder / f"{name}-{part}.parquet"
+                chosen = rows.slice(start, start + SEGMENT_ROWS)
+                futures.append(pool.submit(segments.write_segment, path, chosen))
             self._book(rows)
             self._feed_back(rows)
         return futures
@@ -360,18 +370,25 @@ class Batch:
 
     def _feed_back(self, rows: Rows) -> None:
         file_no = rows["txn_id"] >> 32
-        for each in np.unique(file_no):
+        for each in grouping.distinct(file_no):
             self.feedback[int(each)].take(rows, np.flatnonzero(file_no == each))
 
+    def remember(self) -> None:
+        """Save the caches of a committed batch; losing them costs a rebuild, never a decision."""
+        if self.summary.batch is not None:
+            self.caches.save(self.summary.batch)
+
     def answer(self) -> None:
-        """Result receipts and feedback of a committed batch."""
+        """Result receipts and feedback of a committed batch; the receipt is written last."""
         outbox = self.centre.directory / "outbox"
-        for file_no, feedback in self.feedback.items():
-            if self.summary.batch is None:
-                continue
-            entry = self.intake[file_no]
-            write_feedback(outbox, entry.body["sender"], feedback)
-            write_receipt(outbox, entry, feedback.results(entry.body["amount_fen"]))
+
+        def one(file: dict[str, Any]) -> None:
+            entry = self.intake[file["file_no"]]
+            write_feedback(outbox, entry.body["sender"], self.feedback[file["file_no"]])
+            write_receipt(outbox, entry, file["results"])
+
+        with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
+            list(pool.map(one, self.files))
 
     def close(self) -> None:
         """Drop what was spilled."""

@@ -43,33 +43,51 @@ class CardStates:
         none = np.empty(0, np.int64)
         return cls(np.empty(0, np.uint64), none, none, none)
 
-    def surely_new(self, rows: Competitors, is_load: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """bool[n]: strictly above the card's last counter of its kind and its last time, and without service key."""
+    def surely_new(self, rows: Competitors, load: npt.NDArray[np.bool_], order: Ints) -> npt.NDArray[np.bool_]:
+        """bool[n]: strictly above the card's last counter of its kind and its last time, and without service key.
+
+        Args:
+            rows: n rows.
+            load: bool[n], whether a row moved the online counter.
+            order: int64[n], positions that sort the rows by card: sorted look-ups stay in the cache.
+        """
         plain = (rows.service_key == NO_KEY) & (rows.card_counter != NULL) & (rows.multiplicity == 1)
         if not len(self.card_id):
             return np.asarray(plain)
-        at = np.minimum(np.searchsorted(self.card_id, rows.card_id), len(self.card_id) - 1)
+        at = np.empty(len(rows), np.int64)
+        at[order] = np.searchsorted(self.card_id, rows.card_id[order])
+        at = np.minimum(at, len(self.card_id) - 1)
         seen = self.card_id[at] == rows.card_id
-        last = np.where(is_load, self.load_counter[at], self.debit_counter[at])
+        last = np.where(load, self.load_counter[at], self.debit_counter[at])
         above = (rows.card_counter > last) & (rows.txn_time > self.last_time[at])
         return np.asarray(plain & (~seen | above))
 
-    def advanced(self, rows: Competitors, is_load: npt.NDArray[np.bool_]) -> CardStates:
-        """State after ``rows`` stand: maxima per card."""
-        cards = np.union1d(self.card_id, rows.card_id)
-        state = {
-            "debit_counter": np.full(len(cards), -1, np.int64),
-            "load_counter": np.full(len(cards), -1, np.int64),
-            "last_time": np.full(len(cards), NULL, np.int64),
-        }
-        old = np.searchsorted(cards, self.card_id)
-        for name, values in state.items():
-            values[old] = getattr(self, name)
-        new = np.searchsorted(cards, rows.card_id)
-        np.maximum.at(state["last_time"], new, rows.txn_time)
-        np.maximum.at(state["debit_counter"], new[~is_load], rows.card_counter[~is_load])
-        np.maximum.at(state["load_counter"], new[is_load], rows.card_counter[is_load])
-        return CardStates(cards, **state)
+    def advanced(self, rows: Competitors, load: npt.NDArray[np.bool_]) -> CardStates:
+        """State after ``rows``, sorted by card, stand: maxima per card."""
+        if not len(rows):
+            return self
+        first = np.flatnonzero(np.concatenate(([True], rows.card_id[1:] != rows.card_id[:-1])))
+        fresh = CardStates(
+            rows.card_id[first],
+            np.maximum.reduceat(np.where(load, -1, rows.card_counter), first),
+            np.maximum.reduceat(np.where(load, rows.card_counter, -1), first),
+            np.maximum.reduceat(rows.txn_time, first),
+        )
+        return self._merged(fresh)
+
+    def _merged(self, fresh: CardStates) -> CardStates:
+        if not len(self.card_id):
+            return fresh
+        at = np.minimum(np.searchsorted(self.card_id, fresh.card_id), len(self.card_id) - 1)
+        known = self.card_id[at] == fresh.card_id
+        columns = []
+        for name in _STATE_COLUMNS[1:]:
+            values = getattr(self, name).copy()
+            values[at[known]] = np.maximum(values[at[known]], getattr(fresh, name)[known])
+            columns.append(np.concatenate([values, getattr(fresh, name)[~known]]))
+        cards = np.concatenate([self.card_id, fresh.card_id[~known]])
+        order = np.argsort(cards, kind="stable")
+        return CardStates(cards[order], *(column[order] for column in columns))
 
 
 def competitors_of(rows: Rows) -> Competitors:
@@ -78,6 +96,11 @@ def competitors_of(rows: Rows) -> Competitors:
     columns["content"] = rows["content_lo"]
     columns["stood"] = np.zeros(len(rows), np.int16)
     return Competitors(*(columns[name] for name in COMPETITOR_COLUMNS))
+
+
+def by_card(rows: Competitors) -> Ints:
+    """int64[n]: positions that sort the rows by card."""
+    return np.argsort(rows.card_id, kind="stable")
 
 
 def is_load(rows: Rows) -> npt.NDArray[np.bool_]:
@@ -123,10 +146,9 @@ class History:
         return known.take(newest[np.isin(known.stood[newest], (0, ClearingStatus.CONFLICT))])
 
     def add(self, name: str, rows: Competitors) -> None:
-        """Keep a partition's newly standing transactions, sorted by card."""
+        """Keep a partition's newly standing transactions; ``rows`` are sorted by card."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        ordered = rows.take(np.argsort(rows.card_id, kind="stable"))
-        _save(self.folder / f"standing-{name}.arrow", {c: getattr(ordered, c) for c in COMPETITOR_COLUMNS})
+        _save(self.folder / f"standing-{name}.arrow", {c: getattr(rows, c) for c in COMPETITOR_COLUMNS})
 
     def advance(self, states: CardStates, last_batch: int) -> None:
         """Save the state after a batch; the mark is written last."""

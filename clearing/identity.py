@@ -25,11 +25,13 @@ PURCHASE_IDENTITY: Final = (
 )  # fmt: skip
 LOAD_IDENTITY: Final = ("issuer_id", "card_id", "purse_kind", "card_counter")
 MEDICAL_IDENTITY: Final = ("region", "institution", "settlement_id", "cancel", "card_id")
-BENEFIT_IDENTITY: Final = ("merchant_id", "list_id", "list_line")
+BENEFIT_IDENTITY: Final = ("merchant_id", "list_id", "list_line", "card_id")
 
 MONEY_COLUMNS: Final = (
     "amount", "balance_before", "balance_after", "overdraft_used", "merchant_id", "terminal_id", "terminal_counter",
-    "date4", "time3", "gross_fare", "granted", "benefit_id",
+    "txn_type", "date4", "time3", "gross_fare", "granted", "benefit_id",
+    "mode", "line", "entry_station", "exit_station", "entry_time", "transfer_flag", "incomplete", "distance_m",
+    "duration_s",
     "medfee_sumamt", "fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt", "act_pay_dedc",
     "hifp_pay", "cvlserv_pay", "hifes_pay", "hifmi_pay", "hifob_pay", "maf_pay", "oth_pay", "hosp_part_amt",
     "fund_pay_sumamt", "psn_part_amt", "acct_pay", "acct_mulaid_pay", "psn_cash_pay",

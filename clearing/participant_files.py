@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from card_io.delivery.acknowledgement import DISPOSITIONS, Tally, acknowledgement, result_receipt
+from clearing import grouping
 from clearing.calendar import text_of
 from clearing.durable import durable_file, write_durably
 from clearing.intake import bytes_of, manifest_of_entry
@@ -56,7 +57,7 @@ class Feedback:
         assert np.all(self.columns["disposition"] > 0), "every input row ends in exactly one disposition"
         code = self.columns["status"].astype(np.int64) * 16 + self.columns["disposition"]
         found: list[list[int | None]] = []
-        for each in np.unique(code):
+        for each in grouping.distinct(code):
             here = code == each
             fen: int | None = int(self.amount[here].sum())
             if each % 16 == Disposition.UNREADABLE:

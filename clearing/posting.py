@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import Columns, Service
-from clearing import kernels
+from clearing import grouping, kernels
 from clearing.checks import MEDICAL_FUND_COLUMNS, bill_totals, is_purse
 from clearing.config import RESERVE, Settings
 from clearing.mac import TacVerdict
@@ -95,8 +95,9 @@ def choose_templates(rows: Rows, disposition: npt.NDArray[np.uint8]) -> npt.NDAr
     else:
         proven = rows["tac_verdict"] == TacVerdict.VERIFIED
         template[held] = np.where(proven, PostingTemplate.HELD_DEBIT, PostingTemplate.MEMO_HELD)[held]
-    template[(disposition == Disposition.REJECTED) & (rows["test_flag"] == 0)] = PostingTemplate.MEMO_REJECTED
-    template[~accepted & ((rows["amount"] == 0) | ~is_purse(rows))] = PostingTemplate.NONE
+    template[disposition == Disposition.REJECTED] = PostingTemplate.MEMO_REJECTED
+    moves_nothing = (rows["amount"] == 0) | ~is_purse(rows) | (rows["test_flag"] == 1)
+    template[~accepted & moves_nothing] = PostingTemplate.NONE
     return template
 
 
@@ -148,7 +149,7 @@ def post(rows: Rows, chart: Chart, *, disabled: frozenset[str] = frozenset()) ->
         disabled: template names left out: the tests prove with it that every template matters.
     """
     balances: Balances = Counter()
-    for template in np.unique(rows["posting_template"]):
+    for template in grouping.distinct(rows["posting_template"]):
         if template == PostingTemplate.NONE or PostingTemplate(template).name in disabled:
             continue
         chosen = np.flatnonzero(rows["posting_template"] == template)
@@ -237,10 +238,10 @@ def _groups(parties: list[npt.NDArray[Any]], window: npt.NDArray[Any]) -> tuple[
     code = np.zeros(len(window), np.int64)
     levels = []
     for column in (window, *parties):
-        values = np.unique(column)
-        code = code * len(values) + np.searchsorted(values, column)
+        values, position = grouping.dense(column)
+        code = code * len(values) + position
         levels.append(values)
-    present = np.unique(code)
+    present, group = grouping.dense(code)
     members = []
     for each in present:
         rest, member = int(each), []
@@ -248,7 +249,7 @@ def _groups(parties: list[npt.NDArray[Any]], window: npt.NDArray[Any]) -> tuple[
             rest, at = divmod(rest, len(values))
             member.append(int(values[at]))
         members.append(tuple(reversed(member)))
-    return np.searchsorted(present, code), members
+    return group, members
 
 
 def _sum(group: Ints, groups: int, amount: npt.NDArray[Any]) -> Ints:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 import tariffs
 from card_io.records import Service
+from clearing import grouping
 from clearing.calendar import NO_DAY
 from clearing.config import Settings
 from clearing.records import Rows
@@ -59,7 +60,7 @@ class PriceBook:
     def groups(self, rows: Rows) -> Iterator[tuple[str, int, npt.NDArray[np.int64]]]:
         """(tariff id, segment, positions) of transit rows that some tariff covers on their operating day."""
         day = rows["operating_day"]
-        for merchant in np.unique(rows["merchant_id"]):
+        for merchant in grouping.distinct(rows["merchant_id"]):
             participant = next((p for p in self.settings.participants if p.id == merchant), None)
             if participant is None:
                 continue
@@ -69,7 +70,7 @@ class PriceBook:
                     continue
                 chosen = np.flatnonzero(of_merchant & (rows["mode"] == mode) & (day != NO_DAY))
                 segment = self.book[tariff_id].segment_of(day[chosen].astype(np.int32))
-                for each in np.unique(segment[segment >= 0]):
+                for each in grouping.distinct(segment[segment >= 0]):
                     yield tariff_id, int(each), chosen[segment == each]
 
     def funds(self, codes: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:

@@ -72,6 +72,10 @@ class Rows:
         """The same rows with columns added or replaced."""
         return replace(self, columns={**self.columns, **columns})
 
+    def slice(self, start: int, stop: int) -> Rows:
+        """Rows ``start`` to ``stop`` as views; for services without bills."""
+        return Rows(self.service, {name: column[start:stop] for name, column in self.columns.items()}, self.bills)
+
     def take(self, rows: npt.NDArray[np.int64]) -> Rows:
         """The rows at ascending positions ``rows``, their bills with them."""
         position = np.full(len(self), -1, np.int64)

@@ -52,7 +52,9 @@ class Competitors:
 
 
 def join(parts: list[Competitors]) -> Competitors:
-    """Competitors of all parts, in order."""
+    """Competitors of all parts, in order (one part is itself)."""
+    if len(parts) == 1:
+        return parts[0]
     return Competitors(*(np.concatenate([getattr(part, name) for part in parts]) for name in COMPETITOR_COLUMNS))
 
 
@@ -64,15 +66,20 @@ class Standing:
     linked_txn_id: Ints
 
 
-def decide(rows: Competitors) -> Standing:
+def decide(rows: Competitors, competing: npt.NDArray[np.bool_] | None = None) -> Standing:
     """Decide all rows of one set; every row that could meet another must be in it.
 
     Rows known from earlier runs take part with their ``txn_id``; what is decided for them is for the caller to
     compare with what is recorded.
+
+    Args:
+        rows: n rows.
+        competing: bool[n], which of them compete; the others meet nobody. None = all.
     """
     status = np.zeros(len(rows), np.int16)
     linked = np.full(len(rows), -1, np.int64)
-    meeting = np.flatnonzero(_shared(rows.identity_lo) | _shared(rows.counter_key) | _shared(rows.service_key))
+    shared = _shared(rows.identity_lo) | _shared(rows.counter_key) | _shared(rows.service_key)
+    meeting = np.flatnonzero(shared if competing is None else shared & competing)
     if len(meeting):
         chosen = _decide_meeting(rows.take(meeting))
         status[meeting], linked[meeting] = chosen.status, chosen.linked_txn_id
@@ -81,7 +88,7 @@ def decide(rows: Competitors) -> Standing:
 
 def _shared(keys: Keys) -> npt.NDArray[np.bool_]:
     """bool[n]: another row has the same key (0 is no key)."""
-    if len(keys) < 2:
+    if len(keys) < 2 or not keys.any():
         return np.zeros(len(keys), bool)
     ordered = np.sort(keys)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]

@@ -22,8 +22,9 @@ from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
 _FACTOR_DIGITS: Final = 16
 _MEETING: Final = (ClearingStatus.DUPLICATE, ClearingStatus.REPLAY, ClearingStatus.CONFLICT)
 
-Fails = Callable[[], bool]
-Step = tuple[ClearingStatus, Literal["row", "record"], Fails]
+By = Literal["row", "record"]
+Step = tuple[ClearingStatus, By, Callable[[], bool]]
+"""A rung, what it is judged by, and whether the row fails it."""
 
 
 def tac_proof(row: Rows, block: RecordBlock, table: TacKeyTable, recorded: TacVerdict) -> TacProof:
@@ -140,18 +141,13 @@ def _steps(row: Rows, context: Context, recorded: ClearingStatus) -> Iterator[St
     for status in _order():
         if status in by_row:
             yield status, "row", partial(_fails, by_row[status], row, context)
-        elif status is ClearingStatus.UNREADABLE:
-            yield status, "row", _passes
         else:
-            yield status, "record", partial(operator.is_, status, recorded)
+            by: By = "row" if status is ClearingStatus.UNREADABLE else "record"
+            yield status, by, partial(operator.is_, status, recorded)
 
 
 def _fails(check: Check, row: Rows, context: Context) -> bool:
     return bool(check.fails(row, context)[0])
-
-
-def _passes() -> bool:
-    return False
 
 
 def _ladder(steps: Iterator[Step], recorded: ClearingStatus, disposition: Disposition) -> Ladder:
@@ -162,9 +158,7 @@ def _ladder(steps: Iterator[Step], recorded: ClearingStatus, disposition: Dispos
             outcome = "fail" if fails() else "pass"
             decided = status if outcome == "fail" else decided
         rungs.append(Rung(int(status), status.name, outcome, by, _text(status)))
-    return Ladder(
-        tuple(rungs), int(recorded), recorded.name, _text(recorded), disposition.name, decided is recorded
-    )
+    return Ladder(tuple(rungs), int(recorded), recorded.name, _text(recorded), disposition.name, decided is recorded)
 
 
 def _text(status: ClearingStatus) -> Text:

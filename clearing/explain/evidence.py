@@ -114,7 +114,9 @@ class Evidence:
         """Close the projection."""
         self.store.close()
 
-    def holding(self, column: str, value: int, kinds: frozenset[str] = _SERVICES) -> list[tuple[Entry, dict[str, Any]]]:
+    def holding(
+        self, column: str, value: int, kinds: frozenset[str] = _SERVICES
+    ) -> list[tuple[Entry, dict[str, Any]]]:
         """Batch entry and segment wherever ``column`` has ``value``, in journal order."""
         paths = [path for path in self._named if path.split("/")[1] in kinds]
         if not paths:
@@ -128,17 +130,16 @@ class Evidence:
         return [self._named[path] for path in paths if path in names]
 
     def rows(self, column: str, value: int) -> Iterator[Stored]:
-        """Decided rows whose ``column`` has ``value``, with their identities and payee positions."""
+        """Decided rows whose ``column`` has ``value``, with their identities."""
         folder = self.centre.directory / "segments"
         for batch, segment in self.holding(column, value):
             kind, file = segment["name"].split("/")
             rows = read_segment(folder, segment["name"], bills=f"bill/{file}" if kind == "utility" else None)
             rows = with_identities(self.centre, rows.take(np.flatnonzero(rows[column] == value)))
-            party = self.centre.registers.parties.position(rows["merchant_id"]).astype(np.int32)
-            yield Stored(batch, segment, rows.with_columns(party=party))
+            yield Stored(batch, segment, rows)
 
     def decisions(self, txn_id: int) -> list[Stored]:
-        """Every recorded event of a transaction, oldest first; a reversal stands before the decision it makes way for."""
+        """Every recorded event of a transaction, oldest first; a reversal before what replaces it."""
         events = [
             replace(stored, rows=stored.rows.take(np.array([at])))
             for stored in self.rows("txn_id", txn_id)
@@ -155,8 +156,11 @@ def centre_of_batch(centre: Centre, batch: Entry) -> Centre:
     """The centre with settings, registers and tariffs as the batch archived them, whatever they are today.
 
     Raises:
-        EvidenceError: an archived copy is missing or changed.
+        EvidenceError: an archived copy that differs from today's file is missing or changed.
     """
+    today = {str(path.relative_to(centre.directory)): file_sha256(path) for path in centre.configuration_files()}
+    if today == batch.body["configuration"]:
+        return centre
     with tempfile.TemporaryDirectory(dir=centre.directory / "work") as name:
         folder = Path(name)
         for relative, digest in batch.body["configuration"].items():

@@ -1,4 +1,4 @@
-"""Which other rows this one met: what stands in its place, what yielded to it, what contradicts it, who paid its bill."""
+"""Which other rows this one met: what stands in its place, yielded to it, contradicts it, or paid its bill."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class TacProof:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One check. ``by``: ``row`` was evaluated again on this row, ``record`` depends on other rows and is as recorded."""
+    """One check. ``by``: ``row`` was evaluated again, ``record`` depends on other rows and is as recorded."""
 
     number: int
     status: str
@@ -278,7 +278,9 @@ class Explanation:
     decisions: tuple[Decision, ...] = ()
     settlement: Settlement | None = None
     bank_entry: None = None
-    bank_note: Text = Text("银行文件随结算功能提供,尚无银行流水", "Bank files come with the settlement issue; none yet")
+    bank_note: Text = Text(
+        "银行文件随结算功能提供,尚无银行流水", "Bank files come with the settlement issue; none yet"
+    )
 
     def to_json(self) -> dict[str, Any]:
         """The explanation as one JSON document."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clearing import pricing
-from clearing.calendar import date_of, text_of
+from clearing.calendar import date_of
 from clearing.centre import Centre
 from clearing.checks import AMOUNT_MAX
 from clearing.content import root_text
@@ -27,7 +27,8 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
         batch: whose archived configuration names the tariff file.
         posted: whether the row was accepted.
     """
-    value = {name: int(row[name][0]) for name in _PRICE_COLUMNS}
+    priced = bool(row["priced"][0])
+    value = {name: int(row[name][0]) if priced else 0 for name in _PRICE_COLUMNS}
     tariff = segment = rule = first = last = file = None
     if value["tariff"]:
         tariff, segment = centre.prices.ids[value["tariff"] - 1], value["segment"]
@@ -46,8 +47,8 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
         first_day=first,
         last_day=last,
         rule=rule,
-        charged=value["amount"],
-        expected=int(ceiling["card_paid"][0]) if tariff is not None and value["priced"] else None,
+        charged=int(row["amount"][0]),
+        expected=int(ceiling["card_paid"][0]) if tariff is not None else None,
         gross=value["gross"],
         card_paid=value["card_paid"],
         overcharge=value["overcharge"],
@@ -60,13 +61,14 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
 
 
 _PRICE_COLUMNS = (
-    "amount", "priced", "tariff", "segment", "rule", "gross", "card_paid", "overcharge", "fund", "fund_paid",
+    "tariff", "segment", "rule", "gross", "card_paid", "overcharge", "fund", "fund_paid",
     "operator_borne", "price_verdict",
 )  # fmt: skip
 
 
 def legs_of(row: Rows, centre: Centre) -> tuple[Leg, ...]:
-    """What one decided row posts by the templates, debits first; equal accounts are netted."""
+    """What one stored row posts by the templates, debits first; equal accounts are netted."""
+    party = centre.registers.parties.position(row["merchant_id"]).astype(np.int32)
     legs = [
         Leg(
             account=kind,
@@ -76,14 +78,14 @@ def legs_of(row: Rows, centre: Centre) -> tuple[Leg, ...]:
             credit=max(fen, 0),
             memo=kind in MEMO_KINDS,
         )
-        for (_, kind, owner, source), fen in post(row, centre.chart).items()
+        for (_, kind, owner, source), fen in post(row.with_columns(party=party), centre.chart).items()
     ]
     assert sum(leg.credit - leg.debit for leg in legs) == 0, "every template sums to zero"
     return tuple(sorted(legs, key=lambda leg: (leg.memo, leg.credit > 0, leg.account, leg.participant.number)))
 
 
 def decision_of(stored: Stored, centre: Centre) -> Decision:
-    """One recorded event: a stored row with its identities and payee position."""
+    """One recorded event of a transaction, posted in the centre as its batch knew it."""
     row = stored.rows
     decided = row.with_columns(sign=np.ones(1, np.int8))
     (root,) = decision_roots(decided).values()
@@ -121,7 +123,9 @@ def settlement_of(row: Rows, legs: tuple[Leg, ...], centre: Centre, evidence: Ev
         entry = sealed_entry(centre, centre.journal.entries[closed[0][0] - 1])
         closed_at = closed[0][1].isoformat()
     fees = store.run(f"SELECT DISTINCT merchant, base, fee FROM fees {_OF_WINDOW.format('merchant')}", wanted)
-    positions = store.run(f"SELECT participant, source, fen FROM positions {_OF_WINDOW.format('participant')}", wanted)
+    positions = store.run(
+        f"SELECT participant, source, fen FROM positions {_OF_WINDOW.format('participant')}", wanted
+    )
     payments = store.run(
         "SELECT payment, participant, source, direction, fen, state FROM payments"
         f" {_OF_WINDOW.format('participant')}",

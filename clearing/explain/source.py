@@ -8,11 +8,12 @@ import tempfile
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from card_io.delivery.classes import read_classes
+from card_io.delivery.manifest import Manifest
 from card_io.delivery.reader import read_delivery
 from card_io.records import (
     BILL_FIELDS,
@@ -29,6 +30,7 @@ from card_io.records import (
     UnreadableRow,
     fields_of,
 )
+from clearing.calendar import text_of
 from clearing.cards import mask_card
 from clearing.centre import Centre
 from clearing.errors import EvidenceError
@@ -48,6 +50,7 @@ _ENUMERATED: Final[dict[str, type[IntEnum]]] = {
     "mode": Mode,
     "commodity": Commodity,
 }
+_WALL_SECONDS: Final = frozenset({"entry_time"})
 _CARD_LIKE: Final = re.compile(r"\d{14,}")
 
 
@@ -92,7 +95,7 @@ def delivered_row(centre: Centre, intake: Entry, row: int) -> DeliveredRow:
     return DeliveredRow(delivered, sealed, found, None)
 
 
-def _find(data: Path, manifest: Any, row: int) -> RecordBlock | UnreadableRow:
+def _find(data: Path, manifest: Manifest, row: int) -> RecordBlock | UnreadableRow:
     for block, unreadable in read_delivery(data, manifest):
         for each in unreadable:
             if each.source_row == row:
@@ -143,10 +146,16 @@ def _shown(fields: tuple[Field, ...], columns: Columns, at: int) -> tuple[Source
 def _column(field: Field, value: int) -> SourceColumn:
     if value == NULL:
         return SourceColumn(field.name, None, None, field.meaning)
-    enum = _ENUMERATED.get(field.name)
-    label = enum(value).name if enum is not None and value in {int(member) for member in enum} else None
     digits = _HEX_DIGITS.get(field.name)
-    return SourceColumn(field.name, value if digits is None else f"{value:0{digits}x}", label, field.meaning)
+    shown = value if digits is None else f"{value:0{digits}x}"
+    return SourceColumn(field.name, shown, _label(field.name, value), field.meaning)
+
+
+def _label(name: str, value: int) -> str | None:
+    if name in _WALL_SECONDS:
+        return text_of(value)
+    enum = _ENUMERATED.get(name)
+    return next((member.name for member in enum if member == value), None) if enum is not None else None
 
 
 def unreadable_of(row: UnreadableRow, *, unmask: bool) -> Unreadable:

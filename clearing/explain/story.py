@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from card_io.records import RecordBlock
+from card_io.records import RecordBlock, UnreadableRow
 from clearing import calendar, pricing
 from clearing.centre import Centre
 from clearing.engine import opened
-from clearing.errors import ClearingError, RefusedError
+from clearing.errors import ClearingError, EvidenceError, RefusedError
 from clearing.explain.checks import ladder_of, ladder_of_unreadable, register_facts, tac_proof
 from clearing.explain.evidence import (
     ROWS_MAX,
@@ -69,7 +71,7 @@ def explain(
     intake = intake_of(centre, txn_id)
     evidence = Evidence.open(centre)
     try:
-        told = _told(centre, evidence, intake, txn_id, unmask=unmask, language=language)
+        told = _told(_Case(centre, evidence, intake, txn_id, unmask, language))
     finally:
         evidence.close()
     if unmask:
@@ -77,81 +79,90 @@ def explain(
     return told
 
 
-def _told(
-    centre: Centre, evidence: Evidence, intake: Entry, txn_id: int, *, unmask: bool, language: Language
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is asked, and where it is looked up."""
+
+    centre: Centre
+    evidence: Evidence
+    intake: Entry
+    txn_id: int
+    unmask: bool
+    language: Language
+
+
+def _told(case: _Case) -> Explanation:
+    delivered = delivered_row(case.centre, case.intake, case.txn_id % ROWS_MAX)
+    events = case.evidence.decisions(case.txn_id)
+    listed = case.evidence.unreadable(case.txn_id)
+    if events and delivered.block is not None:
+        return _readable(case, events, delivered, delivered.block)
+    if listed is not None and delivered.unreadable is not None:
+        return _unreadable(case, *listed, delivered, delivered.unreadable)
+    where = reference_of(case.txn_id)
+    if events or listed:
+        raise EvidenceError("archive and segments disagree on the row", where=where, remedy="run: clearing verify")
+    raise ClearingError("the row is received but not cleared yet", where=where, remedy="run: clearing run")
+
+
+def _unreadable(
+    case: _Case, batch: Entry, segment: dict[str, Any], delivered: DeliveredRow, row: UnreadableRow
 ) -> Explanation:
-    decisions = evidence.decisions(txn_id)
-    delivered = delivered_row(centre, intake, txn_id % ROWS_MAX)
-    if decisions and delivered.block is not None:
-        return _readable(centre, evidence, intake, decisions, delivered, delivered.block, unmask, language)
-    listed = evidence.unreadable(txn_id)
-    if listed is None or delivered.unreadable is None:
-        raise ClearingError(
-            "the row is received but not cleared yet", where=reference_of(txn_id), remedy="run: clearing run"
-        )
-    batch, segment = listed
     return Explanation(
-        language=language,
-        origin=_origin(centre, intake, txn_id, delivered),
+        language=case.language,
+        origin=_origin(case, delivered),
         ladder=ladder_of_unreadable(),
-        batch=sealed_entry(centre, batch),
-        segment=sealed_segment(centre, segment),
-        unreadable=unreadable_of(delivered.unreadable, unmask=unmask),
+        batch=sealed_entry(case.centre, batch),
+        segment=sealed_segment(case.centre, segment),
+        unreadable=unreadable_of(row, unmask=case.unmask),
     )
 
 
-def _readable(
-    today: Centre,
-    evidence: Evidence,
-    intake: Entry,
-    events: list[Stored],
-    delivered: DeliveredRow,
-    block: RecordBlock,
-    unmask: bool,
-    language: Language,
-) -> Explanation:
+def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block: RecordBlock) -> Explanation:
+    """The row judged again as its first batch judged it, beside what the segments record of it."""
     batch, stored = events[0].batch, events[-1].rows
-    centre = centre_of_batch(today, batch)
-    context = centre.context(intake.body["sender"], intake.at)
+    centre = centre_of_batch(case.centre, batch)
+    context = centre.context(case.intake.body["sender"], case.intake.at)
     row = pricing.price(resolve(block, delivered.delivered, context, centre.keys), centre.prices)
     status, disposition = ClearingStatus(stored["status"][0]), Disposition(stored["disposition"][0])
     recorded_tac = TacVerdict(stored["tac_verdict"][0])
     as_recorded = row.with_columns(tac_verdict=np.array([recorded_tac], np.uint8))
-    decisions = tuple(decision_of(event, centre) for event in events)
-    legs = decisions[-1].legs
+    later = {event.batch.sequence: centre_of_batch(case.centre, event.batch) for event in events[1:]}
+    decisions = tuple(decision_of(event, later.get(event.batch.sequence, centre)) for event in events)
+    standing = decisions[-1]
     return Explanation(
-        language=language,
-        origin=_origin(centre, intake, int(stored["txn_id"][0]), delivered),
+        language=case.language,
+        origin=_origin(case, delivered),
         ladder=ladder_of(as_recorded, context, status, disposition),
-        batch=decisions[-1].batch,
-        segment=decisions[-1].segment,
-        source=source_of(block, int(row["card_id"][0]), unmask=unmask),
+        batch=standing.batch,
+        segment=standing.segment,
+        source=source_of(block, int(row["card_id"][0]), unmask=case.unmask),
         content_hash=f"{int(stored['content_hi'][0]):016x}{int(stored['content_lo'][0]):016x}",
         tac=tac_proof(row, block, centre.keys.tac, recorded_tac),
-        links=links_of(stored, evidence),
+        links=links_of(stored, case.evidence),
         register=register_facts(row, centre),
         price=price_of(row, centre, batch, posted=disposition is Disposition.ACCEPTED),
-        legs=legs,
+        legs=standing.legs,
         decisions=decisions,
-        settlement=settlement_of(stored, legs, centre, evidence),
+        settlement=settlement_of(stored, standing.legs, centre, case.evidence),
     )
 
 
-def _origin(centre: Centre, intake: Entry, txn_id: int, delivered: DeliveredRow) -> Origin:
-    body = intake.body
+def _origin(case: _Case, delivered: DeliveredRow) -> Origin:
+    body = case.intake.body
     return Origin(
-        txn_id=txn_id,
-        reference=reference_of(txn_id),
+        txn_id=case.txn_id,
+        reference=reference_of(case.txn_id),
         service=body["service"],
         file_no=body["file_no"],
         file=body["file"],
         format=body["format"],
-        sender=party_of(centre, body["sender"]),
+        sender=party_of(case.centre, body["sender"]),
         file_date=body["file_date"],
         sequence=body["sequence"],
-        row=txn_id % ROWS_MAX,
-        received_at=calendar.text_of(intake.at),
-        entry=sealed_entry(centre, intake),
+        row=case.txn_id % ROWS_MAX,
+        received_at=calendar.text_of(case.intake.at),
+        entry=sealed_entry(case.centre, case.intake),
         delivery=delivered.file,
     )
 

@@ -6,9 +6,10 @@ each commit a copy is published by rename, so that readers never block a run. No
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from card_io.records import BILL_FIELDS, Service
 from clearing.calendar import date_of, received_window
@@ -47,15 +48,17 @@ class Projection:
         return int(self.store.run("SELECT COALESCE(MAX(sequence), 0) FROM journal")[0][0])
 
     def catch_up(self, journal: Journal) -> list[Entry]:
-        """Project every entry above the last one, one database transaction each; returns them."""
+        """Project every entry above the last one, one database transaction each (a run of intakes is one)."""
         last = self.last_sequence()
         fresh = [entry for entry in journal if entry.sequence > last]
-        for entry in fresh:
-            with self.store.db_transaction():
-                self._project(entry)
+        for kind, group in itertools.groupby(fresh, key=lambda entry: entry.kind):
+            entries = list(group)
+            for part in [entries] if kind == "intake" else [[entry] for entry in entries]:
+                with self.store.db_transaction():
+                    self._project(kind, part)
         return fresh
 
-    def _project(self, entry: Entry) -> None:
+    def _project(self, kind: str, entries: list[Entry]) -> None:
         self.store.insert(
             "journal",
             [
@@ -67,21 +70,26 @@ class Projection:
                     "previous": entry.previous,
                     "digest": entry.digest,
                 }
+                for entry in entries
             ],
         )
-        {"intake": self._intake, "batch": self._batch, "close": self._close}.get(entry.kind, _nothing)(entry)
+        if kind == "intake":
+            self.store.insert("files", [self._file(entry) for entry in entries])
+        elif kind == "batch":
+            self._batch(entries[0])
+        elif kind == "close":
+            self._close(entries[0])
 
-    def _intake(self, entry: Entry) -> None:
+    def _file(self, entry: Entry) -> dict[str, Any]:
         body = entry.body
         row = {name: body.get(name) for name in ("file_no", "file", "outcome", "reason", "sender", "service")}
         row |= {name: body.get(name) for name in ("sequence", "rows", "amount_fen", "content_root")}
-        row |= {
+        return row | {
             "entry": entry.sequence,
             "file_date": body.get("file_date"),
             "received_at": timestamp(entry.at),
             "received_window": date_of(int(received_window(entry.at, self.settings.calendar))),
         }
-        self.store.insert("files", [row])
 
     def _batch(self, entry: Entry) -> None:
         body = entry.body
@@ -202,10 +210,6 @@ class Projection:
             source = f"SELECT * FROM read_parquet([{listed}])" if listed else _EMPTY_VIEWS[name]
             self.store.run(f"CREATE OR REPLACE VIEW {'bills' if name == 'bill' else name} AS {source}")
         self.store.script("views")
-
-
-def _nothing(entry: Entry) -> None:
-    """An entry that has no table of its own."""
 
 
 def _empty_view(fields: list[tuple[str, str]]) -> str:

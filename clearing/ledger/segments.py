@@ -32,6 +32,9 @@ BILL_EXTRA: Final = (
 )
 DAY_COLUMNS: Final = frozenset({"received_window", "operating_day", "window"})
 TIME_COLUMNS: Final = frozenset({"txn_time", "entry_time"})
+_RANDOM: Final = ("card_id", "tac")
+"""Columns of random bits: compressing them costs time and saves nothing."""
+
 _DICTIONARY_DTYPES: Final = frozenset({"uint8", "int8", "int16", "uint16"})
 
 
@@ -87,8 +90,8 @@ def _write(path: Path, table: pa.Table, dictionary: list[str]) -> dict[str, Any]
         pq.write_table(
             table,
             file,
-            compression="zstd",
-            compression_level=1,
+            compression=dict.fromkeys(table.column_names, "zstd") | dict.fromkeys(_RANDOM, "none"),
+            compression_level={name: 1 for name in table.column_names if name not in _RANDOM},
             use_dictionary=dictionary,
             write_statistics=["txn_id", "card_id", "window"],
             row_group_size=1 << 20,

@@ -103,7 +103,7 @@ def identity(row: Row) -> Identity:
         parts = (row.card_id, v["region"], v["institution"], v["settlement_id"], v["cancel"])
         kind = "medical"
     else:
-        parts = (v["merchant_id"], v["list_id"], v["list_line"])
+        parts = (row.card_id, v["merchant_id"], v["list_id"], v["list_line"])
         kind = "benefit"
     return ("alone", row.key) if None in parts else (kind, *parts)
 

@@ -1,9 +1,9 @@
 -- Rows received for the business date or settling in its window, by which of the two. Grain: step of the bridge.
 WITH readable AS (
-    SELECT CASE WHEN "window" <> $day THEN 'settles_later' WHEN received_window <> $day THEN 'received_before'
+    SELECT CASE WHEN "window" <> $date THEN 'settles_later' WHEN received_window <> $date THEN 'received_before'
             ELSE 'same_day' END AS step,
-        SUM(sign)::BIGINT AS rows, SUM(sign * amount)::BIGINT AS fen
-    FROM transactions WHERE "window" = $day OR received_window = $day
+        SUM(sign)::BIGINT AS rows, SUM(sign * money)::BIGINT AS fen
+    FROM control_rows WHERE "window" = $date OR received_window = $date
     GROUP BY ALL)
 SELECT step, rows, fen FROM readable
 UNION ALL

@@ -3,18 +3,18 @@
 WITH evidence AS (
     SELECT fund AS participant, 'ride' AS kind, sign AS rows, sign * fund_paid AS fen
     FROM transit
-    WHERE "window" = $day AND disposition = 1 AND fund_paid <> 0
+    WHERE "window" = $date AND disposition = 1 AND fund_paid <> 0
     UNION ALL
     SELECT merchant_id, 'grant', sign, sign * granted
-    FROM benefit WHERE "window" = $day AND disposition = 1
+    FROM benefit WHERE "window" = $date AND disposition = 1
     UNION ALL
     SELECT COALESCE(f.fund, m.insurer), 'medical', sign, sign * cancel_sign * pay
     FROM medical_fund_pays m LEFT JOIN medical_funds f ON f.insurer = m.insurer AND f.fund_column = m.fund_column
-    WHERE "window" = $day AND disposition = 1 AND pay <> 0
+    WHERE "window" = $date AND disposition = 1 AND pay <> 0
     UNION ALL
     SELECT insurer, 'medical', sign, sign * cancel_sign * account_pay
     FROM postable
-    WHERE service = 'medical' AND "window" = $day AND disposition = 1
+    WHERE service = 'medical' AND "window" = $date AND disposition = 1
         AND account_pay <> 0),
 proven AS (
     SELECT participant, COALESCE(SUM(rows) FILTER (WHERE kind = 'ride'), 0)::BIGINT AS ride_rows,

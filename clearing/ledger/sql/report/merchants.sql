@@ -5,19 +5,19 @@ WITH sales AS (
         SUM(sign * fund_paid)::BIGINT AS fund_paid, SUM(sign * operator_borne)::BIGINT AS operator_borne,
         SUM(sign * overcharge)::BIGINT AS overcharge
     FROM transactions
-    WHERE "window" = $day AND disposition = 1
+    WHERE "window" = $date AND disposition = 1
         AND service IN ('transit', 'retail', 'medical')
     GROUP BY merchant_id
     UNION ALL
     SELECT utility_id::BIGINT, SUM(b.sign * b.bill_paid)::BIGINT,
         SUM(b.sign * b.bill_paid * b.bill_amount)::BIGINT, 0, 0, 0
     FROM bill_of_posted b JOIN posting_templates t ON t.template = b.posting_template AND t.amount = 'bill_paid'
-    WHERE b."window" = $day
+    WHERE b."window" = $date
     GROUP BY utility_id
     UNION ALL
     SELECT merchant_id, 0, 0,
         SUM(sign * IF(cancel = 1, -1, 1) * (fund_pay_sumamt + acct_pay + acct_mulaid_pay))::BIGINT, 0, 0
-    FROM medical WHERE "window" = $day AND disposition = 1
+    FROM medical WHERE "window" = $date AND disposition = 1
     GROUP BY merchant_id),
 earned AS (
     SELECT participant, SUM(rows)::BIGINT AS rows, SUM(card_paid)::BIGINT AS card_paid,

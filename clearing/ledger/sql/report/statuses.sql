@@ -1,8 +1,8 @@
 -- What became of the window's rows, as decided now; unreadable rows count where they were received.
 -- Grain: status and disposition.
 WITH decided AS (
-    SELECT status, disposition, SUM(sign)::BIGINT AS rows, SUM(sign * amount)::BIGINT AS fen
-    FROM transactions WHERE "window" = $day
+    SELECT status, disposition, SUM(sign)::BIGINT AS rows, SUM(sign * money)::BIGINT AS fen
+    FROM control_rows WHERE "window" = $date
     GROUP BY ALL HAVING SUM(sign) <> 0
     UNION ALL
     SELECT r.status, r.disposition, SUM(r.rows)::BIGINT, SUM(r.fen)::BIGINT

@@ -7,5 +7,5 @@ SELECT merchant_id AS participant, SUM(sign)::BIGINT AS rows,
     COALESCE(SUM(sign) FILTER (WHERE price_verdict = 5), 0)::BIGINT AS unflagged_transfer,
     SUM(sign * overcharge)::BIGINT AS overcharge_fen
 FROM transit
-WHERE "window" = $day AND disposition = 1
+WHERE "window" = $date AND disposition = 1
 GROUP BY merchant_id HAVING SUM(sign) <> 0 ORDER BY merchant_id;

@@ -1,0 +1,90 @@
+"""What a document says, read from the published projection: relations of ``ledger/sql/report`` and checks."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from clearing.config import Settings, load_settings
+from clearing.ledger.projection import PRIVATE_NAME
+from clearing.store import Store, check_names, sql_text
+
+Row = dict[str, Any]
+
+SHARED: Final = ("journal", "windows", "participants", "positions", "payments")
+"""Relations every document uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check over the whole ledger: its name, the sentence its SQL file opens with, the number of wrong rows."""
+
+    name: str
+    sentence: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One business date of one centre, as its ledger shows it at journal entry ``entry``."""
+
+    settings: Settings
+    date: datetime.date
+    relations: Mapping[str, list[Row]]
+
+    def __getitem__(self, relation: str) -> list[Row]:
+        return self.relations[relation]
+
+    @property
+    def entry(self) -> Row:
+        """The newest journal entry of the projection."""
+        return self["journal"][0]
+
+    @property
+    def closed_at(self) -> datetime.datetime | None:
+        """When the window was closed, None while it is open."""
+        closing = self["windows"]
+        return closing[0]["closed_at"] if closing else None
+
+
+@contextmanager
+def published_ledger(directory: Path) -> Iterator[Store]:
+    """The published projection of a centre, read-only: a run beside it is not disturbed.
+
+    Raises:
+        ClearingError: there is none, or it cannot be read.
+    """
+    with Store(directory / PRIVATE_NAME, directory, read_only=True) as store:
+        store.script("report/control_rows")
+        yield store
+
+
+def read_facts(store: Store, directory: Path, date: datetime.date, relations: tuple[str, ...]) -> Facts:
+    """The shared and the named relations of a business date."""
+    read = {}
+    for name in (*SHARED, *relations):
+        sql = sql_text(f"report/{name}")
+        read[name] = store.records(sql, {"date": date} if "$date" in sql else {})
+    return Facts(load_settings(directory), date, read)
+
+
+def run_checks(store: Store) -> list[CheckResult]:
+    """Every check of ``ledger/sql/checks``, by name."""
+    return [
+        CheckResult(name, _opening_comment(sql_text(f"checks/{name}")), len(store.named(f"checks/{name}")))
+        for name in check_names()
+    ]
+
+
+def _opening_comment(sql: str) -> str:
+    """The comment lines an SQL file opens with, as one sentence."""
+    lines = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        lines.append(line.removeprefix("--").strip())
+    return " ".join(lines)
