@@ -98,9 +98,7 @@ def load_session_key(key: bytes, card_random: bytes, online_counter: int) -> byt
     return tdes_encrypt_block(key, card_random + online_counter.to_bytes(2, "big") + b"\x80\x00")
 
 
-def purchase_mac1(
-    session_key: bytes, amount: int, txn_type: int, terminal_id: int, date4: int, time3: int
-) -> bytes:
+def purchase_mac1(session_key: bytes, amount: int, txn_type: int, terminal_id: int, date4: int, time3: int) -> bytes:
     """MAC1 of a purchase, from terminal to card, 4 bytes (§4.3)."""
     data = _amount(amount) + _type(txn_type) + _terminal(terminal_id) + _time(date4, time3)
     return _short_mac(session_key, data)
@@ -117,9 +115,7 @@ def load_mac1(session_key: bytes, old_balance: int, amount: int, txn_type: int, 
     return _short_mac(session_key, data)
 
 
-def load_mac2(
-    session_key: bytes, amount: int, txn_type: int, terminal_id: int, date4: int, time3: int
-) -> bytes:
+def load_mac2(session_key: bytes, amount: int, txn_type: int, terminal_id: int, date4: int, time3: int) -> bytes:
     """MAC2 of a load, from host to card, 4 bytes (§4.3): the same fields as a purchase's MAC1."""
     return purchase_mac1(session_key, amount, txn_type, terminal_id, date4, time3)
 

@@ -69,12 +69,18 @@ class Centre:
         window = int(received_window(received_at, self.settings.calendar))
         return Context(self.settings, self.registers, sender, received_at, window)
 
+    @property
+    def profile_folders(self) -> tuple[Path, ...]:
+        """Where the centre's own delivery profiles lie; they go before the packaged ones."""
+        return (self.directory / "profiles",)
+
     def configuration_files(self) -> list[Path]:
-        """Every file that decides: settings, registers, tariffs."""
+        """Every file that decides: settings, registers, tariffs, the centre's own profiles."""
         folder = self.directory
         registers = [folder / "registers" / name for name in REGISTER_FILES]
         tariffs = sorted(path for path in (folder / "tariffs").iterdir() if path.is_file())
-        return [folder / "centre.yaml", *registers, *tariffs]
+        profiles = sorted((folder / "profiles").glob("*.yaml"))
+        return [folder / "centre.yaml", *registers, *tariffs, *profiles]
 
     def archive_configuration(self) -> dict[str, str]:
         """Archive copies of everything that decides, by content; returns SHA-256 by relative path."""

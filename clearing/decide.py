@@ -28,10 +28,9 @@ CREDIT_SERVICES: Final = (Service.LOAD, Service.BENEFIT)
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Accepted benefit grants, sorted by benefit: what a pick-up must match."""
+    """Accepted benefit grants, sorted by ``key`` (benefit and card): what a pick-up must match."""
 
-    benefit_id: Ints
-    card_id: npt.NDArray[np.uint64]
+    key: npt.NDArray[np.uint64]
     amount: Ints
     received_window: npt.NDArray[np.int32]
     fund: Ints
@@ -40,19 +39,17 @@ class Grants:
     def empty(cls) -> Grants:
         """No grants."""
         none = np.empty(0, np.int64)
-        return cls(none, np.empty(0, np.uint64), none, np.empty(0, np.int32), none)
+        return cls(np.empty(0, np.uint64), none, np.empty(0, np.int32), none)
 
     @classmethod
     def of(cls, rows: Rows) -> Grants:
         """The accepted rows of the benefit service."""
-        kept = rows["disposition"] == Disposition.ACCEPTED
-        order = np.flatnonzero(kept)[np.argsort(rows["benefit_id"][kept], kind="stable")]
+        kept = np.flatnonzero(rows["disposition"] == Disposition.ACCEPTED)
+        key = _benefit_keys(rows)[kept]
+        order = np.argsort(key, kind="stable")
+        at = kept[order]
         return cls(
-            rows["benefit_id"][order],
-            rows["card_id"][order],
-            rows["granted"][order],
-            rows["received_window"][order],
-            rows["merchant_id"][order].astype(np.int64),
+            key[order], rows["granted"][at], rows["received_window"][at], rows["merchant_id"][at].astype(np.int64)
         )
 
     def joined(self, other: Grants) -> Grants:
@@ -63,15 +60,20 @@ class Grants:
 
     def fund_of(self, loads: Rows) -> Ints:
         """int64[n] granting fund of each pick-up: 0 = an ordinary load, −1 = no grant matches."""
-        wanted = loads["benefit_id"]
-        fund = np.where(wanted == NULL, 0, -1)
-        if len(self.benefit_id):
-            at = np.minimum(np.searchsorted(self.benefit_id, wanted), len(self.benefit_id) - 1)
-            matches = (self.benefit_id[at] == wanted) & (self.card_id[at] == loads["card_id"])
-            matches &= self.amount[at] == loads["amount"]
+        pick_up = loads["benefit_id"] != NULL
+        fund = np.where(pick_up, -1, 0)
+        if len(self.key) and pick_up.any():
+            key = _benefit_keys(loads)
+            at = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+            matches = pick_up & (self.key[at] == key) & (self.amount[at] == loads["amount"])
             matches &= self.received_window[at] <= loads["received_window"]
-            fund = np.where((wanted != NULL) & matches, self.fund[at], fund)
+            fund = np.where(matches, self.fund[at], fund)
         return np.asarray(fund, np.int64)
+
+
+def _benefit_keys(rows: Rows) -> npt.NDArray[np.uint64]:
+    """uint64[n] one key per (benefit, card)."""
+    return hash_rows([rows["benefit_id"], rows["card_id"]], len(rows)).lo
 
 
 @dataclass

@@ -154,7 +154,7 @@ def _compare(summary: DemoSummary, truth_file: Path, runs: list[RunSummary]) -> 
         for stage, seconds in run.seconds.items():
             summary.clearing_stages[stage] = round(summary.clearing_stages.get(stage, 0.0) + seconds, 3)
         for status, ended, count, amount in run.results:
-            name = ClearingStatus(status).name
+            name = ClearingStatus(status or 0).name
             rows[name] += count or 0
             fen[name] += amount or 0
             disposition[name] = Disposition(ended or 0).name.lower()

@@ -44,8 +44,8 @@ _PURCHASE, _LOAD, _MEDICAL, _BENEFIT, _WHOLE_ROW, _GRANT, _ALONE = range(1, 8)
 
 _SERVICE_KEYS: Final[dict[Service, tuple[int, tuple[str, ...]]]] = {
     Service.MEDICAL: (_MEDICAL, ("institution", "settlement_id", "cancel", "card_id")),
-    Service.LOAD: (_LOAD, ("benefit_id",)),
-    Service.BENEFIT: (_GRANT, ("benefit_id",)),
+    Service.LOAD: (_LOAD, ("benefit_id", "card_id")),
+    Service.BENEFIT: (_GRANT, ("benefit_id", "card_id")),
 }
 
 

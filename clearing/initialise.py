@@ -22,6 +22,7 @@ from clearing.errors import RefusedError
 FOLDERS: Final = (
     "registers",
     "tariffs",
+    "profiles",
     "keys",
     "vault",
     "inbox",

@@ -142,7 +142,7 @@ def prepare(centre: Centre, delivery: Delivery, file_no: int, received_at: int) 
     try:
         prepared.manifest = _manifest_of(delivery)
         _check_sender(centre, prepared)
-        _check_bytes(prepared)
+        _check_bytes(centre, prepared)
         _decode(centre, prepared, delivery.data, delivery.classes)
         _check_totals(prepared)
     except Refusal as refusal:
@@ -206,15 +206,22 @@ def _check_sender(centre: Centre, prepared: Prepared) -> None:
         )
 
 
-def _check_bytes(prepared: Prepared) -> None:
+def _check_bytes(centre: Centre, prepared: Prepared) -> None:
     manifest = prepared.manifest
     assert manifest is not None
     if hashlib.sha256(prepared.content).hexdigest() != manifest.sha256:
         raise Refusal(Outcome.HASH_MISMATCH, "the data is not what the manifest signed", "send the whole file again")
+    found = hashlib.sha256(prepared.classes).hexdigest() if prepared.classes is not None else None
+    if found != manifest.classes_sha256:
+        raise Refusal(
+            Outcome.HASH_MISMATCH,
+            "the fare-class sidecar is not what the manifest signed",
+            "send the sidecar with its hash in the manifest, or neither",
+        )
     if not prepared.content:
         raise Refusal(Outcome.EMPTY_FILE, "the file has no bytes", "send a file with its header")
     try:
-        prepared.rules = profile_of(manifest.format)
+        prepared.rules = profile_of(manifest.format, centre.profile_folders)
     except ProfileError as exc:
         raise Refusal(Outcome.UNKNOWN_PROFILE, exc.what, exc.remedy) from exc
 
@@ -223,7 +230,7 @@ def _decode(centre: Centre, prepared: Prepared, data: Path, classes: Path | None
     """Fill ``rows``, ``unreadable`` and ``root``."""
     manifest = prepared.manifest
     assert manifest is not None
-    rules = prepared.rules = profile_of(manifest.format)
+    rules = prepared.rules = profile_of(manifest.format, centre.profile_folders)
     context = centre.context(manifest.sender, prepared.received_at)
     try:
         sidecar = read_classes(classes, data_sha256=manifest.sha256, rows=manifest.rows) if classes else None
@@ -235,7 +242,7 @@ def _decode(centre: Centre, prepared: Prepared, data: Path, classes: Path | None
             rules.multiplicity,
             sidecar,
         )
-        for block, unreadable in read_delivery(data, manifest):
+        for block, unreadable in read_delivery(data, manifest, centre.profile_folders):
             prepared.unreadable.extend(unreadable)
             rows = resolve(block, delivered, context, centre.keys)
             prepared.root = add_roots(prepared.root, RowHashes(rows["content_lo"], rows["content_hi"]).root())

@@ -38,7 +38,7 @@ class LedgerState:
         checks: every check with its wrong rows.
         imbalance_fen: Σ |Σ postings| over entries and windows.
         oldest_held_at: receipt of the oldest row still held, None when nothing is held.
-        newest_at: time of the newest entry.
+        newest_at: time of the newest entry, None before the first.
         newest_batch_at: time of the newest batch, None before the first.
         projected: sequence of the newest projected entry.
     """
@@ -48,7 +48,7 @@ class LedgerState:
     checks: list[CheckResult]
     imbalance_fen: int
     oldest_held_at: datetime.datetime | None
-    newest_at: datetime.datetime
+    newest_at: datetime.datetime | None
     newest_batch_at: datetime.datetime | None
     projected: int
 
@@ -80,7 +80,8 @@ def write_metrics(directory: Path, summary: RunSummary | None) -> Path:
     with published_ledger(directory) as store:
         state = read_state(store)
     entries = len(Journal(directory / "journal").entries)
-    now = state.newest_at if simulated else _wall_time(calendar.wall_clock())
+    declared = state.newest_at if simulated else None
+    now = declared or _wall_time(calendar.wall_clock())
     registry = CollectorRegistry()
     families = [*ledger_families(state, entries, now), *run_families(state, summary)]
     registry.register(LedgerCollector(families))

@@ -164,6 +164,7 @@ def _verdicts(
         again = {name: columns[name][maybe] for name in _JOURNEY_COLUMNS}
         as_transfer = tariffs.price_transit(compiled, _journeys(again, np.ones(len(maybe), np.uint8)))
         verdict[maybe[as_transfer.card_pays == charged[maybe]]] = PriceVerdict.UNFLAGGED_TRANSFER
-    verdict[(columns["unflagged_transfer"] == 1) & (columns["transfer_flag"] == 0)] = PriceVerdict.UNFLAGGED_TRANSFER
+    by_sidecar = (columns["unflagged_transfer"] == 1) & (columns["transfer_flag"] == 0)
+    verdict[by_sidecar & (verdict == PriceVerdict.MATCH)] = PriceVerdict.UNFLAGGED_TRANSFER
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED
     return verdict

@@ -287,6 +287,7 @@ def _recompute_batch(centre: Centre, again: Centre, entry: Entry, findings: list
 def _restore_configuration(again: Centre, entry: Entry) -> None:
     """Put the configuration the batch was decided with into the twin's folder and load it."""
     shutil.rmtree(again.directory / "tariffs")
+    shutil.rmtree(again.directory / "profiles", ignore_errors=True)
     for name, sha256 in entry.body["configuration"].items():
         target = again.directory / name
         target.parent.mkdir(exist_ok=True)

@@ -108,9 +108,7 @@ def _check_component(component: Component) -> None:
     except ValueError:
         kcv = ""
     if kcv != component.kcv:
-        raise ComponentError(
-            f"component {component.number} has not its check value {component.kcv}", "type it again"
-        )
+        raise ComponentError(f"component {component.number} has not its check value {component.kcv}", "type it again")
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

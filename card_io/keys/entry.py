@@ -98,11 +98,7 @@ class KeyAttributes(BaseModel):
 
     def collides_with(self, other: KeyAttributes) -> bool:
         """Say whether a transaction of some day could mean either key."""
-        return (
-            self.slot == other.slot
-            and self.valid_from <= other.valid_to
-            and other.valid_from <= self.valid_to
-        )
+        return self.slot == other.slot and self.valid_from <= other.valid_to and other.valid_from <= self.valid_to
 
     @property
     def slot(self) -> tuple[KeyKind, str, int, int, KeyAlgorithm]:

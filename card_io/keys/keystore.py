@@ -125,9 +125,7 @@ class KeyStore:
                 f"{path} cannot be read ({error.strerror})", "check the path, or run `clearing init`"
             ) from None
         except ValidationError as error:
-            raise KeyStoreError(
-                f"{path} is not a key store ({error.error_count()} faults)", _RESTORE
-            ) from None
+            raise KeyStoreError(f"{path} is not a key store ({error.error_count()} faults)", _RESTORE) from None
         cipher = file.body.kdf.derive(passphrase)
         try:
             _open(cipher, file.body.passphrase_check, _PASSPHRASE_LABEL)

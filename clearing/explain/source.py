@@ -85,7 +85,7 @@ def delivered_row(centre: Centre, intake: Entry, row: int) -> DeliveredRow:
             classes = Path(name) / (body["file"] + ".classes.csv")
             classes.write_bytes(centre.archive.load(body["file_no"], kind="classes"))
             sidecar = read_classes(classes, data_sha256=manifest.sha256, rows=manifest.rows)
-        found = _find(data, manifest, row)
+        found = _find(centre, data, manifest, row)
     delivered = Delivered(
         body["file_no"], body["sender"], intake.at, body["whole_row"], body["multiplicity"], sidecar
     )
@@ -95,8 +95,8 @@ def delivered_row(centre: Centre, intake: Entry, row: int) -> DeliveredRow:
     return DeliveredRow(delivered, sealed, found, None)
 
 
-def _find(data: Path, manifest: Manifest, row: int) -> RecordBlock | UnreadableRow:
-    for block, unreadable in read_delivery(data, manifest):
+def _find(centre: Centre, data: Path, manifest: Manifest, row: int) -> RecordBlock | UnreadableRow:
+    for block, unreadable in read_delivery(data, manifest, centre.profile_folders):
         for each in unreadable:
             if each.source_row == row:
                 return each

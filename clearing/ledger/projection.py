@@ -213,7 +213,7 @@ class Projection:
 
 
 def _empty_view(fields: list[tuple[str, str]]) -> str:
-    columns = ", ".join(f'NULL::{_SQL_TYPES[dtype]} AS "{name}"' for name, dtype in fields)
+    columns = ", ".join(f'NULL::{_sql_type(name, dtype)} AS "{name}"' for name, dtype in fields)
     return f"SELECT {columns} WHERE false"
 
 

@@ -28,19 +28,13 @@ _BLOCK, _LEFT, _RIGHT = 0, 1, 2
 
 _ENCRYPT = assemble(transpose(_BLOCK, _LEFT), [Step(Op.ENCRYPT, _BLOCK, _LEFT)], transpose(_BLOCK))
 _DECRYPT = assemble(transpose(_BLOCK, _LEFT), [Step(Op.DECRYPT, _BLOCK, _LEFT)], transpose(_BLOCK))
-_TRIPLE_ENCRYPT = assemble(
-    transpose(_BLOCK, _LEFT, _RIGHT), triple_encrypt(_BLOCK, _LEFT, _RIGHT), transpose(_BLOCK)
-)
-_TRIPLE_DECRYPT = assemble(
-    transpose(_BLOCK, _LEFT, _RIGHT), triple_decrypt(_BLOCK, _LEFT, _RIGHT), transpose(_BLOCK)
-)
+_TRIPLE_ENCRYPT = assemble(transpose(_BLOCK, _LEFT, _RIGHT), triple_encrypt(_BLOCK, _LEFT, _RIGHT), transpose(_BLOCK))
+_TRIPLE_DECRYPT = assemble(transpose(_BLOCK, _LEFT, _RIGHT), triple_decrypt(_BLOCK, _LEFT, _RIGHT), transpose(_BLOCK))
 
 Keys = NDArray[np.uint8]
 
 
-def encrypt_blocks(
-    blocks: Words, keys: Keys, *, backend: Backend = DEFAULT_BACKEND, threads: int = 1
-) -> Words:
+def encrypt_blocks(blocks: Words, keys: Keys, *, backend: Backend = DEFAULT_BACKEND, threads: int = 1) -> Words:
     """Encrypt each block with DES.
 
     Args:
@@ -59,9 +53,7 @@ def encrypt_blocks(
     return _apply(_ENCRYPT, blocks, keys, 8, backend, threads)
 
 
-def decrypt_blocks(
-    blocks: Words, keys: Keys, *, backend: Backend = DEFAULT_BACKEND, threads: int = 1
-) -> Words:
+def decrypt_blocks(blocks: Words, keys: Keys, *, backend: Backend = DEFAULT_BACKEND, threads: int = 1) -> Words:
     """Invert `encrypt_blocks`; same arguments, result and errors."""
     return _apply(_DECRYPT, blocks, keys, 8, backend, threads)
 
@@ -93,9 +85,7 @@ def _as_rows(keys: Keys | bytes) -> Keys:
     return np.frombuffer(keys, dtype=np.uint8).reshape(1, -1) if isinstance(keys, bytes) else keys
 
 
-def _apply(
-    program: Program, blocks: Words, keys: Keys, key_bytes: int, backend: Backend, threads: int
-) -> Words:
+def _apply(program: Program, blocks: Words, keys: Keys, key_bytes: int, backend: Backend, threads: int) -> Words:
     """Run `program` with the blocks in register 0 and the key halves in the registers after it."""
     require_backend(backend)
     if blocks.ndim != 1 or blocks.dtype != np.uint64:

@@ -208,12 +208,10 @@ def compile_tables(tables: Sequence[Sequence[int]], order: Sequence[int]) -> Cir
         raise ValueError("order must name each input once, and each table have 2^n entries")
     compiler = _DiagramCompiler(order)
     indices = [
-        sum((position >> (n - 1 - depth) & 1) << v for depth, v in enumerate(order))
-        for position in range(1 << n)
+        sum((position >> (n - 1 - depth) & 1) << v for depth, v in enumerate(order)) for position in range(1 << n)
     ]
     outputs = tuple(
-        compiler.literal(n, sum(table[x] << position for position, x in enumerate(indices)))
-        for table in tables
+        compiler.literal(n, sum(table[x] << position for position, x in enumerate(indices))) for table in tables
     )
     if FALSE in outputs or TRUE in outputs:
         raise ValueError("a constant table has no circuit")

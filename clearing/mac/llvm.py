@@ -167,9 +167,7 @@ def _emit_des(builder: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
         _store(builder, _load(builder, work, i ^ 32), state, plane)
 
 
-def _emit_round(
-    builder: ir.IRBuilder, target: ir.Value, source: ir.Value, key: ir.Value, schedule: ir.Value
-) -> None:
+def _emit_round(builder: ir.IRBuilder, target: ir.Value, source: ir.Value, key: ir.Value, schedule: ir.Value) -> None:
     """Emit ``target ^= f(source, round key)``; `schedule` addresses the round's 48 key planes."""
     for box, sbox in enumerate(SBOXES):
         inputs = []
@@ -197,8 +195,7 @@ def _emit_circuit(builder: ir.IRBuilder, circuit: Circuit, inputs: Sequence[ir.V
             case GateKind.XOR:
                 values.append(builder.xor(a, b))
     return [
-        builder.not_(values[literal >> 1]) if literal & 1 else values[literal >> 1]
-        for literal in circuit.outputs
+        builder.not_(values[literal >> 1]) if literal & 1 else values[literal >> 1] for literal in circuit.outputs
     ]
 
 

@@ -254,9 +254,7 @@ def _prepare(inputs: TacInput, master_keys: Keys, backend: Backend) -> tuple[_Co
     return _Columns(**{name: read_only(column) for name, column in columns.items()}), read_only(keys)
 
 
-def _computes_span(
-    columns: _Columns, keys: Words, codes: Codes, backend: Backend
-) -> Callable[[int, int], None]:
+def _computes_span(columns: _Columns, keys: Words, codes: Codes, backend: Backend) -> Callable[[int, int], None]:
     """Return the function that fills ``codes[start:stop]`` on the chosen backend."""
     if backend == "llvm":
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clearing.config import Settings, load_settings
+from clearing.errors import RefusedError
 from clearing.ledger.projection import PRIVATE_NAME
 from clearing.store import Store, check_names, sql_text
 
@@ -64,7 +65,13 @@ def published_ledger(directory: Path) -> Iterator[Store]:
 
 
 def read_facts(store: Store, directory: Path, date: datetime.date, relations: tuple[str, ...]) -> Facts:
-    """The shared and the named relations of a business date."""
+    """The shared and the named relations of a business date.
+
+    Raises:
+        RefusedError: nothing has happened in the centre yet.
+    """
+    if not store.named("report/journal"):
+        raise RefusedError("the journal has no entry yet", where=directory, remedy="run: clearing run")
     read = {}
     for name in (*SHARED, *relations):
         sql = sql_text(f"report/{name}")

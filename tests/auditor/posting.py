@@ -60,7 +60,7 @@ class Poster:
     def __init__(self, centre: Centre) -> None:
         self._centre = centre
         self._paid_bills: set[tuple[int, int]] = set()
-        self._granted_by: dict[int | None, int] = {}
+        self._granted_by: dict[tuple[int | None, int], int] = {}
 
     def post(self, rows: list[Row]) -> None:
         """Post all rows. The order matters for bills and benefits only."""
@@ -85,7 +85,7 @@ class Poster:
         if row.service == "load":
             return self._load(row)
         fund = row.value["merchant_id"]
-        self._granted_by[row.value["benefit_id"]] = fund
+        self._granted_by[row.value["benefit_id"], row.card_id] = fund
         granted = row.value["granted"]
         return "BENEFIT_GRANT", move(("fund_receivable", fund, fund), ("pending_load", fund, fund), granted)
 
@@ -134,7 +134,7 @@ class Poster:
         issuer = self._issuer(row)
         card = ("counterparty_payable" if self._foreign(row) else "stored_value", issuer, RESERVE)
         amount = row.value["amount"]
-        fund = self._granted_by.get(row.value["benefit_id"])
+        fund = self._granted_by.get((row.value["benefit_id"], row.card_id))
         if fund is not None:
             row.fund = fund
             return "BENEFIT_PICKUP", move(("pending_load", fund, fund), card, amount)

@@ -133,5 +133,5 @@ def exclusive_keys(row: Row) -> list[Hashable]:
     if row.service == "medical":
         keys.append(("settlement", v["institution"], v["settlement_id"], v["cancel"], row.card_id))
     if row.service in ("load", "benefit"):
-        keys.append((f"benefit {row.service}", v["benefit_id"]))
+        keys.append((f"benefit {row.service}", v["benefit_id"], row.card_id))
     return [key for key in keys if None not in key]

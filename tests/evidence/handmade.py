@@ -2,7 +2,7 @@
 
 A table of cases has one transaction a line: service, changes, expected status. Each line has a card and numbers of
 its own, unless it is indented: then it belongs to the transaction above, with the same card and the same numbers.
-A value ``+n`` is added to the ordinary one, ``-`` is missing, ``wrong`` is a TAC that does not fit, ``BENEFIT`` is
+A value ``+n`` (``+-n``) is added to the ordinary one, ``-`` is missing, ``wrong`` is a TAC that does not fit, ``BENEFIT`` is
 the number of the transaction's own benefit.
 """
 
@@ -275,7 +275,7 @@ class Cases:
 def _number(text: str, ordinary: int) -> int:
     if text == "-":
         return NULL
-    return ordinary + int(text) if text.startswith("+") else int(text, 0)
+    return ordinary + int(text[1:]) if text.startswith("+") else int(text, 0)
 
 
 _COVERED = {True: ("balance_after", "card_counter"), False: ("terminal_counter",)}

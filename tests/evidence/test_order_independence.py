@@ -1,0 +1,126 @@
+"""The same transactions in another order, in other files, on other threads or in other partitions: the same ledger."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from clearing import spill
+from clearing.verify import verify
+from evidence.centres import PASSPHRASE, Ledger, Sent, clear, copy_of, entries, ledger_of, read_sent, send, sender_key
+
+Cut = Callable[[Sent, np.random.Generator], Iterator[tuple[pa.Table, dict[str, Any]]]]
+"""From a delivery to the deliveries that carry its rows: table and changes of the manifest."""
+
+
+@pytest.fixture(scope="module")
+def sound(heavy_day: Path, cleared: Path) -> list[Sent]:
+    """The deliveries that were received; refused ones carry no rows."""
+    names = [entry.body["file"] for entry in entries(cleared, "intake") if entry.body["outcome"] == "received"]
+    return read_sent(heavy_day / "inbox", names)
+
+
+def unchanged(sent: Sent, _: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+    yield sent.table, {}
+
+
+def shuffled(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+    yield sent.table.take(rng.permutation(len(sent.table))), {}
+
+
+def renamed(sent: Sent, _: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+    number = 9_999 - sent.manifest.sequence
+    name = f"{number:04d}-{sent.manifest.service}-{sent.manifest.sender}.parquet"
+    yield sent.table, {"file": name, "sequence": number}
+
+
+def split_in_two(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+    if len(sent.table) < 2:
+        yield sent.table, {}
+        return
+    chosen = rng.random(len(sent.table)) < 0.5
+    chosen[:2] = True, False
+    for part, mask in enumerate((chosen, ~chosen)):
+        name = f"part{part}-{sent.manifest.file}"
+        changes = {"file": name, "sequence": sent.manifest.sequence * 2 + part, "amount_fen": None}
+        yield sent.table.filter(pa.array(mask)), changes
+
+
+def recut(heavy_day: Path, sound: list[Sent], target: Path, cut: Cut) -> Path:
+    """A copy of the day whose inbox holds the sound deliveries, cut anew and signed by their senders."""
+    centre = copy_of(heavy_day, target)
+    shutil.rmtree(centre / "inbox")
+    (centre / "inbox").mkdir()
+    rng = np.random.default_rng(7)
+    for sent in sound:
+        for table, changes in cut(sent, rng):
+            send(centre / "inbox", table, sent.manifest, sender_key(heavy_day, sent.manifest.sender), **changes)
+    return centre
+
+
+@pytest.mark.parametrize("cut", [unchanged, shuffled, renamed, split_in_two], ids=lambda cut: cut.__name__)
+def test_cut_and_order_of_files_do_not_matter(
+    heavy_day: Path, sound: list[Sent], undisturbed: Ledger, tmp_path: Path, cut: Cut
+) -> None:
+    centre = recut(heavy_day, sound, tmp_path / "centre", cut)
+    clear(centre)
+    outcomes = [(e.body["file"], e.body["outcome"], e.body["reason"]) for e in entries(centre, "intake")]
+    assert [outcome for outcome in outcomes if outcome[1] != "received"] == []
+    assert ledger_of(centre).money == undisturbed.money
+
+
+def set_threads(centre: Path, threads: int) -> None:
+    path = centre / "centre.yaml"
+    text = path.read_text("utf-8")
+    assert "threads: 2" in text
+    path.write_text(text.replace("threads: 2", f"threads: {threads}"), "utf-8")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_does_not_matter(
+    heavy_day: Path, undisturbed: Ledger, tmp_path: Path, threads: int
+) -> None:
+    centre = copy_of(heavy_day, tmp_path / "centre")
+    set_threads(centre, threads)
+    clear(centre)
+    found = ledger_of(centre)
+    assert found.money == undisturbed.money
+    assert (found.receipts, found.feedback) == (undisturbed.receipts, undisturbed.feedback)
+
+
+def test_partitions_do_not_matter(
+    heavy_day: Path, undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 100)
+    monkeypatch.setattr(spill, "PARTITION_ROWS", 1_000)
+    centre = copy_of(heavy_day, tmp_path / "centre")
+    clear(centre)
+    names = [segment["name"] for segment in entries(centre, "batch")[0].body["segments"]]
+    assert len([name for name in names if name.startswith("transit/")]) == 8, "the day was to spill"
+    found = ledger_of(centre)
+    assert found.money == undisturbed.money
+    assert (found.receipts, found.feedback) == (undisturbed.receipts, undisturbed.feedback)
+    assert not (centre / "work" / "spill").exists()
+    assert verify(centre, PASSPHRASE) == []
+
+
+def test_everything_at_once(
+    heavy_day: Path, sound: list[Sent], undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 100)
+    monkeypatch.setattr(spill, "PARTITION_ROWS", 2_000)
+
+    def cut(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+        for table, changes in split_in_two(sent, rng):
+            yield table.take(rng.permutation(len(table))), changes
+
+    centre = recut(heavy_day, sound, tmp_path / "centre", cut)
+    set_threads(centre, 1)
+    clear(centre)
+    assert ledger_of(centre).money == undisturbed.money
