@@ -129,7 +129,10 @@ def init(
     _print(
         {"directory": str(directory), "simulated": simulated},
         as_json,
-        lambda: stdout.print(f"centre made in {directory}; edit {directory / 'centre.yaml'} next"),
+        lambda: _show_text(
+            f"centre made in {directory}; edit centre.yaml next\n"
+            f"give the two sheets in {directory}.key-backup to two custodians, then delete them here"
+        ),
     )
 
 

@@ -91,8 +91,8 @@ def _make_room(directory: Path) -> None:
     """Replace an earlier demo; never anything else."""
     truth = directory.with_name(directory.name + ".truth")
     if (truth / DEMO_MARK).exists():
-        shutil.rmtree(directory, ignore_errors=True)
-        shutil.rmtree(truth)
+        for folder in (directory, directory.with_name(directory.name + ".key-backup"), truth):
+            shutil.rmtree(folder, ignore_errors=True)
     if directory.exists() and any(directory.iterdir()):
         raise RefusedError("the folder is not empty and not an earlier demo", where=directory, remedy="give --dir")
 

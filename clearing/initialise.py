@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from card_io.keys.algorithm import KeyAlgorithm
+from card_io.keys.components import split
 from card_io.keys.entry import KeyKind, KeyScheme
 from card_io.keys.keystore import DEFAULT_SCRYPT_N, KeyStore
 from card_io.keys.signature import generate_signing_key
@@ -87,6 +88,25 @@ def initialise_centre(directory: Path, *, simulated: bool, passphrase: str, scry
     if simulated:
         _add_tac_keys(store, settings)
     store.save()
+    _write_key_backup(directory, store)
+
+
+def _write_key_backup(directory: Path, store: KeyStore) -> None:
+    """Beside the centre, two custodians' sheets for the keys without which archive and vault are lost.
+
+    Each sheet alone says nothing; both together give the keys back (``card_io.keys.components``).
+    """
+    sheets: dict[int, list[str]] = {1: [], 2: []}
+    for stored in store.stored(KeyKind.ARCHIVE_KEK, KeyKind.VAULT_KEK, KeyKind.CARD_ID):
+        for component in split(stored.attributes.algorithm, stored.secret, 2):
+            name = f"{stored.attributes.kind} version {stored.attributes.key_version}"
+            sheets[component.number].append(f"{name}: {component.to_text()}")
+    folder = directory.with_name(directory.name + ".key-backup")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for number, lines in sheets.items():
+        sheet = folder / f"custodian-{number}.txt"
+        sheet.write_text("\n".join(lines) + "\n", "ascii")
+        sheet.chmod(0o600)
 
 
 def _write_settings(directory: Path, simulated: bool) -> None:

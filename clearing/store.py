@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from card_io.records import NULL
 from clearing.errors import ClearingError
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -33,8 +36,13 @@ class Store:
                 f"the database cannot be opened ({type(exc).__name__})", where=path, remedy="run: clearing rebuild"
             ) from exc
         self._connection.execute("SET python_enable_replacements = false")
-        self._connection.execute("SET file_search_path = $centre", {"centre": str(centre.resolve())})
+        folder = str(centre.resolve())
+        self._connection.execute("SET file_search_path = $centre", {"centre": folder})
         self._connection.execute("SET TimeZone = 'UTC'")
+        # SQL may read the centre's files and no others, and may not lift that again.
+        self._connection.execute("SET allowed_directories = $folders", {"folders": [f"{folder}/", "segments/"]})
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
 
     def close(self) -> None:
         """Close the database; a checkpoint is written."""
@@ -76,6 +84,14 @@ class Store:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except duckdb.Error as exc:
             raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
+
+    def columns(self, sql: str, parameters: dict[str, Any] | None = None) -> dict[str, npt.NDArray[np.int64]]:
+        """Rows of integers as one int64 array per column; missing values are :data:`NULL`."""
+        try:
+            fetched = self._connection.execute(sql, parameters or {}).fetchnumpy()
+        except duckdb.Error as exc:
+            raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
+        return {name: np.ma.filled(column.astype(np.int64), NULL) for name, column in fetched.items()}
 
     def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Append rows; every row must land (control total at the Arrow boundary)."""

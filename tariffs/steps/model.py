@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -144,14 +145,14 @@ class Operation(Protocol):
         """Change the chunk's answer columns in place."""
 
 
-class TransitStep(Strict):
+class TransitStep(Strict, ABC):
     """Parameters of a transit step, as they stand in the file."""
 
     phase: ClassVar[Phase]
 
+    @abstractmethod
     def compile(self, context: Context) -> Operation:
         """Turn parameters into arrays; ParameterError when they do not fit the tables or each other."""
-        raise NotImplementedError
 
 
 def class_mask(classes: list[ClassName] | None) -> Bools | None:

@@ -53,6 +53,8 @@ TRANSIT: dict[str, Range] = {
     "distance_m": COUNT,
     "duration_s": COUNT,
 }
+CATEGORY_AMOUNTS = ("category_a_amt", "category_b_amt", "category_c_amt")
+"""甲, 乙, 丙: what a settlement is recomputed from; content, no money columns."""
 FUND_COLUMNS = ("hifp_pay", "cvlserv_pay", "hifes_pay", "hifmi_pay", "hifob_pay", "maf_pay", "oth_pay")
 MEDICAL_AMOUNTS = (
     "medfee_sumamt",
@@ -77,6 +79,7 @@ MEDICAL: dict[str, Range] = {
     "visit_kind": UINT8,
     "settlement_id": COUNT,
     "cancel": UINT8,
+    **dict.fromkeys(CATEGORY_AMOUNTS, COUNT),
     **dict.fromkeys(MEDICAL_AMOUNTS, SIGNED),
 }
 LOAD: dict[str, Range] = {"benefit_id": COUNT}
@@ -106,7 +109,7 @@ NULLABLE = frozenset(
     | {"balance_before", "balance_after", "overdraft_limit", "overdraft_used"}
     | {"line", "entry_station", "exit_station", "entry_time", "vehicle"}
     | {"gross_fare", "distance_m", "duration_s"}
-    | {"region", "institution", "settlement_id"}
+    | {"region", "institution", "settlement_id", *CATEGORY_AMOUNTS}
     | {"benefit_id", "list_id", "list_line"}
 )
 

@@ -97,8 +97,8 @@ def test_the_number_of_threads_does_not_matter(
 def test_partitions_do_not_matter(
     heavy_day: Path, undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 100)
-    monkeypatch.setattr(spill, "PARTITION_ROWS", 1_000)
+    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 700)
+    monkeypatch.setattr(spill, "PARTITION_ROWS", 700)
     centre = copy_of(heavy_day, tmp_path / "centre")
     clear(centre)
     names = [segment["name"] for segment in entries(centre, "batch")[0].body["segments"]]
@@ -113,8 +113,8 @@ def test_partitions_do_not_matter(
 def test_everything_at_once(
     heavy_day: Path, sound: list[Sent], undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 100)
-    monkeypatch.setattr(spill, "PARTITION_ROWS", 2_000)
+    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 1_500)
+    monkeypatch.setattr(spill, "PARTITION_ROWS", 1_500)
 
     def cut(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
         for table, changes in split_in_two(sent, rng):

@@ -7,8 +7,8 @@ CREATE OR REPLACE VIEW transactions AS
     UNION ALL BY NAME SELECT 'load' AS service, * EXCLUDE (benefit_id) FROM load
     UNION ALL BY NAME SELECT 'benefit' AS service, * EXCLUDE (benefit_id, list_id, list_line, granted) FROM benefit
     UNION ALL BY NAME SELECT 'medical' AS service, * EXCLUDE (region, institution, institution_level, insured_type,
-        visit_kind, settlement_id, cancel, medfee_sumamt, fulamt_ownpay_amt, overlmt_selfpay, preselfpay_amt,
-        inscp_scp_amt, act_pay_dedc, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay,
+        visit_kind, settlement_id, cancel, category_a_amt, category_b_amt, category_c_amt,
+        medfee_sumamt, fulamt_ownpay_amt, overlmt_selfpay, preselfpay_amt, inscp_scp_amt, act_pay_dedc, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay,
         hosp_part_amt, fund_pay_sumamt, psn_part_amt, acct_pay, acct_mulaid_pay, psn_cash_pay) FROM medical;
 
 -- The newest decision of each transaction: reversed ones are gone.
