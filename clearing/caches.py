@@ -6,6 +6,7 @@ A batch stages what it adds and saves it after the commit point; the mark says u
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from clearing.history import History, by_card, competitors_of, is_load
 from clearing.identity import identities_of
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment
-from clearing.records import Rows
+from clearing.records import Rows, concatenate
 from clearing.replay import Competitors
 from clearing.status import ClearingStatus
 
@@ -71,15 +72,19 @@ class Caches:
 
     def _load_small(self, centre: Centre, batches: list[Entry]) -> None:
         """Grants and paid bills are few: read from their segments, which also keeps them honest."""
+        grants, paid = [], Counter[tuple[int, int]]()
         for entry in batches:
             for rows in batch_rows(centre, entry, (Service.BENEFIT, Service.UTILITY)):
                 if rows.service is Service.BENEFIT:
-                    self.grants = self.grants.joined(Grants.of(rows))
+                    grants.append(rows)
                     continue
                 parent = rows.bills["bill_row"].astype(np.int64)
-                paid = (rows.bills["bill_paid"] == 1) & (rows["sign"][parent] > 0)
-                utility, bill = rows.bills["utility_id"][paid], rows.bills["bill_id"][paid]
-                self.bills |= {(int(u), int(b)) for u, b in zip(utility, bill, strict=True)}
+                sign = rows["sign"][parent] * rows.bills["bill_paid"].astype(np.int64)
+                for utility, bill, change in zip(rows.bills["utility_id"], rows.bills["bill_id"], sign, strict=True):
+                    paid[int(utility), int(bill)] += int(change)
+        self.bills = {bill for bill, times in paid.items() if times > 0}
+        if grants:
+            self.grants = Grants.of(newest_decisions(concatenate(grants)))
 
     def _rebuild(self, centre: Centre, batches: list[Entry]) -> None:
         """Card states and standing transactions from the segments, batch by batch."""
@@ -127,6 +132,13 @@ def with_identities(centre: Centre, rows: Rows) -> Rows:
         service_key=found.service_key,
         multiplicity=multiplicity,
     )
+
+
+def newest_decisions(rows: Rows) -> Rows:
+    """The last decision of each transaction, of rows in the order they were written; reversals are gone."""
+    decisions = np.flatnonzero(rows["sign"] > 0)[::-1]
+    newest = decisions[np.unique(rows["txn_id"][decisions], return_index=True)[1]]
+    return rows.take(np.sort(newest))
 
 
 _NEVER_COMPETED = tuple(

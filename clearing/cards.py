@@ -45,7 +45,7 @@ class CardKeys:
         """uint64[n] card_id of each row of a block.
 
         Raises:
-            ClearingError: when no key exists for a count of digits.
+            ClearingError: when the key store has no key for opaque texts.
         """
         return self.permute(block.card_number, block.card_digits, block.card_text)
 
@@ -58,16 +58,23 @@ class CardKeys:
             if count == OPAQUE_VERSION:
                 continue
             rows = np.flatnonzero(digits == count)
-            card_id[rows] = mac.tdes_encrypt_blocks(number[rows], self._key(int(count)))
+            if count in self._keys:
+                card_id[rows] = mac.tdes_encrypt_blocks(number[rows], self._key(int(count)))
+            else:
+                card_id[rows] = [self._hashed(f"{each:0{count}d}") for each in number[rows]]
         for row, opaque in text.items():
             card_id[row] = self.card_id_of_text(opaque)
         return card_id
 
     def card_id_of_text(self, text: str) -> int:
         """card_id of one card number or opaque text."""
-        if text.isascii() and text.isdigit() and len(text) <= 19:
+        if text.isascii() and text.isdigit() and len(text) in self._keys:
             number = np.array([int(text)], np.uint64)
             return int(mac.tdes_encrypt_blocks(number, self._key(len(text)))[0])
+        return self._hashed(text)
+
+    def _hashed(self, text: str) -> int:
+        """card_id of an opaque text, or of a number of a length the centre has no permutation key for."""
         digest = hmac.digest(self._key(OPAQUE_VERSION), text.encode(), "sha256")
         return int.from_bytes(digest[:8], "big")
 

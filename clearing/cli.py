@@ -40,7 +40,7 @@ app = typer.Typer(
     add_completion=False,
 )
 stderr = Console(stderr=True)
-stdout = Console()
+stdout = Console(width=None if sys.stdout.isatty() else 140)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the centre")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
@@ -80,7 +80,10 @@ def _print(document: dict[str, Any], as_json: bool, text: Callable[[], None]) ->
 
 
 def _seconds(now: str | None) -> int | None:
-    return None if now is None else calendar.seconds_of(now)
+    try:
+        return None if now is None else calendar.seconds_of(now)
+    except ValueError as exc:
+        raise typer.BadParameter("write YYYY-MM-DDTHH:MM:SS", param_hint="--now") from exc
 
 
 class _Bar:

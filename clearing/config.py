@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from card_io.records import Algorithm, Mode, Service
 from clearing.errors import ConfigError
@@ -96,7 +96,7 @@ class Participant(_Strict):
     tariff: str | None = None
     fee: str | None = None
     acquirer: int | None = None
-    fund: int | None = None
+    fund: Annotated[int, Field(ge=1, le=2**16 - 1)] | None = None
     region: int | None = None
     funds: dict[FundColumn, int] = {}
 

@@ -26,6 +26,7 @@ from clearing import calendar, grouping, posting
 from clearing.caches import Caches
 from clearing.cards import CardRows
 from clearing.centre import Centre
+from clearing.config import load_settings
 from clearing.decide import Decided, decide_partition, decision_roots, merge_roots, roots_text, settle_bills
 from clearing.durable import centre_lock
 from clearing.errors import RefusedError
@@ -72,6 +73,7 @@ def opened(
     directory: Path, passphrase: str, *, wait: float = 60.0, purpose: str, disabled: frozenset[str] = frozenset()
 ) -> Iterator[tuple[Centre, Projection]]:
     """A locked, recovered centre with its projection."""
+    load_settings(directory)
     with centre_lock(directory, wait_seconds=wait, purpose=purpose):
         centre = Centre.open(directory, passphrase)
         centre.disabled = disabled
@@ -94,7 +96,10 @@ def declared_now(centre: Centre, now: int | None) -> int:
         raise RefusedError("--now is for simulated centres only", remedy="leave it out")
     if now is None and simulated:
         raise RefusedError("a simulated centre runs on a declared clock", remedy="give --now YYYY-MM-DDTHH:MM:SS")
-    return calendar.wall_clock() if now is None else now
+    if now is not None:
+        return now
+    # A clock set back must not put receipts into a window that is closed.
+    return max([calendar.wall_clock(), *(entry.at for entry in centre.journal.entries[-1:])])
 
 
 def receive_centre(directory: Path, *, passphrase: str, now: int | None = None, wait: float = 60.0) -> RunSummary:

@@ -218,6 +218,8 @@ def _account_columns(rows: Rows, chart: Chart) -> Columns:
         columns["insurer"] = np.select([of for of, _ in insurers], [number for _, number in insurers], 0)
         columns["account_pay"] = (rows["acct_pay"] + rows["acct_mulaid_pay"]) * sign
         columns |= {name: rows[name] * sign for name in MEDICAL_FUND_COLUMNS}
+        accepted = rows["disposition"] == Disposition.ACCEPTED
+        columns["amount"] = np.where(accepted, rows["amount"] * sign, rows["amount"])
     return columns
 
 

@@ -1,14 +1,15 @@
 """Asks ``tariffs`` for each journey's price and compares it with the amount charged (docs/clearing-rules.md §6).
 
+Settlements and bills, which post as billed, are asked for by :mod:`clearing.recompute` (§9).
 The only module of clearing that imports ``tariffs``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,18 @@ from clearing.calendar import NO_DAY
 from clearing.config import Settings
 from clearing.records import Rows
 from clearing.status import PriceVerdict
-from tariffs import CompiledTariff, TariffBook, TransitJourneys, TransitPrices
+from tariffs import (
+    CompiledTariff,
+    MedicalSettlements,
+    MedicalState,
+    MedicalVisits,
+    TariffBook,
+    TransitJourneys,
+    TransitPrices,
+    UtilityPrices,
+    UtilityState,
+    UtilityUsages,
+)
 
 Array = npt.NDArray[Any]
 
@@ -40,7 +52,7 @@ class PriceBook:
     def __post_init__(self) -> None:
         """Number the tariffs in the order of their ids, so that equal books give equal numbers."""
         self.ids = sorted(tariff.id for tariff in self.book)
-        self._funds = np.zeros(256, np.int64)
+        self._funds = np.zeros(2**16, np.int64)
         for participant in self.settings.participants:
             if participant.fund is not None:
                 self._funds[participant.fund] = participant.id
@@ -66,12 +78,16 @@ class PriceBook:
                 continue
             of_merchant = rows["merchant_id"] == merchant
             for mode, tariff_id in participant.tariff_by_mode.items():
-                if tariff_id not in self.book:
-                    continue
                 chosen = np.flatnonzero(of_merchant & (rows["mode"] == mode) & (day != NO_DAY))
-                segment = self.book[tariff_id].segment_of(day[chosen].astype(np.int32))
-                for each in grouping.distinct(segment[segment >= 0]):
-                    yield tariff_id, int(each), chosen[segment == each]
+                for compiled, at in self.dated(tariff_id, day[chosen]):
+                    yield tariff_id, compiled.segment, chosen[at]
+
+    def dated(self, tariff_id: str, day: Array) -> Iterator[tuple[CompiledTariff, npt.NDArray[np.int64]]]:
+        """(segment, positions) of the days some segment of a tariff covers; nothing for a tariff the book lacks."""
+        if tariff_id in self.book:
+            segment = self.book[tariff_id].segment_of(day.astype(np.int32))
+            for each in grouping.distinct(segment[segment >= 0]):
+                yield self.compiled(tariff_id, int(each)), np.flatnonzero(segment == each)
 
     def funds(self, codes: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
         """Participant numbers of a tariff's fund codes."""
@@ -168,3 +184,83 @@ def _verdicts(
     verdict[by_sidecar & (verdict == PriceVerdict.MATCH)] = PriceVerdict.UNFLAGGED_TRANSFER
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED
     return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tariff says of n rows: fen by field, int64[n], and the name of the deciding rule.
+
+    Rows that are not ``covered`` (no tariff or no terms for them, an amount missing) have amounts 0 and no rule.
+    """
+
+    amounts: Columns
+    rule: npt.NDArray[np.object_]
+    covered: npt.NDArray[np.bool_]
+
+
+_MEDICAL_ANSWERS: Final = (
+    "medfee_sumamt", "fulamt_ownpay_amt", "preselfpay_amt", "inscp_scp_amt", "act_pay_dedc", "hifp_pay",
+    "psn_cash_pay",
+)  # fmt: skip
+"""Fields a medical tariff computes of a settlement; of those of other payers it knows nothing."""
+
+
+def settle_visits(book: PriceBook, tariff_id: str, visits: Columns) -> Answer:
+    """Settle visits by a medical tariff, each for itself with the counters its person's year had before it.
+
+    Args:
+        book: the centre's tariffs.
+        tariff_id: a medical tariff.
+        visits: int64[n] ``day``, ``year``, ``deductible_consumed`` and ``fund_consumed`` (fen), and under their
+            own names the columns of :class:`tariffs.MedicalVisits` from ``insured`` on.
+
+    Raises:
+        tariffs.TariffKindError: the tariff is of another kind.
+    """
+
+    def settle(compiled: CompiledTariff, day: Array, year: Array, rows: Columns) -> MedicalSettlements:
+        each = np.arange(len(day))
+        counters = {name: rows.pop(name) for name in ("deductible_consumed", "fund_consumed")}
+        listed = MedicalVisits.of(len(day), person=each, sequence=each, settle_day=day, **rows)
+        return tariffs.settle_medical(compiled, listed, MedicalState(person=each, year=year, **counters))[0]
+
+    return _answer(book, tariff_id, visits, _MEDICAL_ANSWERS, settle)
+
+
+def price_usages(book: PriceBook, tariff_id: str, usages: Columns) -> Answer:
+    """Price household usage by a utility tariff, each reading for itself after the usage of its year before it.
+
+    Args:
+        book: the centre's tariffs.
+        tariff_id: a utility tariff.
+        usages: int64[n] ``day``, ``year``, ``usage_before``, ``usage_milli`` and ``household``.
+
+    Raises:
+        tariffs.TariffKindError: the tariff is of another kind.
+    """
+
+    def price_each(compiled: CompiledTariff, day: Array, year: Array, rows: Columns) -> UtilityPrices:
+        each = np.arange(len(day))
+        before = UtilityState(account=each, year=year, usage_milli=rows.pop("usage_before"))
+        listed = UtilityUsages.of(len(day), account=each, sequence=each, period_day=day, **rows)
+        return tariffs.price_utility(compiled, listed, before)[0]
+
+    return _answer(book, tariff_id, usages, ("gross",), price_each)
+
+
+_Ask = Callable[[CompiledTariff, Array, Array, Columns], MedicalSettlements | UtilityPrices]
+
+
+def _answer(book: PriceBook, tariff_id: str, rows: Columns, fields: tuple[str, ...], ask: _Ask) -> Answer:
+    """Answers of all dated segments, put together in the order of the rows."""
+    n = len(rows["day"])
+    amounts: Columns = {name: np.zeros(n, np.int64) for name in fields}
+    rule, covered = np.full(n, "", np.object_), np.zeros(n, np.bool_)
+    for compiled, at in book.dated(tariff_id, rows["day"]):
+        chosen = {name: column[at] for name, column in rows.items()}
+        prices = ask(compiled, chosen.pop("day"), chosen.pop("year"), chosen)
+        for name in fields:
+            amounts[name][at] = getattr(prices, name)
+        rule[at] = np.array(compiled.rule_names, np.object_)[prices.rule]
+        covered[at] = prices.priced
+    return Answer(amounts, rule, covered)

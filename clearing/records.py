@@ -29,7 +29,7 @@ DECIDED_FIELDS: Final[tuple[Field, ...]] = (
     Field("disposition", "uint8", "Disposition"),
     Field("linked_txn_id", "int64", "the row that stands in place of a duplicate, −1 none"),
     Field("sign", "int8", "1 a decision, −1 its reversal by a linked event"),
-    Field("event", "uint8", "0 the first decision (on the receipt), 1 a later linked event"),
+    Field("event", "uint8", "0 the first decision (on the receipt), 1, 2 … later linked events"),
     Field("register_class", "uint8", "concession class of the register on the operating day"),
     Field("tariff", "uint16", "index into the batch's tariff list, 0 none"),
     Field("segment", "uint16", "dated segment of the tariff"),

@@ -7,6 +7,7 @@ from clearing.ledger.journal import Entry
 from clearing.ledger.projection import Projection
 from clearing.ledger.segments import read_segment, unreadable_rows
 from clearing.participant_files import Feedback, receipt_path, write_acknowledgement, write_feedback, write_receipt
+from clearing.proposal import proposal_path, write_proposal
 
 
 def recover(centre: Centre, projection: Projection) -> None:
@@ -21,6 +22,9 @@ def recover(centre: Centre, projection: Projection) -> None:
         write_acknowledgement(outbox, entry)
     for batch in centre.journal.of_kind("batch"):
         _answer_again(centre, batch, intake)
+    for entry in centre.journal.of_kind("close"):
+        if not proposal_path(centre.directory, entry).exists():
+            write_proposal(centre.directory, entry, centre.settings)
 
 
 def _delete_unreferenced(centre: Centre) -> None:

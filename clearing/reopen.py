@@ -59,9 +59,10 @@ def decided_again(centre: Centre, before: Rows, status: npt.NDArray[Any], linked
         status=status,
         disposition=disposition,
         linked_txn_id=linked,
-        event=np.ones(len(before), np.uint8),
+        event=before["event"] + np.uint8(1),
         **{name: np.where(accepted, before[name], 0) for name in _MONEY},
     )
     if rows.service is Service.UTILITY:
-        rows.bills["bill_paid"] = np.zeros(len(rows.bills["bill_paid"]), np.uint8)
+        unpaid = np.zeros(len(rows.bills["bill_paid"]), np.uint8)
+        rows = Rows(rows.service, rows.columns, {**rows.bills, "bill_paid": unpaid})
     return rows.with_columns(posting_template=choose_templates(rows, disposition))

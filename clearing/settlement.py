@@ -1,4 +1,4 @@
-"""Closing a window: fees, net positions per source of money, claims, payment proposal (docs/clearing-rules.md §9).
+"""Closing a window: fees, net positions, claims, payment proposal, findings (docs/clearing-rules.md §9).
 
 The figures are pure functions of what the journal sealed for the window; closing again is refused, closing later
 gives the same. Bank files come with the settlement issue: a proposal is a list, nothing leaves the centre here.
@@ -6,9 +6,7 @@ gives the same. Bank files come with the settlement issue: a proposal is a list,
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,11 @@ from typing import Any, Final, Literal
 from clearing import calendar
 from clearing.centre import Centre
 from clearing.config import RESERVE, FeeSchedule, Participant, Settings
-from clearing.durable import write_durably
 from clearing.engine import Progress, RunSummary, clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
-from clearing.ledger.journal import Entry
 from clearing.posting import MEMO_KINDS, AccountKey
+from clearing.proposal import write_proposal
+from clearing.recompute import kept_findings, recompute_window
 from clearing.store import Store, sql_text
 
 SETTLED_KINDS: Final = frozenset(
@@ -59,6 +57,8 @@ class CloseSummary:
     positions: list[dict[str, Any]]
     payments: list[dict[str, Any]]
     claims: list[dict[str, Any]]
+    recomputed: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
     proposal: str
 
 
@@ -89,6 +89,7 @@ def close_window(
         # Counter's own + would drop negative balances.
         balances = sealed.copy()
         balances.update(postings)
+        recomputed = recompute_window(projection.store, date, centre.settings, centre.prices)
         body: dict[str, Any] = {
             "window": window,
             "fees": fees,
@@ -96,6 +97,8 @@ def close_window(
             "positions": net_positions(balances),
             "payments": proposal(balances, date),
             "claims": claims_of(projection.store, date),
+            "recomputed": [each.totals() for each in recomputed],
+            "findings": kept_findings(recomputed),
         }
         entry = centre.journal.append("close", body, at=at, key=centre.signing)
         project(centre, projection, run)
@@ -108,6 +111,8 @@ def close_window(
         body["positions"],
         body["payments"],
         body["claims"],
+        body["recomputed"],
+        body["findings"],
         str(path.relative_to(directory)),
     )
 
@@ -256,20 +261,3 @@ def proposal(balances: Counter[AccountKey], date: datetime.date) -> list[dict[st
         for (participant, source), fen in sorted(owed.items())
         if fen
     ]
-
-
-def write_proposal(directory: Path, entry: Entry, settings: Settings) -> Path:
-    """``payments/<date>.proposal.csv``: a pure function of the close entry, so it can be written again."""
-    date = calendar.date_of(entry.body["window"])
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["payment", "participant", "name_zh", "name_en", "source", "direction", "fen", "state"])
-    for row in entry.body["payments"]:
-        name = settings.participant(row["participant"]).name
-        writer.writerow(
-            [row["payment"], row["participant"], name.zh, name.en]
-            + [row[column] for column in ("source", "direction", "fen", "state")]
-        )
-    path = directory / "payments" / f"{date}.proposal.csv"
-    write_durably(path, buffer.getvalue().encode("utf-8-sig"))
-    return path

@@ -109,7 +109,7 @@ class Store:
 
     def script(self, name: str) -> None:
         """Run every statement of an SQL file."""
-        self._connection.execute(sql_text(name))
+        self.run(sql_text(name))
 
 
 def sql_text(name: str) -> str:

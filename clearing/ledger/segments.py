@@ -29,6 +29,7 @@ BILL_EXTRA: Final = (
     Field("bill_paid", "uint8", "1 = this payment paid the bill"),
     Field("window", "int32", "business date of the payment"),
     Field("sign", "int8", "of the payment's row"),
+    Field("event", "uint8", "of the payment's row"),
 )
 DAY_COLUMNS: Final = frozenset({"received_window", "operating_day", "window"})
 TIME_COLUMNS: Final = frozenset({"txn_time", "entry_time"})
@@ -59,6 +60,7 @@ def write_bills(path: Path, rows: Rows) -> dict[str, Any]:
     columns["bill_paid"] = pa.array(rows.bills["bill_paid"])
     columns["window"] = pa.array(rows["window"][parent]).view(pa.date32())
     columns["sign"] = pa.array(rows["sign"][parent])
+    columns["event"] = pa.array(rows["event"][parent])
     return _write(path, pa.table(columns), ["commodity", "bill_paid", "household_size", "sign"])
 
 
@@ -110,7 +112,7 @@ def read_segment(folder: Path, name: str, *, bills: str | None = None) -> Rows:
     service = Service[name.split("/")[0].upper()]
     table = _read(folder / name)
     fields = segment_fields(service)
-    columns = {f.name: _numpy(table.column(f.name), np.dtype(f.dtype)) for f in fields}
+    columns = {f.name: _column(table, f) for f in fields}
     return Rows(service, columns, _read_bills(folder, bills, columns) if bills else empty_bills())
 
 
@@ -132,6 +134,13 @@ def _read(path: Path) -> pa.Table:
         return pq.read_table(path, memory_map=True)
     except (OSError, pa.ArrowInvalid) as exc:
         raise EvidenceError("segment is missing or damaged", where=path, remedy="restore it from backup") from exc
+
+
+def _column(table: pa.Table, field: Field) -> npt.NDArray[Any]:
+    """A column of a segment; one that an older engine did not write is missing throughout."""
+    if field.name in table.column_names:
+        return _numpy(table.column(field.name), np.dtype(field.dtype))
+    return np.full(len(table), NULL if field.nullable else 0, field.dtype)
 
 
 def _numpy(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

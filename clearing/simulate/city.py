@@ -159,7 +159,7 @@ def _venues(participant: Participant, settings: Settings) -> list[Venue]:
                 if mode in tariffs
             ]
         case "hospital" if "medical" in services:
-            return [Venue(number, sender, Activity.MEDICAL, participant.tariff or "")]
+            return [Venue(number, sender, Activity.MEDICAL, "")]
         case "merchant" if "retail" in services:
             return [Venue(number, sender, Activity.RETAIL, "")]
         case "merchant" if "utility" in services:

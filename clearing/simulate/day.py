@@ -160,7 +160,7 @@ def _open_day(
 ) -> _Day:
     tariffs = directory / "tariffs"
     number = day_number(date)
-    medical = next(p.tariff for p in city.settings.participants if p.kind == "hospital" and p.tariff)
+    medical = next(p.tariff for p in city.settings.participants if p.kind == "insurer" and p.tariff)
     return _Day(
         city,
         date,
@@ -203,7 +203,7 @@ def _live(
         _shop(retail, rng)
         keep(retail, {})
     if medical := drawn.get(Activity.MEDICAL):
-        keep(medical, add_settlements(medical, day.city, population, day.insurer, rng))
+        keep(medical, add_settlements(medical, day.city, population, day.insurer, plan, rng))
     if utility := drawn.get(Activity.UTILITY):
         detail, bills = add_bills(utility, day.city, day.bill_prices, base, plan, rng)
         keep(utility, detail)
@@ -286,8 +286,19 @@ def _deliver(
         delivery = inbox.send(parcel, table, money, sent_at, intact)
         judged = judge(own, granted, sent_at, day.city.settings.calendar)
         totals.count(own, judged)
+        _expect_findings(totals, delivery.manifest.file, parcel.service, own, judged, details)
         row_file.append(delivery.manifest.file, own, judged)
         sent.append(delivery)
     if len(details.bills):
         totals.count_bills(rows, final_status(rows), details.by_service[Service.UTILITY], details.bills)
     return sent
+
+
+def _expect_findings(
+    totals: DayTruth, file: str, service: Service, rows: Table, judged: Table, details: Details
+) -> None:
+    detail = details.by_service.get(service, {})
+    if service is Service.MEDICAL:
+        totals.expect_settlement_findings(file, rows, judged, detail)
+    elif service is Service.UTILITY:
+        totals.expect_bill_findings(file, rows, judged, detail, details.bills)

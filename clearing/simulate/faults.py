@@ -56,6 +56,8 @@ class Fault(IntEnum):
     UNKNOWN_ISSUER = 36
     ALGORITHM_NOT_PERMITTED = 37
     NO_TARIFF = 38
+    MEDICAL_MISCALCULATED = 39
+    BILL_MISPRICED = 40
 
     @property
     def bit(self) -> np.int64:

@@ -14,12 +14,14 @@ import numpy as np
 import yaml
 
 from clearing.simulate.city import City
+from clearing.simulate.faults import Fault, FaultPlan
 from clearing.simulate.population import Population
-from clearing.simulate.table import Ints, Table, length
+from clearing.simulate.table import Bools, Ints, Table, length
 
 _ONE: Final = 10_000
 _CANCEL_EVERY: Final = 40
 _PURSE_LIMIT: Final = 20_000
+_LARGEST_ERROR: Final = 100
 _INSURED_CODES: Final = {310: 1, 390: 2}
 """Insured types of the tariff file (national code list) → the record's employee and resident."""
 
@@ -51,17 +53,20 @@ class InsurerTerms:
 
 
 def add_settlements(
-    rows: Table, city: City, population: Population, terms: InsurerTerms, rng: np.random.Generator
+    rows: Table, city: City, population: Population, terms: InsurerTerms, plan: FaultPlan, rng: np.random.Generator
 ) -> Table:
     """Fill in amounts of medical rows; returns their settlement columns.
 
-    The last rows cancel some of the first ones that moved no purse; the others settle a visit.
+    The last rows cancel some of the first ones that moved no purse; the others settle a visit. ``fund_error`` is
+    what the fund bears too much by a mistake of the insurer, fen.
     """
     count = length(rows)
     _begin_year(population, terms.year)
     cancels = count // _CANCEL_EVERY
     visits = count - cancels
     detail = _visit(rows, city, population, terms, rng)
+    place = np.arange(count)
+    _miscalculate(rows, detail, (place >= cancels) & (place < visits), plan, rng)
     purse = (rng.random(count) < 0.6) & (detail["psn_cash_pay"] > 0)
     purse[: 2 * cancels] = False
     amount = np.where(purse, np.minimum(detail["psn_cash_pay"], _PURSE_LIMIT), 0)
@@ -120,6 +125,9 @@ def _visit(rows: Table, city: City, population: Population, terms: InsurerTerms,
         "visit_kind": np.ones(count, np.uint8),
         "settlement_id": rows["time"] * 1_000_000 + np.arange(count),
         "cancel": np.zeros(count, np.uint8),
+        "category_a_amt": in_list,
+        "category_b_amt": prepaid_list,
+        "category_c_amt": off_list,
         "medfee_sumamt": total,
         "fulamt_ownpay_amt": off_list,
         "overlmt_selfpay": above_ceiling,
@@ -134,7 +142,21 @@ def _visit(rows: Table, city: City, population: Population, terms: InsurerTerms,
         "acct_pay": account,
         "acct_mulaid_pay": shared,
         "psn_cash_pay": person - account - shared,
+        "fund_error": zero.copy(),
     }
+
+
+def _miscalculate(rows: Table, detail: Table, visits: Bools, plan: FaultPlan, rng: np.random.Generator) -> None:
+    """Let the insurer settle some visits wrongly: fund and cash differ from the tariff, their sum does not."""
+    chosen = plan.choose(visits & (detail["psn_cash_pay"] >= _LARGEST_ERROR), rng)
+    rows["mask"][chosen] |= Fault.MEDICAL_MISCALCULATED.bit
+    size = rng.integers(1, _LARGEST_ERROR, len(chosen))
+    error = np.where(detail["hifp_pay"][chosen] >= size, -size, size)
+    detail["fund_error"][chosen] = error
+    for name in ("hifp_pay", "fund_pay_sumamt"):
+        detail[name][chosen] += error
+    for name in ("psn_part_amt", "psn_cash_pay"):
+        detail[name][chosen] -= error
 
 
 def _half_up(numerator: Ints) -> Ints:

@@ -68,6 +68,7 @@ class DayTruth:
     several_faults: int = 0
     faulty: int = 0
     utilities: Counter[int] = field(default_factory=Counter)
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The totals as JSON values."""
@@ -79,6 +80,7 @@ class DayTruth:
             "rows_with_several_faults": self.several_faults,
             "merchants": {str(number): dict(sums) for number, sums in sorted(self.merchants.items())},
             "bills_paid": {str(number): fen for number, fen in sorted(self.utilities.items())},
+            "findings": self.findings,
         }
 
     def count(self, rows: Table, judged: Table) -> None:
@@ -112,6 +114,33 @@ class DayTruth:
         paid = position[first]
         for number in np.unique(bills["utility_id"][paid]).tolist():
             self.utilities[number] += int(bills["bill_amount"][paid][bills["utility_id"][paid] == number].sum())
+
+    def expect_settlement_findings(self, file: str, rows: Table, judged: Table, settlements: Table) -> None:
+        """Add what a recomputation must find in the accepted settlements of one file."""
+        error = settlements["fund_error"][rows["detail"]]
+        for name, too_much in (("hifp_pay", error), ("psn_cash_pay", -error)):
+            delivered = settlements[name][rows["detail"]]
+            self._expect(file, judged, name, delivered, too_much, np.zeros(len(error), np.int64))
+
+    def expect_bill_findings(self, file: str, rows: Table, judged: Table, utility: Table, bills: Table) -> None:
+        """Add what a recomputation must find in the accepted payments of one file: only first bills are mispriced."""
+        first = utility["first_bill"][rows["detail"]]
+        error, amount, number = (bills[name][first] for name in ("price_error", "bill_amount", "bill_id"))
+        self._expect(file, judged, "bill_amount", amount, error, number)
+
+    def _expect(self, file: str, judged: Table, name: str, delivered: Ints, too_much: Ints, bill_id: Ints) -> None:
+        self.findings += [
+            {
+                "file": file,
+                "source_row": int(at) + 1,
+                "bill_id": int(bill_id[at]) or None,
+                "window": int(judged["window"][at]),
+                "field": name,
+                "delivered": int(delivered[at]),
+                "recomputed": int(delivered[at] - too_much[at]),
+            }
+            for at in np.flatnonzero((judged["status"] == ClearingStatus.ACCEPTED) & (too_much != 0))
+        ]
 
 
 class RowFile:

@@ -12,7 +12,7 @@ from card_io.records import Commodity
 from clearing.config import Participant
 from clearing.simulate.city import City
 from clearing.simulate.faults import Fault, FaultPlan
-from clearing.simulate.table import Ints, Table, length
+from clearing.simulate.table import Bools, Ints, Table, length
 
 _COMMODITY_PLACE: Final = {Commodity.WATER: 0, Commodity.ELECTRICITY: 1, Commodity.GAS: 2}
 _UNITS: Final = ((2, 14), (30, 220), (2, 20))
@@ -24,6 +24,7 @@ _BILLS_SHARES: Final = (0.5, 0.35, 0.15)
 """Share of payments with one, two and three bills."""
 
 _ROUNDED_UP_SHARE: Final = 0.01
+_LARGEST_ERROR: Final = 300
 
 
 class BillPrices:
@@ -57,13 +58,15 @@ def add_bills(
     """Fill in amounts of utility rows.
 
     Returns the rows' bill columns (``first_bill``, ``bill_count``) and the bills, ordered by row. Every bill has a
-    number of its own from ``bill_base`` on, and an account that is read once, so that its year begins with it.
+    number of its own from ``bill_base`` on, and an account that is read once, so that its year begins with it;
+    ``price_error`` is what the utility billed too much by mistake, fen.
     """
     count = length(rows)
     bill_count = rng.choice(3, count, p=_BILLS_SHARES) + 1
     first_bill = np.cumsum(bill_count) - bill_count
     bills = _bills(rows, bill_count, city, prices, bill_base, rng)
     _pay_twice(rows, bills, first_bill, plan, rng)
+    _misprice(rows, bills, first_bill, city, plan, rng)
     rows["amount"] = np.add.reduceat(bills["bill_amount"], first_bill) if count else np.zeros(0, np.int64)
     rounded = rng.random(count) < _ROUNDED_UP_SHARE
     rows["amount"][rounded] = -(-rows["amount"][rounded] // 1000) * 1000
@@ -96,6 +99,7 @@ def _bills(
         "household_size": rng.integers(1, 5, total).astype(np.uint8),
         "usage": units * 1000,
         "bill_amount": prices.fen(utility, units),
+        "price_error": np.zeros(total, np.int64),
     }
 
 
@@ -109,10 +113,27 @@ def _pay_twice(rows: Table, bills: Table, first_bill: Ints, plan: FaultPlan, rng
         column[first_bill[second]] = column[first_bill[first]]
 
 
+def _misprice(
+    rows: Table, bills: Table, first_bill: Ints, city: City, plan: FaultPlan, rng: np.random.Generator
+) -> None:
+    """Let utilities with a tariff bill some usage wrongly; what they billed is what is paid."""
+    tariffed = np.isin(bills["utility_id"][first_bill], [utility.id for utility in city.utilities if utility.tariff])
+    chosen = plan.choose((rows["mask"] == 0) & _paid_once(bills, first_bill) & tariffed, rng)
+    rows["mask"][chosen] |= Fault.BILL_MISPRICED.bit
+    error = rng.integers(1, _LARGEST_ERROR, len(chosen)) * rng.choice([-1, 1], len(chosen))
+    bills["price_error"][first_bill[chosen]] = error
+    bills["bill_amount"][first_bill[chosen]] += error
+
+
+def _paid_once(bills: Table, first_bill: Ints) -> Bools:
+    """Payments whose first bill no other payment carries."""
+    numbers, times = np.unique(bills["bill_id"], return_counts=True)
+    once: Bools = times[np.searchsorted(numbers, bills["bill_id"][first_bill])] == 1
+    return once
+
+
 def _exceed_payment(rows: Table, bills: Table, first_bill: Ints, plan: FaultPlan, rng: np.random.Generator) -> None:
     """Let some bills say more than was paid; never one that is part of a double payment."""
-    numbers, times = np.unique(bills["bill_id"], return_counts=True)
-    once = times[np.searchsorted(numbers, bills["bill_id"][first_bill])] == 1
-    chosen = plan.choose((rows["mask"] == 0) & once, rng)
+    chosen = plan.choose((rows["mask"] == 0) & _paid_once(bills, first_bill), rng)
     rows["mask"][chosen] |= Fault.BILLS_EXCEED_PAYMENT.bit
     bills["bill_amount"][first_bill[chosen]] += 10_000

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evidence.centres import Ledger, clear, copy_of, ledger_of, simulate
+from evidence.handmade import Cases, Centre
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +30,31 @@ def undisturbed(cleared: Path) -> Ledger:
     return ledger_of(cleared)
 
 
+EVERY_SERVICE = """
+transit                                                        ACCEPTED
+transit    card=student amount=100                             ACCEPTED
+transit    amount=300                                          ACCEPTED
+transit    received=03-03T12:00:00                             ACCEPTED
+medical                                                        ACCEPTED
+utility    amount=500 bills=611:1:100,612:2:300                ACCEPTED
+retail     card=foreign                                        ACCEPTED
+retail     tac=wrong                                           TAC_FAILED
+retail     amount=-5                                           UNREADABLE
+retail     card=unregistered received=03-03T12:00:00           CARD_UNKNOWN
+benefit                                                        ACCEPTED
+  load     benefit_id=BENEFIT                                  ACCEPTED
+load       tac=wrong                                           TAC_FAILED
+"""
+"""Something of everything a ledger holds: all services, an unreadable row, every kind of account, two windows."""
+
+
 @pytest.fixture(scope="session")
 def small_cleared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """600 transactions, cleared: a whole ledger that is quick to copy and to audit. Read only."""
-    centre = simulate(tmp_path_factory.mktemp("small") / "centre", rows=600)
-    clear(centre)
-    return centre
+    """A whole ledger that is quick to copy and to audit: two batches of hand-made transactions. Read only."""
+    centre = Centre.create(tmp_path_factory.mktemp("small") / "centre")
+    lines = Cases(centre).read(EVERY_SERVICE)
+    centre.deliver(lines)
+    clear(centre.directory)
+    found = centre.decisions()
+    assert [found[line.place] for line in lines] == [line.expected for line in lines]
+    return centre.directory

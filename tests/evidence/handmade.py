@@ -145,7 +145,7 @@ class Centre:
             file=name,
             format="parquet",
             rows=len(lines),
-            amount_fen=sum(line.values[money] for line in lines),
+            amount_fen=sum(max(line.values[money], 0) for line in lines),
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             sent_at=first.received,
         )
@@ -246,7 +246,7 @@ class Cases:
         assert not given, f"{service} has no column {sorted(given)}"
         if tac == "-" or values["txn_type"] == 0:
             values["tac"] = NULL
-        elif any(values[name] == NULL for name in _COVERED[values["txn_type"] in LOAD_TYPES]):
+        elif any(values[name] < 0 for name in ("amount", *_COVERED[values["txn_type"] in LOAD_TYPES])):
             values["tac"] = 1
         else:
             values["tac"] = self.centre.tac(card, values) ^ (tac == "wrong")

@@ -43,7 +43,8 @@ ledger = duckdb.connect("ledger.duckdb", read_only=True)
 def rows(sql):
     return [[str(value) for value in row] for row in ledger.execute(sql).fetchall()]
 relations = [name for (name,) in ledger.execute(
-    "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()]
+    "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal"
+).fetchall()]
 columns = {name: [row[:2] for row in rows(f'DESCRIBE "{name}"')] for name in relations}
 json.dump({"answers": [rows(sql) for sql in json.load(sys.stdin)], "columns": columns}, sys.stdout)
 """
@@ -77,6 +78,14 @@ def test_every_question_of_the_ledger_is_answered(asked: dict[str, Any], number:
         assert answer
 
 
+def test_there_are_ten_questions_and_two_checks() -> None:
+    numbered = re.findall(r"^\*\*(\d+)\. ", LEDGER, re.MULTILINE)
+
+    assert numbered == [str(number) for number in range(1, 11)]
+    assert len(SQL) == 12
+    assert sum(sql.startswith(EMPTY_WHEN_WELL) for sql in SQL) == 2
+
+
 def test_the_trial_balance_of_the_document_ends_with_zero(asked: dict[str, Any]) -> None:
     [balance] = [answer for answer in asked["answers"] if answer and answer[-1][0] == "all accounts"]
 
@@ -106,10 +115,6 @@ def test_ledger_md_gives_columns_their_types(asked: dict[str, Any]) -> None:
     assert {column: actual[column] for column in shared} == {column: declared[column] for column in shared}
 
 
-def named(number: int, name: str) -> str:
-    return f"{number} {name}"
-
-
 @pytest.mark.parametrize("status", ClearingStatus, ids=lambda status: status.name)
 def test_every_status_is_in_the_glossary(status: ClearingStatus) -> None:
     assert re.search(rf"\| {int(status)} \| `{status.name}` \|", GLOSSARY)
@@ -124,7 +129,7 @@ def test_every_account_kind_and_template_is_explained() -> None:
 
 
 def test_the_codes_of_ledger_md_are_those_of_the_program() -> None:
-    codes = [named(int(each), each.name) for enum in (TacVerdict, PriceVerdict, Disposition) for each in enum]
+    codes = [f"{int(each)} {each.name}" for enum in (TacVerdict, PriceVerdict, Disposition) for each in enum]
 
     assert [code for code in codes if code not in LEDGER] == []
 

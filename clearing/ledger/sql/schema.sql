@@ -32,6 +32,13 @@ CREATE TABLE positions (
 CREATE TABLE payments (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, payment VARCHAR PRIMARY KEY, participant BIGINT NOT NULL,
     source BIGINT NOT NULL, direction VARCHAR NOT NULL, fen BIGINT NOT NULL, state VARCHAR NOT NULL);
+CREATE TABLE recomputed (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, service VARCHAR NOT NULL, bills BIGINT NOT NULL,
+    covered BIGINT NOT NULL, findings BIGINT NOT NULL);
+CREATE TABLE findings (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, txn_id BIGINT NOT NULL, bill_no BIGINT, service VARCHAR NOT NULL,
+    field VARCHAR NOT NULL, delivered BIGINT NOT NULL, recomputed BIGINT NOT NULL, tariff VARCHAR NOT NULL,
+    rule VARCHAR NOT NULL);
 CREATE VIEW balances AS
     SELECT "window", kind, participant, source, SUM(fen)::BIGINT AS fen
     FROM postings GROUP BY ALL HAVING SUM(fen) <> 0;

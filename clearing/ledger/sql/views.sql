@@ -44,4 +44,4 @@ CREATE OR REPLACE VIEW medical_fund_pays AS
 
 CREATE OR REPLACE VIEW bill_of_posted AS
     SELECT b.*, u.posting_template
-    FROM bills b JOIN utility u ON u.txn_id = b.txn_id AND u.sign = b.sign;
+    FROM bills b JOIN utility u ON u.txn_id = b.txn_id AND u.sign = b.sign AND u.event = b.event;

@@ -10,7 +10,7 @@ from evidence.handmade import Cases, Centre, Line
 
 from clearing import spill
 from clearing.checks import AFTER_BENEFIT, BEFORE_BENEFIT, EARLY
-from clearing.status import ClearingStatus
+from clearing.status import STATUS_TEXT, ClearingStatus, Direction, default_disposition
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "clearing"
 TABLES = ("ladder", "replay", "across_cards")
@@ -93,3 +93,34 @@ def test_the_rungs_stand_in_the_order_of_their_numbers() -> None:
     assert {status.name for status in between} == {
         "UNREADABLE", "DUPLICATE", "REPLAY", "CONFLICT", "BENEFIT_UNMATCHED"
     }  # fmt: skip
+
+
+# --- words and dispositions -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ClearingStatus)
+def test_every_status_speaks_both_languages(status: ClearingStatus) -> None:
+    text = STATUS_TEXT[status]
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in text.zh)
+    assert len(text.en.split()) > 1
+    assert text.en.isascii()
+    assert [other for other in ClearingStatus if STATUS_TEXT[other].zh == text.zh] == [status]
+    assert [other for other in ClearingStatus if STATUS_TEXT[other].en == text.en] == [status]
+
+
+DISPOSITIONS = {
+    **dict.fromkeys(["FORM_INVALID", "TIME_IMPOSSIBLE", "ALGORITHM_NOT_PERMITTED"], ("REJECTED", "HELD")),
+    **dict.fromkeys(["TAC_FAILED", "CARD_BLACKLISTED"], ("REJECTED", "HELD")),
+    **dict.fromkeys(["DUPLICATE", "REPLAY"], ("DUPLICATE", "DUPLICATE")),
+    "NOT_PROCESSED": ("NONE", "NONE"),
+    "ACCEPTED": ("ACCEPTED", "ACCEPTED"),
+    "UNREADABLE": ("UNREADABLE", "UNREADABLE"),
+    "TEST_RECORD": ("REJECTED", "REJECTED"),
+}
+"""Rules §4, last part; everything else is held in both directions."""
+
+
+@pytest.mark.parametrize("status", ClearingStatus)
+def test_every_status_has_its_published_disposition(status: ClearingStatus) -> None:
+    found = tuple(default_disposition(status, direction).name for direction in (Direction.DEBIT, Direction.CREDIT))
+    assert found == DISPOSITIONS.get(status.name, ("HELD", "HELD"))

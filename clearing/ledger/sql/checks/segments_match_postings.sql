@@ -11,7 +11,7 @@ plain AS (
             WHEN 'insurer' THEN insurer WHEN 'centre' THEN (SELECT participant FROM participants WHERE kind = 'centre') END AS participant,
         CASE t.source WHEN 'reserve' THEN 0 WHEN 'fund' THEN r.fund WHEN 'merchant_id' THEN r.merchant_id
             WHEN 'insurer' THEN insurer END AS source,
-        r.sign * CASE t.amount WHEN 'amount' THEN r.amount WHEN 'card_paid' THEN card_paid
+        r.sign * CASE t.amount WHEN 'amount' THEN r.amount * IF(t.template = 3, cancel_sign, 1) WHEN 'card_paid' THEN card_paid
             WHEN 'overcharge' THEN overcharge WHEN 'fund_paid' THEN fund_paid
             WHEN 'operator_borne' THEN operator_borne WHEN 'cardholder_suspense' THEN cardholder_suspense
             WHEN 'granted' THEN granted WHEN 'account_pay' THEN account_pay * cancel_sign END AS fen

@@ -1,0 +1,47 @@
+"""Exact twins of ``clearing.kernels`` in plain Python integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MASK = 2**64 - 1
+SEED = (0x243F6A8885A308D3, 0x13198A2E03707344)
+
+
+def absorb(lo: int, hi: int, value: int) -> tuple[int, int]:
+    """Both lanes of one row's hash after one more column."""
+    word = value & MASK
+    x = (lo ^ word) * 0x9E3779B97F4A7C15 & MASK
+    y = (hi + word & MASK) * 0xC2B2AE3D27D4EB4F & MASK
+    return x ^ x >> 29, (y << 23 & MASK | y >> 41) ^ y >> 33
+
+
+def finish(lo: int, hi: int) -> tuple[int, int]:
+    """Both lanes after the last column."""
+    x = lo ^ hi >> 32
+    x = (x ^ x >> 33) * 0xFF51AFD7ED558CCD & MASK
+    x = (x ^ x >> 33) * 0xC4CEB9FE1A85EC53 & MASK
+    x ^= x >> 33
+    y = hi + x & MASK
+    y = (y ^ y >> 33) * 0xC4CEB9FE1A85EC53 & MASK
+    y = (y ^ y >> 33) * 0xFF51AFD7ED558CCD & MASK
+    return x, y ^ y >> 33
+
+
+def row_hash(values: Sequence[int], start: tuple[int, int] = SEED) -> tuple[int, int]:
+    """Hash of one row over its column values."""
+    lo, hi = start
+    for value in values:
+        lo, hi = absorb(lo, hi, value)
+    return finish(lo, hi)
+
+
+def root(hashes: Sequence[tuple[int, int]], keep: Sequence[bool]) -> int:
+    """Sum of the kept 128-bit hashes."""
+    return sum((hi << 64) + lo for (lo, hi), kept in zip(hashes, keep, strict=True) if kept) % 2**128
+
+
+def sums(group: Sequence[int], amount: Sequence[int], groups: int) -> tuple[list[int], list[int]]:
+    """Rows and fen per group."""
+    chosen = [[fen for at, fen in zip(group, amount, strict=True) if at == each] for each in range(groups)]
+    return [len(fens) for fens in chosen], [sum(fens) for fens in chosen]
