@@ -105,7 +105,11 @@ class CardRows:
     @classmethod
     def of(cls, block: RecordBlock, card_id: npt.NDArray[np.uint64]) -> CardRows:
         """The distinct cards of a decoded block."""
-        unique, first = np.unique(card_id, return_index=True)
+        order = np.argsort(card_id)
+        ordered = card_id[order]
+        new = np.ones(len(ordered), bool)
+        new[1:] = ordered[1:] != ordered[:-1]
+        unique, first = ordered[new], order[new]
         text = {int(card_id[row]): opaque for row, opaque in block.card_text.items()}
         return cls(
             unique, block.columns["issuer_id"][first], block.card_number[first], block.card_digits[first], text

@@ -223,7 +223,7 @@ def parse_settings(text: str, origin: str | Path) -> Settings:
         ConfigError: naming the file, the path of the key, and what to do.
     """
     try:
-        return Settings.model_validate(yaml.safe_load(text))
+        return Settings.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
     except yaml.YAMLError as exc:
         raise ConfigError(f"not YAML: {exc}", where=origin, remedy="correct the line named") from exc
     except ValidationError as exc:

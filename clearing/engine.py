@@ -268,10 +268,10 @@ class Batch:
             return
         centre = self.centre
         prefix = f"{len(centre.journal.entries) + 1:08d}"
-        with self.summary.timed("pass 2"):
+        with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
+            adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
             self._pass_two(prefix)
-        with self.summary.timed("vault"):
-            chunk = centre.vault.add(f"{prefix}.cards", self.cards)
+            chunk = adding.result()
         self.files = [
             {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
             for file_no, feedback in sorted(self.feedback.items())

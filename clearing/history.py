@@ -86,7 +86,7 @@ class CardStates:
             values[at[known]] = np.maximum(values[at[known]], getattr(fresh, name)[known])
             columns.append(np.concatenate([values, getattr(fresh, name)[~known]]))
         cards = np.concatenate([self.card_id, fresh.card_id[~known]])
-        order = np.argsort(cards, kind="stable")
+        order = np.argsort(cards)
         return CardStates(cards[order], *(column[order] for column in columns))
 
 
@@ -100,7 +100,7 @@ def competitors_of(rows: Rows) -> Competitors:
 
 def by_card(rows: Competitors) -> Ints:
     """int64[n]: positions that sort the rows by card."""
-    return np.argsort(rows.card_id, kind="stable")
+    return np.argsort(rows.card_id)
 
 
 def is_load(rows: Rows) -> npt.NDArray[np.bool_]:

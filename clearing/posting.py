@@ -153,11 +153,22 @@ def post(rows: Rows, chart: Chart, *, disabled: frozenset[str] = frozenset()) ->
         if template == PostingTemplate.NONE or PostingTemplate(template).name in disabled:
             continue
         chosen = np.flatnonzero(rows["posting_template"] == template)
-        part = rows if len(chosen) == len(rows) else rows.take(chosen)
+        part = rows if len(chosen) == len(rows) else rows.only(_looked_at(rows.service)).take(chosen)
         legs = [leg for leg in LEGS if leg.template == template]
         _post_rows(part, [leg for leg in legs if leg.party != "bill_utility"], chart, balances)
         _post_bills(part, [leg for leg in legs if leg.party == "bill_utility"], chart, balances)
     return Counter({account: amount for account, amount in balances.items() if amount})
+
+
+def _looked_at(service: Service) -> list[str]:
+    """The columns posting reads: copying the others would cost more than the sums."""
+    names = ["card_id", "window", "sign", "party", "issuer", "merchant_id", "fund", "disposition"]
+    names += ["amount", "card_paid", "overcharge", "fund_paid", "operator_borne", "cardholder_suspense"]
+    if service is Service.BENEFIT:
+        names.append("granted")
+    if service is Service.MEDICAL:
+        names += ["cancel", "region", "acct_pay", "acct_mulaid_pay", *MEDICAL_FUND_COLUMNS]
+    return names
 
 
 def _post_rows(rows: Rows, legs: list[Leg], chart: Chart, balances: Balances) -> None:

@@ -72,6 +72,10 @@ class Rows:
         """The same rows with columns added or replaced."""
         return replace(self, columns={**self.columns, **columns})
 
+    def only(self, names: list[str]) -> Rows:
+        """The same rows with fewer columns."""
+        return Rows(self.service, {name: self.columns[name] for name in names}, self.bills)
+
     def slice(self, start: int, stop: int) -> Rows:
         """Rows ``start`` to ``stop`` as views; for services without bills."""
         return Rows(self.service, {name: column[start:stop] for name, column in self.columns.items()}, self.bills)

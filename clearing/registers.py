@@ -77,7 +77,10 @@ class Validities:
         found = np.full(len(keys), -1, np.int64)
         if not len(self.key):
             return found
-        row = np.searchsorted(self.key, keys, side="right") - 1
+        # Sorted questions walk a long register once; in any order each would miss the cache.
+        order = np.argsort(keys)
+        row = np.empty(len(keys), np.int64)
+        row[order] = np.searchsorted(self.key, keys[order], side="right") - 1
         active = np.flatnonzero((row >= 0) & (self.key[row] == keys))
         while len(active):
             here, day = row[active], days[active]
