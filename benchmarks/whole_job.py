@@ -1,9 +1,9 @@
 """Whole job against the physical floor of loading the same rows (DESIGN §13): 1 M and 10 M transit rows.
 
-Floor: ``CREATE TABLE AS SELECT`` of the delivered Parquet files (all transit columns, as ``simulate`` writes them: zstd
-level 1) into a fresh DuckDB file including CHECKPOINT, two threads, median of five; and the same on integer columns only.
-Job: a warm process from deliveries in the inbox to result receipts, with archive, seals, vault, projection and feedback;
-a first and a second day; opening the centre and compiling kernels apart. Same machine, same run, side by side.
+Floor: ``CREATE TABLE AS SELECT`` of the delivered Parquet files (all transit columns, as ``simulate`` writes them:
+zstd level 1) into a fresh DuckDB file including CHECKPOINT, two threads, median of five; and the same on integer
+columns only. Job: a warm process from deliveries in the inbox to result receipts, with archive, seals, vault,
+projection and feedback; a first and a second day; compiling kernels apart. Same machine, same run, side by side.
 
     python benchmarks/whole_job.py [--rows 1000000] [--folder DIR]
 """

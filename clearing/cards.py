@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from card_io.keys import aead
 from card_io.keys.aead import KeyEncryptionKey
@@ -123,11 +124,22 @@ class Vault:
         """Open the vault with the chunks the journal names (a file the journal does not name is not read)."""
         self.folder, self._kek = folder, kek
         self.chunks = list(chunks)
-        tables = [self._read(name) for name in self.chunks]
-        ids = np.concatenate([np.empty(0, np.uint64), *(t.column("card_id").to_numpy() for t in tables)])
-        numbers = np.concatenate([np.empty(0, np.uint64), *(t.column("number").to_numpy() for t in tables)])
+        self._known, self._number = np.empty(0, np.uint64), np.empty(0, np.uint64)
+        self._digits, self._text = np.empty(0, np.uint8), dict[int, str]()
+        self._remember([self._read(name) for name in self.chunks])
+
+    def _remember(self, tables: list[pa.Table]) -> None:
+        """Keep what chunks hold for telling known cards and clashes."""
+        ids = np.concatenate([self._known, *(t.column("card_id").to_numpy() for t in tables)])
+        numbers = np.concatenate([self._number, *(t.column("number").to_numpy() for t in tables)])
+        digits = np.concatenate([self._digits, *(t.column("digits").to_numpy() for t in tables)])
         order = np.argsort(ids, kind="stable")
-        self._known, self._number = ids[order], numbers[order]
+        self._known, self._number, self._digits = ids[order], numbers[order], digits[order]
+        for table in tables:
+            opaque = table.filter(pc.not_equal(table.column("text"), ""))
+            self._text |= dict(
+                zip(opaque.column("card_id").to_pylist(), opaque.column("text").to_pylist(), strict=True)
+            )
 
     def empty_at(self, folder: Path) -> Vault:
         """A vault under the same key that knows no card yet."""
@@ -143,7 +155,8 @@ class Vault:
             return np.ones(len(cards.card_id), bool)
         at = np.minimum(np.searchsorted(self._known, cards.card_id), len(self._known) - 1)
         known = self._known[at] == cards.card_id
-        self._refuse_clash(known & (self._number[at] != cards.number))
+        self._refuse_clash(known & ((self._number[at] != cards.number) | (self._digits[at] != cards.digits)))
+        self._refuse_clash(np.array([self._text.get(card, text) != text for card, text in cards.text.items()], bool))
         return np.asarray(~known)
 
     def add(self, name: str, parts: list[CardRows]) -> tuple[str, str] | None:
@@ -155,7 +168,7 @@ class Vault:
         fresh = _joined(parts)
         first = np.unique(fresh.card_id, return_index=True)[1]
         again = first[np.searchsorted(fresh.card_id[first], fresh.card_id)]
-        self._refuse_clash(fresh.number != fresh.number[again])
+        self._refuse_clash((fresh.number != fresh.number[again]) | (fresh.digits != fresh.digits[again]))
         distinct = CardRows(
             fresh.card_id[first], fresh.issuer_id[first], fresh.number[first], fresh.digits[first], fresh.text
         )
@@ -173,6 +186,7 @@ class Vault:
         with durable_file(self.folder / name) as target:
             digest = aead.encrypt_file(io.BytesIO(plain.getvalue()), target, self._kek)
         self.chunks.append(name)
+        self._remember([table])
         return name, digest.cipher_sha256
 
     def _refuse_clash(self, clash: npt.NDArray[np.bool_]) -> None:

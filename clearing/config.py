@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -54,7 +54,7 @@ class Centre(_Strict):
     name: Name
     locale: Literal["zh", "en"] = "zh"
     simulated: bool = False
-    threads: int = 2
+    threads: Annotated[int, Field(ge=1)] = 2
 
 
 class Calendar(_Strict):
@@ -86,7 +86,7 @@ class Participant(_Strict):
     name: Name
     valid_from: datetime.date = datetime.date(1970, 1, 1)
     valid_to: datetime.date = datetime.date(9999, 12, 31)
-    issuer_id: str | None = None
+    issuer_id: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{16}$")] | None = None
     cards: Literal["register", "none"] = "none"
     algorithms: tuple[Literal["tdes", "none"], ...] = ("tdes",)
     sender: int | None = None
@@ -141,9 +141,9 @@ class FeeSchedule(_Strict):
     """A window-level fee: base, rate in 1/10 000, minimum in fen, and the weights of its three shares."""
 
     base: Literal["card_paid", "gross", "card_paid_and_fund_paid"]
-    bps: int
-    minimum: int = 0
-    shares: dict[Literal["issuer", "acquirer", "centre"], int]
+    bps: Annotated[int, Field(ge=0)]
+    minimum: Annotated[int, Field(ge=0)] = 0
+    shares: dict[Literal["issuer", "acquirer", "centre"], Annotated[int, Field(ge=0)]]
 
 
 class Agreements(_Strict):
@@ -186,8 +186,31 @@ class Settings(_Strict):
                 raise ValueError(f"participant {participant.id}: fee schedule {participant.fee!r} is not defined")
             if participant.kind in ("issuer", "counterparty") and not participant.issuer_id:
                 raise ValueError(f"participant {participant.id}: an issuer needs issuer_id (16 hex digits)")
+        for at, agreement in enumerate(self.agreements.verification):
+            for name, number in (("sender", agreement.sender), ("issuer", agreement.issuer)):
+                if number not in known:
+                    raise ValueError(
+                        f"agreements.verification.{at}.{name}: {number} is not listed; add or correct it"
+                    )
+        self._check_uniqueness()
         self._check_policy()
         return self
+
+    def _check_uniqueness(self) -> None:
+        """What must not be said twice or be left out."""
+        for name in ("issuer_id", "fund", "region"):
+            values = [getattr(p, name) for p in self.participants if getattr(p, name) is not None]
+            if name == "issuer_id":
+                values = [value.upper() for value in values]
+            doubled = sorted({value for value in values if values.count(value) > 1})
+            if doubled:
+                raise ValueError(f"{name} {doubled} belongs to two participants; give each its own")
+        for participant in self.participants:
+            if participant.valid_to < participant.valid_from:
+                raise ValueError(f"participant {participant.id}: valid_to lies before valid_from; correct the dates")
+        unlimited = sorted(set(get_args(ServiceName)) - set(self.limits))
+        if unlimited:
+            raise ValueError(f"limits: {unlimited} are missing; give each service its limit in fen")
 
     def _check_policy(self) -> None:
         for name in self.policy.dispositions:

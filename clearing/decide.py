@@ -149,9 +149,14 @@ def decide_partition(
 def _reopened(
     batch: Competitors, earlier: Competitors, status: npt.NDArray[np.int16], linked: Ints
 ) -> list[tuple[int, int, int]]:
-    """Earlier decisions of a received window that still takes rows, where the new rows change them."""
+    """Earlier decisions of a received window that still takes rows, where the new rows change them.
+
+    A conflict once found stays held until a person resolves it, even if its opponent yields to another row.
+    """
     open_windows = grouping.distinct(batch.received_window)
-    changed = np.flatnonzero((status != earlier.stood) & np.isin(earlier.received_window, open_windows))
+    changed = np.flatnonzero(
+        (status != earlier.stood) & (status != 0) & np.isin(earlier.received_window, open_windows)
+    )
     return [(int(earlier.txn_id[i]), int(status[i]), int(linked[i])) for i in changed]
 
 

@@ -315,16 +315,17 @@ class KnownFiles:
             return
         root = root_text(prepared.root)
         same = self.by_identity.get((manifest.sender, manifest.file_date, manifest.sequence))
-        if same is not None and (same["sha256"] == manifest.sha256 or same["content_root"] == root):
+        decoded = prepared.outcome is Outcome.RECEIVED
+        if same is not None and (same["sha256"] == manifest.sha256 or (decoded and same["content_root"] == root)):
             self._set(prepared, Outcome.REPEATED, f"file {same['file_no']} again", "nothing to do")
-        elif same is not None and prepared.outcome is Outcome.RECEIVED:
+        elif same is not None and decoded:
             self._set(
                 prepared,
                 Outcome.IDENTITY_CLASH,
                 f"file {same['file_no']} has this sender, date and sequence with other content",
                 "a person compares both; a correction needs its own sequence",
             )
-        elif prepared.outcome is Outcome.RECEIVED and (other := self.by_root.get(root)) is not None:
+        elif decoded and (other := self.by_root.get(root)) is not None:
             self._set(
                 prepared,
                 Outcome.CONTENT_CLASH,

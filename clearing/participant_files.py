@@ -66,11 +66,23 @@ class Feedback:
         return found
 
 
-def write_acknowledgement(outbox: Path, entry: Entry) -> None:
-    """The answer to a delivery's arrival; to nobody when the manifest does not say who sent it."""
+def acknowledgement_path(outbox: Path, entry: Entry) -> Path | None:
+    """Where a delivery's acknowledgement lies; None when the manifest does not say who sent it."""
+    if "sender" not in entry.body:
+        return None
+    return outbox / str(entry.body["sender"]) / f"{entry.body['file_no']:08d}.acknowledgement.json"
+
+
+def acknowledgement_exists(outbox: Path, entry: Entry) -> bool:
+    """Whether nothing is left to do for a delivery's acknowledgement."""
+    path = acknowledgement_path(outbox, entry)
+    return path is None or path.exists()
+
+
+def acknowledgement_document(entry: Entry) -> bytes:
+    """The answer to a delivery's arrival."""
     manifest = manifest_of_entry(entry)
-    if manifest is None:
-        return
+    assert manifest is not None
     body = entry.body
     document = acknowledgement(
         manifest,
@@ -79,9 +91,14 @@ def write_acknowledgement(outbox: Path, entry: Entry) -> None:
         reason=body["reason"],
         remedy=body["remedy"],
     )
-    path = outbox / str(manifest.sender) / f"{body['file_no']:08d}.acknowledgement.json"
-    if not path.exists():
-        write_durably(path, bytes_of(document))
+    return bytes_of(document)
+
+
+def write_acknowledgement(outbox: Path, entry: Entry) -> None:
+    """Put the acknowledgement into the sender's outbox."""
+    path = acknowledgement_path(outbox, entry)
+    if path is not None:
+        write_durably(path, acknowledgement_document(entry))
 
 
 def receipt_path(outbox: Path, sender: int, file_no: int) -> Path:
@@ -128,9 +145,26 @@ def _tallies(results: list[list[int | None]]) -> dict[str, Tally]:
     return tallies
 
 
+def feedback_path(outbox: Path, sender: int, file_no: int) -> Path:
+    """Where a file's record-level feedback lies."""
+    return outbox / str(sender) / f"{file_no:08d}.feedback.parquet"
+
+
+def feedback_agrees(path: Path, feedback: Feedback) -> bool:
+    """Whether a feedback file says what the segments say."""
+    try:
+        table = pq.read_table(path)
+        columns = {name: table.column(name).to_numpy() for name in feedback.columns}
+    except (OSError, KeyError, pa.ArrowInvalid):
+        return False
+    return len(table) == len(feedback.amount) and all(
+        np.array_equal(columns[name], values) for name, values in feedback.columns.items()
+    )
+
+
 def write_feedback(outbox: Path, sender: int, feedback: Feedback) -> None:
     """Record-level feedback as Parquet: one row per source row, in file order."""
-    path = outbox / str(sender) / f"{feedback.file_no:08d}.feedback.parquet"
+    path = feedback_path(outbox, sender, feedback.file_no)
     rows = len(feedback.amount)
     columns = {"source_row": np.arange(1, rows + 1, dtype=np.uint32), **feedback.columns}
     table = pa.table({name: pa.array(values) for name, values in columns.items()})

@@ -17,17 +17,23 @@ def proposal_path(directory: Path, entry: Entry) -> Path:
     return directory / "payments" / f"{calendar.date_of(entry.body['window'])}.proposal.csv"
 
 
-def write_proposal(directory: Path, entry: Entry, settings: Settings) -> Path:
-    """Write ``payments/<date>.proposal.csv`` and return its path."""
+def proposal_document(entry: Entry, settings: Settings) -> bytes:
+    """The proposal as CSV with a byte-order mark, which spreadsheet programs need for Chinese names."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["payment", "participant", "name_zh", "name_en", "source", "direction", "fen", "state"])
+    names = {participant.id: participant.name for participant in settings.participants}
     for row in entry.body["payments"]:
-        name = settings.participant(row["participant"]).name
+        name = names.get(row["participant"])
         writer.writerow(
-            [row["payment"], row["participant"], name.zh, name.en]
+            [row["payment"], row["participant"], name.zh if name else "", name.en if name else ""]
             + [row[column] for column in ("source", "direction", "fen", "state")]
         )
+    return buffer.getvalue().encode("utf-8-sig")
+
+
+def write_proposal(directory: Path, entry: Entry, settings: Settings) -> Path:
+    """Write ``payments/<date>.proposal.csv`` and return its path."""
     path = proposal_path(directory, entry)
-    write_durably(path, buffer.getvalue().encode("utf-8-sig"))
+    write_durably(path, proposal_document(entry, settings))
     return path

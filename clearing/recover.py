@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from card_io.delivery.manifest import CLASSES_SUFFIX, manifest_name
 from clearing.centre import Centre
 from clearing.ledger.journal import Entry
 from clearing.ledger.projection import Projection
 from clearing.ledger.segments import read_segment, unreadable_rows
-from clearing.participant_files import Feedback, receipt_path, write_acknowledgement, write_feedback, write_receipt
+from clearing.participant_files import (
+    Feedback,
+    acknowledgement_exists,
+    receipt_path,
+    write_acknowledgement,
+    write_feedback,
+    write_receipt,
+)
 from clearing.proposal import proposal_path, write_proposal
 
 
@@ -19,12 +27,32 @@ def recover(centre: Centre, projection: Projection) -> None:
     outbox = centre.directory / "outbox"
     intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
     for entry in intake.values():
-        write_acknowledgement(outbox, entry)
+        if not acknowledgement_exists(outbox, entry):
+            _clear_inbox(centre, entry)
+            write_acknowledgement(outbox, entry)
     for batch in centre.journal.of_kind("batch"):
         _answer_again(centre, batch, intake)
     for entry in centre.journal.of_kind("close"):
         if not proposal_path(centre.directory, entry).exists():
             write_proposal(centre.directory, entry, centre.settings)
+
+
+def _clear_inbox(centre: Centre, entry: Entry) -> None:
+    """A delivery without acknowledgement died between its entry and leaving the inbox: take its files away.
+
+    Only bytes that the entry sealed are deleted; anything else under the same name is another delivery.
+    """
+    data = centre.directory / "inbox" / entry.body["file"]
+    manifest = data.with_name(manifest_name(data.name))
+    archived = centre.archive.path_of(entry.body["file_no"], "manifest.json")
+    if manifest.exists() and manifest.read_bytes() == archived.read_bytes():
+        manifest.unlink()
+    if manifest.exists():
+        return
+    for path, kind in ((data, "data"), (data.with_name(data.name + CLASSES_SUFFIX), "classes")):
+        sealed = kind in entry.body["archived"] and path.exists()
+        if sealed and path.read_bytes() == centre.archive.load(entry.body["file_no"], kind=kind):
+            path.unlink()
 
 
 def _delete_unreferenced(centre: Centre) -> None:
@@ -43,14 +71,21 @@ def _delete_unreferenced(centre: Centre) -> None:
 def _answer_again(centre: Centre, batch: Entry, intake: dict[int, Entry]) -> None:
     """Receipts and feedback of a batch that a crash kept from being written; the receipt is written last."""
     outbox = centre.directory / "outbox"
-    missing = [
-        file
+    missing = {
+        file["file_no"]: file["results"]
         for file in batch.body["files"]
         if not receipt_path(outbox, intake[file["file_no"]].body["sender"], file["file_no"]).exists()
-    ]
+    }
     if not missing:
         return
-    feedback = {f["file_no"]: Feedback(f["file_no"], intake[f["file_no"]].body["rows"]) for f in missing}
+    for file_no, feedback in feedback_from_segments(centre, batch, {n: intake[n] for n in missing}).items():
+        write_feedback(outbox, intake[file_no].body["sender"], feedback)
+        write_receipt(outbox, intake[file_no], missing[file_no])
+
+
+def feedback_from_segments(centre: Centre, batch: Entry, files: dict[int, Entry]) -> dict[int, Feedback]:
+    """Record-level results of some files of a batch, as first decided, read back from its segments."""
+    feedback = {file_no: Feedback(file_no, entry.body["rows"]) for file_no, entry in files.items()}
     for segment in batch.body["segments"]:
         kind = segment["name"].split("/")[0]
         if kind == "unreadable":
@@ -59,10 +94,7 @@ def _answer_again(centre: Centre, batch: Entry, intake: dict[int, Entry]) -> Non
             rows = read_segment(centre.directory / "segments", segment["name"])
             for file_no, each in feedback.items():
                 each.take(rows, (rows["txn_id"] >> 32 == file_no).nonzero()[0])
-    for file in missing:
-        entry = intake[file["file_no"]]
-        write_feedback(outbox, entry.body["sender"], feedback[file["file_no"]])
-        write_receipt(outbox, entry, file["results"])
+    return feedback
 
 
 def _take_unreadable(centre: Centre, name: str, feedback: dict[int, Feedback]) -> None:

@@ -205,13 +205,20 @@ def _load_cards(path: Path) -> Validities:
     table = pq.read_table(path)
     key = np.asarray(_column(path, table, "card_id", np.uint64), np.uint64)
     valid_from = np.asarray(_column(path, table, "valid_from", np.int32), np.int32)
-    order = np.lexsort((valid_from, key)) if np.any(key[1:] < key[:-1]) else np.arange(len(key))
-    return Validities(
+    order = np.lexsort((valid_from, key))
+    rows = Validities(
         key[order],
         np.asarray(_column(path, table, "card_class", np.int64), np.int64)[order],
         valid_from[order],
         np.asarray(_column(path, table, "valid_to", np.int32), np.int32)[order],
     )
+    overlap = (rows.key[1:] == rows.key[:-1]) & (rows.valid_from[1:] <= rows.valid_to[:-1])
+    if overlap.any():
+        card = int(rows.key[1:][overlap][0])
+        raise ConfigError(
+            f"card {card:016x} has overlapping validities", where=path, remedy="end the first before the second"
+        )
+    return rows
 
 
 def _load_blacklist(path: Path) -> Blacklist:

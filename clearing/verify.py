@@ -32,8 +32,15 @@ from clearing.errors import ClearingError, EvidenceError
 from clearing.intake import prepare_again
 from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.projection import PRIVATE_NAME, Projection
-from clearing.participant_files import receipt_document
+from clearing.participant_files import (
+    acknowledgement_document,
+    feedback_agrees,
+    feedback_path,
+    receipt_document,
+)
 from clearing.pricing import PriceBook
+from clearing.proposal import proposal_document, proposal_path
+from clearing.recover import feedback_from_segments
 from clearing.registers import load_registers
 from clearing.store import Store, check_names, sql_text
 
@@ -80,6 +87,7 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
     whole = _check_segments(centre, report)
     _check_answers(centre, report)
     if whole:
+        _check_feedback(centre, report)
         _check_content(centre, report)
         _check_projections(centre, report)
     return findings
@@ -134,19 +142,39 @@ def _check_segments(centre: Centre, report: Report) -> bool:
 
 
 def _check_answers(centre: Centre, report: Report) -> None:
-    """Receipts are pure functions of the journal; one the journal does not know is ahead of it."""
+    """Answers are pure functions of the journal; one the journal does not know is ahead of it."""
     outbox = centre.directory / "outbox"
     intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
     results = {f["file_no"]: f["results"] for e in centre.journal.of_kind("batch") for f in e.body["files"]}
-    for path in sorted(outbox.glob("*/*.acknowledgement.json")):
-        if int(path.name.split(".")[0]) not in intake:
-            report(f"outbox/{path.parent.name}/{path.name}", "an acknowledgement the journal does not know")
-    for path in sorted(outbox.glob("*/*.receipt.json")):
-        name, file_no = f"outbox/{path.parent.name}/{path.name}", int(path.name.split(".")[0])
-        if file_no not in results:
-            report(name, "a receipt the journal does not know: the newest entry was removed")
-        elif path.read_bytes() != receipt_document(intake[file_no], results[file_no]):
-            report(name, "the receipt is not the one the journal gives")
+    expected: dict[str, Callable[[int], bytes | None]] = {
+        "acknowledgement": lambda no: acknowledgement_document(intake[no]) if no in intake else None,
+        "receipt": lambda no: receipt_document(intake[no], results[no]) if no in results else None,
+    }
+    for kind, document_of in expected.items():
+        for path in sorted(outbox.glob(f"*/*.{kind}.json")):
+            name, document = f"outbox/{path.parent.name}/{path.name}", document_of(int(path.name.split(".")[0]))
+            if document is None:
+                report(name, f"the journal does not know this {kind}: the newest entry was removed")
+            elif path.read_bytes() != document:
+                report(name, f"the {kind} is not the one the journal gives")
+    closed = {proposal_path(centre.directory, entry): entry for entry in centre.journal.of_kind("close")}
+    for path in sorted((centre.directory / "payments").glob("*.proposal.csv")):
+        if path not in closed:
+            report(f"payments/{path.name}", "the journal knows no such close: the newest entry was removed")
+        elif path.read_bytes() != proposal_document(closed[path], centre.settings):
+            report(f"payments/{path.name}", "the proposal is not the one the close entry gives")
+
+
+def _check_feedback(centre: Centre, report: Report) -> None:
+    """Record-level feedback against the segments it was made from."""
+    outbox = centre.directory / "outbox"
+    intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
+    for batch in centre.journal.of_kind("batch"):
+        files = {file["file_no"]: intake[file["file_no"]] for file in batch.body["files"]}
+        for file_no, feedback in feedback_from_segments(centre, batch, files).items():
+            path = feedback_path(outbox, files[file_no].body["sender"], file_no)
+            if path.exists() and not feedback_agrees(path, feedback):
+                report(f"outbox/{path.parent.name}/{path.name}", "the feedback is not what the segments say")
 
 
 def _check_content(centre: Centre, report: Report) -> None:

@@ -33,9 +33,9 @@ class Projection:
         """Open it (at ``path`` for an audit), creating an empty one when it is not there."""
         self.directory, self.settings = directory, settings
         self.path = path or directory / "work" / PRIVATE_NAME
-        fresh = not self.path.exists()
         self.store = Store(self.path, directory, threads=settings.centre.threads)
-        if fresh:
+        # A run that died while making the database leaves an empty one behind.
+        if not self.store.run("SELECT 1 FROM duckdb_tables() WHERE table_name = 'journal'"):
             with self.store.db_transaction():
                 self.store.script("schema")
 

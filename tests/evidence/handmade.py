@@ -2,8 +2,8 @@
 
 A table of cases has one transaction a line: service, changes, expected status. Each line has a card and numbers of
 its own, unless it is indented: then it belongs to the transaction above, with the same card and the same numbers.
-A value ``+n`` (``+-n``) is added to the ordinary one, ``-`` is missing, ``wrong`` is a TAC that does not fit, ``BENEFIT`` is
-the number of the transaction's own benefit.
+A value ``+n`` (``+-n``) is added to the ordinary one, ``-`` is missing, ``wrong`` is a TAC that does not fit,
+``BENEFIT`` is the number of the transaction's own benefit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from clearing.engine import RunSummary, run_centre
 from clearing.initialise import BLACKLIST_SCHEMA, CARDS_SCHEMA, initialise_centre
 from clearing.registers import STILL_LISTED
 from clearing.status import ClearingStatus
-
 from evidence.centres import CHEAP_SCRYPT, PASSPHRASE
 
 TODAY = "2026-03-02"
@@ -50,7 +49,8 @@ PURSE_MERCHANTS = (201, 211, 221, 231, 301, 501, 511, 601, 701, 702)
 
 _ISSUER = {"foreign": NEIGHBOUR, "keyless": DISTANT}
 _PREFIX = {"own": "3104770", "foreign": "2150001", "keyless": "5840001"}
-_KINDS = ("own", "other", "student", "elderly", "unregistered", "expired", "blacklisted", "grace", "foreign", "keyless")
+_REGISTERED = ("own", "other", "student", "elderly", "expired", "blacklisted", "grace")
+_KINDS = (*_REGISTERED, "unregistered", "foreign", "keyless")
 _POOL = 300
 _CLASS = {"student": 1, "elderly": 2}
 """Concession classes of the register that the demo tariffs know."""
@@ -176,9 +176,9 @@ class Centre:
         )
         if columns != "status":
             return {(file, row): tuple(values) for file, row, *values in rows}
-        unread = self.query("SELECT file, txn_id & 4294967295 FROM unreadable JOIN files f ON f.file_no = txn_id >> 32")
+        unread = self.query("SELECT file, txn_id & 4294967295 FROM unreadable JOIN files ON file_no = txn_id >> 32")
         found = {(file, row): ClearingStatus(status).name for file, row, status in rows}
-        return found | {(file, row): "UNREADABLE" for file, row in unread}
+        return found | dict.fromkeys(unread, "UNREADABLE")
 
 
 def sender_signing_key(sender: int) -> SigningKey:
@@ -320,10 +320,7 @@ def _write_registers(folder: Path, keys: CardKeys) -> None:
     senders = sorted({*SENDER_OF.values(), 200, 220, 230, 510, 702, 902})
     with (folder / "senders.csv").open("a") as file:
         file.writelines(f"{s},{sender_signing_key(s).verify_key.to_hex()},{valid}\n" for s in senders)
-    ids = {
-        kind: [keys.card_id_of_text(card_number(kind, n)) for n in range(_POOL)]
-        for kind in ("own", "other", "student", "elderly", "expired", "blacklisted", "grace")
-    }
+    ids = {kind: [keys.card_id_of_text(card_number(kind, n)) for n in range(_POOL)] for kind in _REGISTERED}
     cards = sorted(
         (card, _CLASS.get(kind, 0), _day("2020-01-01"), _day("2026-02-28" if kind == "expired" else "2099-12-31"))
         for kind, listed in ids.items()

@@ -17,7 +17,6 @@ from clearing.calendar import seconds_of
 from clearing.engine import run_centre
 from clearing.ledger.journal import Journal
 from clearing.store import Store
-
 from evidence.centres import PASSPHRASE
 
 CALLS = ("fsync", "replace", "unlink", "intake", "batch", "sql")

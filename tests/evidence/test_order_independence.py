@@ -1,4 +1,4 @@
-"""The same transactions in another order, in other files, on other threads or in other partitions: the same ledger."""
+"""The same transactions in another order, in other files, on other threads or partitions: the same ledger."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ def test_partitions_do_not_matter(
     centre = copy_of(heavy_day, tmp_path / "centre")
     clear(centre)
     names = [segment["name"] for segment in entries(centre, "batch")[0].body["segments"]]
-    assert len([name for name in names if name.startswith("transit/")]) == 8, "the day was to spill"
+    partitions = {name.split("-")[1] for name in names if name.startswith("transit/")}
+    assert len(partitions) >= 4, "the day was to spill"
     found = ledger_of(centre)
     assert found.money == undisturbed.money
     assert (found.receipts, found.feedback) == (undisturbed.receipts, undisturbed.feedback)

@@ -129,7 +129,7 @@ def test_a_harmed_file_is_named(centre: Path, pattern: str, harm: Callable[[Path
     assert str(path.relative_to(centre)) in findings(centre)
 
 
-@pytest.mark.parametrize("extra", ["segments/transit/99999999-0000.parquet", "vault/99999999.cards", "archive/9.data"])
+@pytest.mark.parametrize("extra", ["segments/transit/9-0000.parquet", "vault/9.cards", "archive/9.data"])
 def test_a_file_nobody_signed_for_is_named(centre: Path, extra: str) -> None:
     (centre / extra).write_bytes(b"more")
     assert list(findings(centre)) == [extra]
@@ -150,7 +150,6 @@ def test_an_edited_receipt_is_named_and_nothing_else(centre: Path) -> None:
     assert list(findings(centre)) == [str(path.relative_to(centre))]
 
 
-@pytest.mark.xfail(strict=True, reason="acknowledgements are compared by number only, feedback not at all")
 @pytest.mark.parametrize("pattern", ["outbox/*/*.acknowledgement.json", "outbox/*/*.feedback.parquet"])
 def test_every_edited_answer_is_named(centre: Path, pattern: str) -> None:
     path = first(centre, pattern)
@@ -158,7 +157,6 @@ def test_every_edited_answer_is_named(centre: Path, pattern: str) -> None:
     assert list(findings(centre)) == [str(path.relative_to(centre))]
 
 
-@pytest.mark.xfail(strict=True, reason="nobody compares the payment proposal with its close entry")
 def test_an_edited_proposal_is_named(centre: Path) -> None:
     path = first(centre, "payments/*.proposal.csv")
     flip(path, -6)
@@ -247,14 +245,14 @@ def test_a_removed_newest_close_leaves_its_traces(centre: Path) -> None:
     assert {f"{path} windows" for path in PROJECTIONS} <= found.keys()
 
 
-@pytest.mark.xfail(strict=True, reason="after a rebuild nothing notices that the newest close entry was removed")
 def test_a_removed_newest_close_leaves_its_traces_after_a_rebuild(centre: Path) -> None:
     remove_newest(centre)
     rebuild(centre, PASSPHRASE)
-    assert [where for where in findings(centre) if where.startswith("payments/")], "the proposal is ahead of the journal"
+    assert [where for where in findings(centre) if where.startswith("payments/")], "the proposal is ahead"
 
 
 # --- other code, other tariffs -------------------------------------------------------------
+
 
 @pytest.fixture(scope="module")
 def by_other_engine(closed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
@@ -277,7 +275,7 @@ def test_rebuild_runs_no_pricing(closed: Path, by_other_engine: tuple[Path, dict
         assert tables_of(centre / path) == tables_of(closed / path)
 
 
-def test_recomputing_lists_what_another_engine_decides_otherwise(by_other_engine: tuple[Path, dict[str, Any]]) -> None:
+def test_recomputing_lists_what_another_engine_decides(by_other_engine: tuple[Path, dict[str, Any]]) -> None:
     found = by_other_engine[1]["recompute"]
     batch = f"sealed by engine {__version__}, recomputed by {other_engine.VERSION}"
     assert [f for f in found if f["what"] == f"content_roots differ ({batch})"]

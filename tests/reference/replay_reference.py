@@ -42,18 +42,15 @@ def decide(records: list[Record]) -> dict[int, tuple[int, int]]:
     return decided
 
 
-def _representatives(
-    rows: list[Record], standing: list[Record], decided: dict[int, tuple[int, int]]
-) -> list[Record]:
+def _representatives(rows: list[Record], standing: list[Record], decided: dict[int, tuple[int, int]]) -> list[Record]:
     """Rules 1 and 2: per variant one row represents it (or some equal ones of its file); the others repeat it."""
     fresh: list[Record] = []
     for record in sorted(rows, key=lambda r: r.rank):
         same = (record.identity, record.variant)
         before = [r for r in standing if (r.identity, r.variant) == same]
         now = [r for r in fresh if (r.identity, r.variant) == same]
-        if not before and not now:
-            fresh.append(record)
-        elif not before and len(now) < record.multiplicity and record.file == now[0].file:
+        allowed = not now or (len(now) < record.multiplicity and record.file == now[0].file)
+        if allowed and not before:
             fresh.append(record)
         else:
             of = (before or now)[0]

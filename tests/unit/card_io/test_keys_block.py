@@ -59,9 +59,7 @@ def test_every_altered_character_is_refused() -> None:
         for other in "0E":
             if other != character:
                 with pytest.raises(KeyBlockError):
-                    unwrap_key_block(
-                        block[:position] + other + block[position + 1 :], KBPK, usage="E6", mode="X"
-                    )
+                    unwrap_key_block(block[:position] + other + block[position + 1 :], KBPK, usage="E6", mode="X")
 
 
 def test_cut_extended_and_foreign_blocks_are_refused() -> None:

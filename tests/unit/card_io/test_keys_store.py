@@ -159,9 +159,7 @@ def test_change_passphrase(store: KeyStore, path: Path) -> None:
         KeyStore.unlock(path, PASSPHRASE)
 
 
-def test_create_does_not_overwrite_and_wants_a_passphrase(
-    store: KeyStore, path: Path, tmp_path: Path
-) -> None:
+def test_create_does_not_overwrite_and_wants_a_passphrase(store: KeyStore, path: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyStoreError, match="exists already"):
         KeyStore.create(path, PASSPHRASE, scrypt_n=16)
     with pytest.raises(KeyStoreError, match="empty"):

@@ -81,9 +81,9 @@ def test_tac_key_is_the_exclusive_or_of_the_halves() -> None:
 
 def test_tac_messages() -> None:
     purchase = mac.purchase_tac_data(0x01020304, 0x06, 0x112233445566, 0x0A0B0C0D, 0x20260302, 0x221450)
-    assert purchase.hex() == "01020304" "06" "112233445566" "0a0b0c0d" "20260302" "221450"
+    assert purchase.hex() == "01020304061122334455660a0b0c0d20260302221450"
     load = mac.load_tac_data(0x0000ABCD, 0x0102, 0x01020304, 0x02, 0x112233445566, 0x20260302, 0x221450)
-    assert load.hex() == "0000abcd" "0102" "01020304" "02" "112233445566" "20260302" "221450"
+    assert load.hex() == "0000abcd0102010203040211223344556620260302221450"
 
 
 def test_tacs_are_single_des_macs_of_their_messages() -> None:
@@ -121,9 +121,7 @@ def test_key_check_value(key: str, expected: str) -> None:
     assert mac.kcv(bytes.fromhex(key)).hex().upper() == expected
 
 
-@pytest.mark.parametrize(
-    ("length", "zeros", "marked"), [(0, 8, 8), (1, 8, 8), (7, 8, 8), (8, 8, 16), (9, 16, 16)]
-)
+@pytest.mark.parametrize(("length", "zeros", "marked"), [(0, 8, 8), (1, 8, 8), (7, 8, 8), (8, 8, 16), (9, 16, 16)])
 def test_padding(length: int, zeros: int, marked: int) -> None:
     data = b"\xaa" * length
     assert mac.pad_zeros(data) == data + bytes(zeros - length)

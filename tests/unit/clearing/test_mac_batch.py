@@ -294,9 +294,7 @@ def test_rows_without_a_key_compute_to_zero(backend: Backend) -> None:
     key_row = inputs.key_row.copy()
     key_row[::7] = -1
     expected[::7] = 0
-    assert np.array_equal(
-        compute_tac(replace(inputs, key_row=key_row), master_keys, backend=backend), expected
-    )
+    assert np.array_equal(compute_tac(replace(inputs, key_row=key_row), master_keys, backend=backend), expected)
 
 
 @each_backend
@@ -305,9 +303,7 @@ def test_no_rows_and_no_keys(backend: Backend) -> None:
     assert len(verify_tac(inputs, np.empty(0, dtype=np.int64), master_keys, backend=backend)) == 0
     inputs, _ = random_rows(5)
     inputs = replace(inputs, key_row=np.full(5, -1, dtype=np.int32))
-    verdicts = verify_tac(
-        inputs, np.zeros(5, dtype=np.int64), np.empty((0, 16), dtype=np.uint8), backend=backend
-    )
+    verdicts = verify_tac(inputs, np.zeros(5, dtype=np.int64), np.empty((0, 16), dtype=np.uint8), backend=backend)
     assert verdicts.tolist() == [TacVerdict.KEY_UNKNOWN] * 5
 
 
@@ -386,9 +382,7 @@ def test_kernel_cache_directory_follows_base_and_cpu(tmp_path: Path) -> None:
     native = cache_directory(CLEARING_KERNEL_CACHE=str(tmp_path))
     assert Path(native).parent == tmp_path
     assert cache_directory(CLEARING_KERNEL_CACHE=str(tmp_path)) == native
-    restricted = cache_directory(
-        CLEARING_KERNEL_CACHE=str(tmp_path), NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES=""
-    )
+    restricted = cache_directory(CLEARING_KERNEL_CACHE=str(tmp_path), NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="")
     assert restricted != native
 
 

@@ -170,7 +170,6 @@ def test_every_template_has_both_sides(template: PostingTemplate) -> None:
     assert {leg.credit for leg in LEGS if leg.template == template} == {True, False}
 
 
-@pytest.mark.xfail(strict=True, reason="the purse leg of a cancelled settlement is not negated (rules §7, MEDICAL)")
 def test_a_cancelled_settlement_posts_all_its_legs_negated(tmp_path: Path) -> None:
     found = cleared(tmp_path, "medical -\nmedical cancel=1 -")
     settled, cancelled = (shown(post(found.row(line), found.chart)) for line in found.lines)

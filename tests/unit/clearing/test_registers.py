@@ -46,7 +46,9 @@ def test_lookups_find_what_a_search_finds(spans: list[Span], asked: list[tuple[i
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 4), st.integers(0, 20), st.integers(0, 30) | st.just(STILL_LISTED)), max_size=8),
+    st.lists(
+        st.tuples(st.integers(1, 4), st.integers(0, 20), st.integers(0, 30) | st.just(STILL_LISTED)), max_size=8
+    ),
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), min_size=1, max_size=20),
     st.integers(0, 5),
 )
@@ -141,7 +143,6 @@ def test_an_unsorted_card_register_is_sorted(centre: Path, registers: Path) -> N
     assert cards.at(keys, days).tolist() == [3, 1, 2, -1]
 
 
-@pytest.mark.xfail(strict=True, reason="overlaps are refused in terminals.csv only: the newer row of a card wins silently")
 def test_overlapping_card_validities_are_refused(centre: Path, registers: Path) -> None:
     columns = ([9, 9], [1, 2], [0, 50], [99, 150])
     arrays = [pa.array(column, field.type) for column, field in zip(columns, CARDS_SCHEMA, strict=True)]
