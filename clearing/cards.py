@@ -137,9 +137,8 @@ class Vault:
         self._known, self._number, self._digits = ids[order], numbers[order], digits[order]
         for table in tables:
             opaque = table.filter(pc.not_equal(table.column("text"), ""))
-            self._text |= dict(
-                zip(opaque.column("card_id").to_pylist(), opaque.column("text").to_pylist(), strict=True)
-            )
+            cards, texts = opaque.column("card_id").to_pylist(), opaque.column("text").to_pylist()
+            self._text |= dict(zip(cards, texts, strict=True))
 
     def empty_at(self, folder: Path) -> Vault:
         """A vault under the same key that knows no card yet."""
@@ -166,6 +165,9 @@ class Vault:
             ClearingError: two different cards have one card_id.
         """
         fresh = _joined(parts)
+        self._refuse_clash(
+            np.array([fresh.text[card] != text for part in parts for card, text in part.text.items()], bool)
+        )
         first = np.unique(fresh.card_id, return_index=True)[1]
         again = first[np.searchsorted(fresh.card_id[first], fresh.card_id)]
         self._refuse_clash((fresh.number != fresh.number[again]) | (fresh.digits != fresh.digits[again]))

@@ -189,9 +189,8 @@ class Settings(_Strict):
         for at, agreement in enumerate(self.agreements.verification):
             for name, number in (("sender", agreement.sender), ("issuer", agreement.issuer)):
                 if number not in known:
-                    raise ValueError(
-                        f"agreements.verification.{at}.{name}: {number} is not listed; add or correct it"
-                    )
+                    where = f"agreements.verification.{at}.{name}"
+                    raise ValueError(f"{where}: participant {number} is not listed; add or correct it")
         self._check_uniqueness()
         self._check_policy()
         return self
