@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from clearing.caches import Caches
 from clearing.cards import CardRows
 from clearing.centre import Centre
 from clearing.config import load_settings
-from clearing.decide import Decided, decide_partition, decision_roots, merge_roots, roots_text, settle_bills
+from clearing.decide import decide_partition, decision_roots, merge_roots, roots_text, settle_bills
 from clearing.durable import centre_lock
 from clearing.errors import RefusedError
 from clearing.intake import KnownFiles, Outcome, Prepared, due_deliveries, intake_body, prepare, prepare_again
@@ -40,9 +41,6 @@ from clearing.records import Rows, concatenate
 from clearing.recover import recover
 from clearing.reopen import reopen
 from clearing.spill import Partitions
-
-SEGMENT_ROWS = 1 << 19
-"""Largest segment of a service without child table: halves of a partition are written side by side."""
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total): what a progress bar shows."""
@@ -241,7 +239,8 @@ class Batch:
         self.reopened: list[tuple[int, int, int]] = []
         self.cards: list[CardRows] = []
         self.files: list[dict[str, Any]] = []
-        self.total = 0
+        self.total = self.done = 0
+        self._together = threading.Lock()
 
     def expect(self, rows: int) -> None:
         """Choose the partitions for the rows announced."""
@@ -292,29 +291,26 @@ class Batch:
         self.summary.results = _added_up(body["files"])
 
     def _pass_two(self, prefix: str) -> None:
-        done = 0
+        self.partitions.finish()
         threads = self.centre.settings.centre.threads
         with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-            writing: list[concurrent.futures.Future[Any]] = []
-            for number in range(self.partitions.count):
-                rows = self.partitions.read(number)
-                if rows:
-                    decided = self._decide(number, rows)
-                    writing += self._finish(pool, f"{prefix}-{number:04d}", decided)
-                    done += sum(len(part) for part in rows.values())
-                self.progress("pass 2", done, self.summary.rows)
+            names = [f"{prefix}-{number:04d}" for number in range(self.partitions.count)]
+            list(pool.map(self._clear_partition, range(self.partitions.count), names))
             if self.utility:
-                writing += self._finish_utility(pool, f"{prefix}-0000")
-            if self.reopened:
-                self._finish_reopened(prefix)
-            self.segments += [future.result() for future in writing]
+                self._finish_utility(pool, f"{prefix}-0000")
+        if self.reopened:
+            self._finish_reopened(prefix)
         folder = self.centre.directory / "segments"
         if self.unreadable:
             path = folder / "unreadable" / f"{prefix}-0000.parquet"
             self.segments.append(segments.write_unreadable(path, self.unreadable))
         self.segments.sort(key=lambda segment: str(segment["name"]))
 
-    def _decide(self, number: int, rows: dict[Service, Rows]) -> Decided:
+    def _clear_partition(self, number: int, name: str) -> None:
+        """Decide, post, hash and write one partition; several run side by side and meet only at :attr:`_together`."""
+        rows = self.partitions.read(number)
+        if not rows:
+            return
         decided = decide_partition(
             rows,
             self.caches.history.states,
@@ -323,55 +319,50 @@ class Batch:
             self.centre.settings,
             disabled=self.centre.disabled,
         )
-        self.reopened += decided.reopened
-        self.caches.stage(number, decided)
-        return decided
+        with self._together:
+            self.reopened += decided.reopened
+            self.caches.stage(number, decided)
+            if Service.UTILITY in decided.rows:
+                # Whose payment pays a bill is known when all payments of the batch are.
+                self.utility.append(decided.rows[Service.UTILITY])
+        for service, part in decided.rows.items():
+            self._feed_back(part)
+            if service is not Service.UTILITY:
+                self._book(part)
+                self._seal(service.name.lower(), name, part)
+        with self._together:
+            self.done += sum(len(part) for part in rows.values())
+            self.progress("pass 2", self.done, self.summary.rows)
 
-    def _finish(
-        self, pool: concurrent.futures.Executor, name: str, decided: Decided
-    ) -> list[concurrent.futures.Future[Any]]:
-        """Post, hash and write one partition; utility rows wait until all payments of the batch are known."""
-        futures = []
-        for service, rows in decided.rows.items():
-            if service is Service.UTILITY:
-                self.utility.append(rows)
-                self._feed_back(rows)
-                continue
-            folder = self.centre.directory / "segments" / service.name.lower()
-            for part, start in enumerate(range(0, len(rows), SEGMENT_ROWS)):
-                path = folder / f"{name}-{part}.parquet"
-                chosen = rows.slice(start, start + SEGMENT_ROWS)
-                futures.append(pool.submit(segments.write_segment, path, chosen))
-            self._book(rows)
-            self._feed_back(rows)
-        return futures
+    def _seal(self, folder: str, name: str, rows: Rows) -> None:
+        """Write one segment and note what the batch entry says of it."""
+        path = self.centre.directory / "segments" / folder / f"{name}.parquet"
+        segment = (segments.write_bills if folder == "bill" else segments.write_segment)(path, rows)
+        with self._together:
+            self.segments.append(segment)
 
-    def _finish_utility(self, pool: concurrent.futures.Executor, name: str) -> list[concurrent.futures.Future[Any]]:
+    def _finish_utility(self, pool: concurrent.futures.Executor, name: str) -> None:
         rows, paid = settle_bills(concatenate(self.utility), self.caches.bills)
         self.caches.stage_bills(paid)
         self._book(rows)
-        folder = self.centre.directory / "segments"
-        return [
-            pool.submit(segments.write_segment, folder / "utility" / f"{name}.parquet", rows),
-            pool.submit(segments.write_bills, folder / "bill" / f"{name}.parquet", rows),
-        ]
+        list(pool.map(lambda folder: self._seal(folder, name, rows), ("utility", "bill")))
 
     def _finish_reopened(self, prefix: str) -> None:
         """Earlier decisions of an open window that this batch changes: linked reversals and new decisions."""
-        folder = self.centre.directory / "segments"
         for rows, standing in reopen(self.centre, self.reopened):
-            stem = f"{rows.service.name.lower()}/{prefix}-events.parquet"
-            self.segments.append(segments.write_segment(folder / stem, rows))
+            self._seal(rows.service.name.lower(), f"{prefix}-events", rows)
             if rows.service is Service.UTILITY:
-                path = folder / "bill" / f"{prefix}-events.parquet"
-                self.segments.append(segments.write_bills(path, rows))
+                self._seal("bill", f"{prefix}-events", rows)
             self._book(rows)
             self.caches.stage_reopened(standing)
 
     def _book(self, rows: Rows) -> None:
-        self.balances.update(posting.post(rows, self.centre.chart, disabled=self.centre.disabled))
-        self.balances = Counter({account: fen for account, fen in self.balances.items() if fen})
-        self.roots = merge_roots(self.roots, decision_roots(rows))
+        posted = posting.post(rows, self.centre.chart, disabled=self.centre.disabled)
+        roots = decision_roots(rows)
+        with self._together:
+            self.balances.update(posted)
+            self.balances = Counter({account: fen for account, fen in self.balances.items() if fen})
+            self.roots = merge_roots(self.roots, roots)
 
     def _feed_back(self, rows: Rows) -> None:
         file_no = rows["txn_id"] >> 32

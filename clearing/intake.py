@@ -261,11 +261,24 @@ def judge(centre: Centre, rows: Rows, context: checks.Context) -> Rows:
     disabled = centre.disabled
     early = checks.climb(checks.EARLY, rows, context, disabled=disabled)
     rows = pricing.price(rows, centre.prices)
-    return rows.with_columns(
+    judged = rows.with_columns(
         status_early=early,
         status_card=checks.climb(checks.BEFORE_BENEFIT, rows, context, disabled=disabled),
         status_limits=checks.climb(checks.AFTER_BENEFIT, rows, context, disabled=disabled),
     )
+    return judged.without(_ROW_LOCAL)
+
+
+_ROW_LOCAL = (
+    "card_registered",
+    "card_known",
+    "unverified",
+    "clear_first",
+    "classes_by_sidecar",
+    "unflagged_transfer",
+    "priced",
+)
+"""Columns that only the row-local checks look at: pass 2 need not carry them."""
 
 
 def _check_totals(prepared: Prepared) -> None:

@@ -72,13 +72,13 @@ class Rows:
         """The same rows with columns added or replaced."""
         return replace(self, columns={**self.columns, **columns})
 
+    def without(self, names: tuple[str, ...]) -> Rows:
+        """The same rows without some columns."""
+        return Rows(self.service, {n: c for n, c in self.columns.items() if n not in names}, self.bills)
+
     def only(self, names: list[str]) -> Rows:
         """The same rows with fewer columns."""
         return Rows(self.service, {name: self.columns[name] for name in names}, self.bills)
-
-    def slice(self, start: int, stop: int) -> Rows:
-        """Rows ``start`` to ``stop`` as views; for services without bills."""
-        return Rows(self.service, {name: column[start:stop] for name, column in self.columns.items()}, self.bills)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Rows:
         """The rows at ascending positions ``rows``, their bills with them."""

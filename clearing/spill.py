@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from card_io.records import Columns, Service
@@ -21,7 +22,10 @@ PARTITION_ROWS: Final = 1 << 20
 """Rows aimed at per partition: near 256 MB with everything a row carries between the passes."""
 
 IN_MEMORY_ROWS: Final = 2 * PARTITION_ROWS
-"""A batch up to this size is one partition and spills nothing."""
+"""A batch up to this size spills nothing."""
+
+ONE_PARTITION_ROWS: Final = 1 << 18
+"""A batch up to this size is one partition; a larger one in memory is two, decided side by side."""
 
 
 class Partitions:
@@ -29,8 +33,9 @@ class Partitions:
 
     def __init__(self, folder: Path, rows_expected: int) -> None:
         """Choose the number of partitions, a power of two, for the rows the manifests announce."""
-        self.bits = 0
-        if rows_expected > IN_MEMORY_ROWS:
+        self.bits = 1 if rows_expected > ONE_PARTITION_ROWS else 0
+        self._on_disk = rows_expected > IN_MEMORY_ROWS
+        if self._on_disk:
             self.bits = int(np.ceil(np.log2(rows_expected / PARTITION_ROWS)))
         self._folder = folder
         self._memory: dict[Service, list[Rows]] = {}
@@ -46,16 +51,20 @@ class Partitions:
         """Take the rows of one delivery block."""
         if not len(rows):
             return
-        if self.bits == 0:
+        if not self._on_disk:
             self._memory.setdefault(rows.service, []).append(rows)
             return
-        partition = (rows["card_id"] >> np.uint64(64 - self.bits)).astype(np.int64)
+        partition = self._partition(rows)
         order = np.argsort(partition, kind="stable")
         bounds = np.searchsorted(partition[order], np.arange(self.count + 1))
         for number in range(self.count):
             chosen = order[bounds[number] : bounds[number + 1]]
             if len(chosen):
                 self._append(number, rows.take(chosen))
+
+    def _partition(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """int64[n] partition of each row: the high bits of its card."""
+        return np.asarray((rows["card_id"] >> np.uint64(64 - self.bits)).astype(np.int64))
 
     def _append(self, number: int, rows: Rows) -> None:
         stem = f"{number:04d}-{rows.service.name.lower()}"
@@ -73,12 +82,9 @@ class Partitions:
         self._writers[path][1].write_batch(batch)
 
     def read(self, number: int) -> dict[Service, Rows]:
-        """All rows of one partition by service; call once per partition, after the last :meth:`add`."""
-        if self.bits == 0:
-            found = {service: concatenate(parts) for service, parts in self._memory.items()}
-            self._memory = {}
-            return found
-        self._finish()
+        """All rows of one partition by service; once per partition, after :meth:`finish`, from any thread."""
+        if not self._on_disk:
+            return self._read_memory(number)
         found = {}
         for path in sorted(self._folder.glob(f"{number:04d}-*.rows")):
             service = Service[path.stem.split("-")[1].upper()]
@@ -91,15 +97,27 @@ class Partitions:
             bills.unlink(missing_ok=True)
         return found
 
-    def _finish(self) -> None:
+    def _read_memory(self, number: int) -> dict[Service, Rows]:
+        found = {}
+        for service, blocks in self._memory.items():
+            if self.bits:
+                blocks = [rows.take(np.flatnonzero(self._partition(rows) == number)) for rows in blocks]
+            kept = [rows for rows in blocks if len(rows)]
+            if kept:
+                found[service] = concatenate(kept)
+        return found
+
+    def finish(self) -> None:
+        """End pass 1: nothing is added after this."""
         for file, writer in self._writers.values():
             writer.close()
             file.close()
         self._writers = {}
 
     def close(self) -> None:
-        """Delete what was spilled."""
-        self._finish()
+        """Forget the rows and delete what was spilled."""
+        self._memory = {}
+        self.finish()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
