@@ -86,7 +86,8 @@ def test_no_function_outgrows_a_screen() -> None:
 
 
 def test_no_leftovers() -> None:
-    banned = re.compile(r"\b(TODO|FIXME|XXX)\b|NotImplementedError|(?<![\w.])print\(")
+    words = ("TO" + "DO", "FIX" + "ME", "X" * 3, "NotImplemented" + "Error")  # split, so that this file passes too
+    banned = re.compile(rf"\b({'|'.join(words)})\b|(?<![\w.])print\(")
     for path in python_files():
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             assert not banned.search(line), f"{path}:{number}: {line.strip()}"
