@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from card_io.records import Service
+from clearing import grouping
 from clearing.centre import Centre
 from clearing.decide import Decided, Grants
 from clearing.history import History, by_card, competitors_of, is_load
@@ -117,11 +118,11 @@ def batch_rows(centre: Centre, entry: Entry, services: tuple[Service, ...]) -> I
 def with_identities(centre: Centre, rows: Rows) -> Rows:
     """Rows of a segment with the hash columns of :func:`clearing.resolve.resolve`, computed again."""
     rules = {entry.body["file_no"]: entry.body for entry in centre.journal.of_kind("intake")}
-    file_no = rows["txn_id"] >> 32
-    whole = np.array([rules[int(each)]["whole_row"] for each in file_no], bool)
+    files, position = grouping.dense(rows["txn_id"] >> 32)
+    whole = np.array([rules[int(file_no)]["whole_row"] for file_no in files], bool)[position]
+    multiplicity = np.array([rules[int(file_no)]["multiplicity"] for file_no in files], np.uint8)[position]
     found = identities_of(rows.service, rows.columns, rows.bills, whole_row=False)
-    by_row = identities_of(rows.service, rows.columns, rows.bills, whole_row=True)
-    multiplicity = np.array([rules[int(each)]["multiplicity"] for each in file_no], np.uint8)
+    by_row = identities_of(rows.service, rows.columns, rows.bills, whole_row=True) if whole.any() else found
     return rows.with_columns(
         content_lo=found.content.lo,
         content_hi=found.content.hi,
