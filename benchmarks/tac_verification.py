@@ -183,11 +183,11 @@ def john_line(john: str) -> Line:
             text=True,
             check=True,
         ).stdout
-        found = re.search(r"\[(.*?)\].*?Many salts:\s*(\d+)K c/s real", text, re.DOTALL)
+        found = re.search(r"\[(.*?)\].*?Many salts:\s*(\d+)(K?) c/s real", text, re.DOTALL)
         if found is None:
             raise ValueError(f"john printed no descrypt rate: {text!r}")
         width = found[1]
-        rates.append(int(found[2]) / 1e3)
+        rates.append(int(found[2]) / (1e3 if found[3] else 1e6))
     return Line(f"john descrypt, {width}, 1 thread", None, statistics.median(rates) * CRYPT3_BLOCKS)
 
 

@@ -18,10 +18,10 @@ import pyarrow as pa
 from card_io.records import Columns, Service
 from clearing.records import Rows, concatenate, empty_bills
 
-PARTITION_ROWS: Final = 1 << 20
-"""Rows aimed at per partition: near 256 MB with everything a row carries between the passes."""
+PARTITION_ROWS: Final = 1 << 19
+"""Rows aimed at per partition: near 256 MB with everything a row carries; as many are in memory as threads run."""
 
-IN_MEMORY_ROWS: Final = 2 * PARTITION_ROWS
+IN_MEMORY_ROWS: Final = 4 * PARTITION_ROWS
 """A batch up to this size spills nothing."""
 
 ONE_PARTITION_ROWS: Final = 1 << 18
