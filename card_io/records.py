@@ -253,6 +253,15 @@ class UnreadableRow:
     remedy: str
 
 
+_FOUR_DIGITS: Final = np.arange(10_000, dtype=np.int64)
+_BCD_OF_FOUR: Final = sum(((_FOUR_DIGITS // 10**place % 10) << (4 * place)) for place in range(4)).astype(np.uint64)
+"""uint64[10⁴]: packed BCD of the numbers of four digits."""
+
+_FOUR_OF_BCD: Final = np.full(1 << 16, -1, np.int64)
+"""int64[2¹⁶]: number of four packed BCD digits, −1 where a nibble is not a decimal digit."""
+_FOUR_OF_BCD[_BCD_OF_FOUR.astype(np.int64)] = _FOUR_DIGITS
+
+
 def bcd_to_int(bcd: npt.NDArray[np.generic], digits: int) -> npt.NDArray[np.int64]:
     """Decimal value of packed BCD integers; −1 where a nibble is not a decimal digit.
 
@@ -260,24 +269,64 @@ def bcd_to_int(bcd: npt.NDArray[np.generic], digits: int) -> npt.NDArray[np.int6
         bcd: unsigned integers, shape (n,).
         digits: number of nibbles looked at, least significant first.
     """
-    raw = bcd.astype(np.uint64)
-    value = np.zeros(len(raw), np.int64)
-    valid = np.ones(len(raw), bool)
-    for position in range(digits):
-        nibble = (raw >> np.uint64(4 * position)) & np.uint64(15)
-        valid &= nibble < 10
-        value += nibble.astype(np.int64) * 10**position
+    rest = bcd.astype(np.uint64) & np.uint64((1 << 4 * digits) - 1)
+    value = np.zeros(len(rest), np.int64)
+    valid = np.ones(len(rest), bool)
+    for position in range(0, digits, 4):
+        four = _FOUR_OF_BCD[(rest >> np.uint64(4 * position)) & np.uint64(0xFFFF)]
+        valid &= four >= 0
+        value += four * 10**position
     return np.where(valid, value, -1)
 
 
 def int_to_bcd(value: npt.NDArray[np.generic], digits: int) -> npt.NDArray[np.uint64]:
     """Packed BCD of non-negative integers, the low ``digits`` decimal digits, shape kept."""
     rest = value.astype(np.uint64)
-    bcd = np.zeros(len(rest), np.uint64)
-    for position in range(digits):
-        bcd |= (rest % np.uint64(10)) << np.uint64(4 * position)
-        rest = rest // np.uint64(10)
-    return bcd
+    bcd = np.zeros(rest.shape, np.uint64)
+    for position in range(0, digits, 4):
+        higher = rest // np.uint64(10_000)
+        bcd |= _BCD_OF_FOUR[rest - higher * np.uint64(10_000)] << np.uint64(4 * position)
+        rest = higher
+    return bcd & np.uint64((1 << 4 * digits) - 1)
+
+
+_IMPOSSIBLE: Final = np.iinfo(np.int32).min
+_LEAP: Final = 1
+
+
+def _year_table() -> npt.NDArray[np.int32]:
+    """int32[2¹⁶] by BCD year: 2 · (days to 1 January) + (leap year); :data:`_IMPOSSIBLE` outside 2000–2099."""
+    table = np.full(1 << 16, _IMPOSSIBLE, np.int32)
+    years = np.arange(2000, 2100)
+    first = (years - 1970).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
+    next_first = (years - 1969).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
+    table[int_to_bcd(years, 4).astype(np.int64)] = 2 * first + (next_first - first == 366)
+    return table
+
+
+def _day_table() -> npt.NDArray[np.int32]:
+    """int32[2, 2¹⁶] by leap year and BCD month and day: days since 1 January, :data:`_IMPOSSIBLE` for no such day."""
+    table = np.full((2, 1 << 16), _IMPOSSIBLE, np.int32)
+    for leap, year in enumerate((2001, 2004)):
+        days = np.arange(f"{year}-01-01", f"{year + 1}-01-01", dtype="datetime64[D]")
+        month = days.astype("datetime64[M]")
+        month_day = (month.astype(np.int64) % 12 + 1) * 100 + (days - month).astype(np.int64) + 1
+        table[leap, int_to_bcd(month_day, 4).astype(np.int64)] = np.arange(len(days))
+    return table
+
+
+def _minute_table() -> npt.NDArray[np.int32]:
+    """int32[2¹⁶] by BCD hour and minute: seconds since midnight, :data:`_IMPOSSIBLE` for no such minute."""
+    table = np.full(1 << 16, _IMPOSSIBLE, np.int32)
+    minutes = np.arange(24 * 60)
+    table[int_to_bcd(minutes // 60 * 100 + minutes % 60, 4).astype(np.int64)] = minutes * 60
+    return table
+
+
+_YEARS: Final = _year_table()
+_DAYS: Final = _day_table().reshape(-1)
+_MINUTES: Final = _minute_table()
+_SECONDS: Final = np.where(_FOUR_OF_BCD[:256] < 60, _FOUR_OF_BCD[:256], -1).astype(np.int32)
 
 
 def wall_seconds(date4: npt.NDArray[np.generic], time3: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
@@ -286,17 +335,13 @@ def wall_seconds(date4: npt.NDArray[np.generic], time3: npt.NDArray[np.generic])
     A date is possible from 2000-01-01 to 2099-12-31 and if it exists in the Gregorian calendar; a time is
     possible from 00:00:00 to 23:59:59. Nothing is guessed (JR/T 0025 keeps both as raw BCD).
     """
-    date, time = bcd_to_int(date4, 8), bcd_to_int(time3, 6)
-    year, month, day = date // 10000, date // 100 % 100, date % 100
-    hour, minute, second = time // 10000, time // 100 % 100, time % 100
-    possible = (date >= 0) & (time >= 0) & (year >= 2000) & (year <= 2099)
-    possible &= (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 60)
-    month_index = (np.where(possible, year, 2000) - 1970) * 12 + np.where(possible, month, 1) - 1
-    months = month_index.astype("datetime64[M]")
-    first = months.astype("datetime64[D]").astype(np.int64)
-    length = (months + 1).astype("datetime64[D]").astype(np.int64) - first
-    possible &= day <= length
-    seconds = (first + day - 1) * 86400 + hour * 3600 + minute * 60 + second
+    date, time = date4.astype(np.uint32), time3.astype(np.uint32)
+    year = _YEARS[date >> np.uint32(16)]
+    day = _DAYS[((year & _LEAP).astype(np.uint32) << np.uint32(16)) | (date & np.uint32(0xFFFF))]
+    minute = _MINUTES[(time >> np.uint32(8)) & np.uint32(0xFFFF)]
+    second = _SECONDS[time & np.uint32(0xFF)]
+    possible = (year != _IMPOSSIBLE) & (day >= 0) & (minute >= 0) & (second >= 0)
+    seconds = ((year >> 1).astype(np.int64) + day) * 86400 + minute + second
     return np.where(possible, seconds, NULL)
 
 

@@ -6,18 +6,16 @@ A batch stages what it adds and saves it after the commit point; the mark says u
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from card_io.records import Service
 from clearing import grouping
 from clearing.centre import Centre
-from clearing.decide import Decided, Grants
-from clearing.history import History, by_card, competitors_of, is_load
+from clearing.decide import Competed, Grants, PaidBills
+from clearing.history import CardStates, History, by_card, competitors_of, is_load
 from clearing.identity import identities_of
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment
@@ -32,58 +30,47 @@ class Caches:
 
     history: History
     grants: Grants
-    bills: set[tuple[int, int]]
-    _standing: dict[str, tuple[Competitors, Any]] = field(default_factory=dict)
-    _new_grants: list[Grants] = field(default_factory=list)
-    _new_bills: list[tuple[int, int]] = field(default_factory=list)
+    bills: PaidBills
+    _states: dict[int, CardStates] = field(default_factory=dict)
 
     @classmethod
     def open(cls, centre: Centre) -> Caches:
         """The caches as of the newest batch entry; rebuilt from segments when they are not."""
         batches = list(centre.journal.of_kind("batch"))
         history = History(centre.directory / "work" / "cache", batches[-1].sequence if batches else 0)
-        caches = cls(history, Grants.empty(), set())
+        caches = cls(history, Grants.empty(), PaidBills.of([]))
         if history.stale:
             caches._rebuild(centre, batches)
         caches._load_small(centre, batches)
         return caches
 
-    def stage(self, partition: int, decided: Decided) -> None:
-        """Remember what stands of one decided partition."""
-        self._standing[f"{partition:04d}"] = (decided.standing, decided.standing_is_load)
-        self._new_grants.append(decided.grants)
+    def stage(self, partition: int, competed: Competed) -> None:
+        """Remember what stands of one decided partition; from any thread."""
+        self.history.stage(f"{partition:04d}", competed.standing)
+        self._states[partition] = CardStates.of(competed.standing, competed.standing_is_load)
 
-    def stage_bills(self, paid: list[tuple[int, int]]) -> None:
-        """Remember bills paid now."""
-        self._new_bills += paid
+    def stage_reopened(self, service: Service, standing: Competitors) -> None:
+        """Remember what became of a service's transactions that an earlier run had decided otherwise."""
+        self.history.stage(f"events-{service.name.lower()}", standing.take(by_card(standing)))
 
-    def stage_reopened(self, standing: Competitors) -> None:
-        """Remember what became of transactions an earlier run had decided otherwise."""
-        self._standing["events"] = (standing.take(by_card(standing)), np.zeros(len(standing), bool))
+    def stage_states(self) -> None:
+        """Move the card states on, once every partition is staged."""
+        parts = [states for _, states in sorted(self._states.items())]
+        if parts:
+            self.history.stage_states(self.history.states.advanced(parts))
 
     def save(self, batch: int) -> None:
-        """Write what the committed batch added."""
-        states = self.history.states
-        for name, (standing, load) in self._standing.items():
-            self.history.add(f"{batch:08d}-{name}", standing)
-            if name != "events":
-                states = states.advanced(standing, load)
-        self.history.advance(states, batch)
-        self._standing = {}
+        """Take over what the committed batch staged."""
+        self.history.take_over(batch)
 
     def _load_small(self, centre: Centre, batches: list[Entry]) -> None:
         """Grants and paid bills are few: read from their segments, which also keeps them honest."""
-        grants, paid = [], Counter[tuple[int, int]]()
+        found: dict[Service, list[Rows]] = {Service.BENEFIT: [], Service.UTILITY: []}
         for entry in batches:
-            for rows in batch_rows(centre, entry, (Service.BENEFIT, Service.UTILITY)):
-                if rows.service is Service.BENEFIT:
-                    grants.append(rows)
-                    continue
-                parent = rows.bills["bill_row"].astype(np.int64)
-                sign = rows["sign"][parent] * rows.bills["bill_paid"].astype(np.int64)
-                for utility, bill, change in zip(rows.bills["utility_id"], rows.bills["bill_id"], sign, strict=True):
-                    paid[int(utility), int(bill)] += int(change)
-        self.bills = {bill for bill, times in paid.items() if times > 0}
+            for rows in batch_rows(centre, entry, tuple(found)):
+                found[rows.service].append(rows)
+        self.bills = PaidBills.of(found[Service.UTILITY])
+        grants = found[Service.BENEFIT]
         if grants:
             self.grants = Grants.of(newest_decisions(concatenate(grants)))
 
@@ -98,9 +85,10 @@ class Caches:
                     standing["status"] == ClearingStatus.CONFLICT, ClearingStatus.CONFLICT, 0
                 )
                 order = by_card(competitors)
-                self.history.add(f"{entry.sequence:08d}-{number:04d}", competitors.take(order))
-                states = self.history.states.advanced(competitors.take(order), is_load(standing)[order])
-                self.history.advance(states, entry.sequence)
+                self.history.stage(f"{number:04d}", competitors.take(order))
+                fresh = CardStates.of(competitors.take(order), is_load(standing)[order])
+                self.history.stage_states(self.history.states.advanced([fresh]))
+                self.history.take_over(entry.sequence)
 
 
 def batch_rows(centre: Centre, entry: Entry, services: tuple[Service, ...]) -> Iterator[Rows]:

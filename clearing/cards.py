@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,9 @@ class CardKeys:
             ) from exc
 
 
+_CHUNK_COLUMNS: Final = ("card_id", "issuer_id", "number", "digits")
+
+
 @dataclass(frozen=True, slots=True)
 class CardRows:
     """Cards of a block or chunk, each once, sorted by ``card_id``: columns of one length.
@@ -116,6 +120,12 @@ class CardRows:
             unique, block.columns["issuer_id"][first], block.card_number[first], block.card_digits[first], text
         )
 
+    def take(self, chosen: npt.NDArray[Any]) -> CardRows:
+        """The cards at the chosen positions; texts stay together, whoever asks for one names its card."""
+        return CardRows(
+            self.card_id[chosen], self.issuer_id[chosen], self.number[chosen], self.digits[chosen], self.text
+        )
+
 
 class Vault:
     """The card vault of one centre: known ids in memory, card texts only in sealed chunks."""
@@ -124,39 +134,27 @@ class Vault:
         """Open the vault with the chunks the journal names (a file the journal does not name is not read)."""
         self.folder, self._kek = folder, kek
         self.chunks = list(chunks)
-        self._known, self._number = np.empty(0, np.uint64), np.empty(0, np.uint64)
-        self._digits, self._text = np.empty(0, np.uint8), dict[int, str]()
-        self._remember([self._read(name) for name in self.chunks])
-
-    def _remember(self, tables: list[pa.Table]) -> None:
-        """Keep what chunks hold for telling known cards and clashes."""
-        ids = np.concatenate([self._known, *(t.column("card_id").to_numpy() for t in tables)])
-        numbers = np.concatenate([self._number, *(t.column("number").to_numpy() for t in tables)])
-        digits = np.concatenate([self._digits, *(t.column("digits").to_numpy() for t in tables)])
-        order = np.argsort(ids, kind="stable")
-        self._known, self._number, self._digits = ids[order], numbers[order], digits[order]
-        for table in tables:
-            opaque = table.filter(pc.not_equal(table.column("text"), ""))
-            cards, texts = opaque.column("card_id").to_pylist(), opaque.column("text").to_pylist()
-            self._text |= dict(zip(cards, texts, strict=True))
+        self._known = [_joined([self._read(name) for name in self.chunks])]
 
     def empty_at(self, folder: Path) -> Vault:
         """A vault under the same key that knows no card yet."""
         return Vault(folder, self._kek, [])
 
-    def unknown(self, cards: CardRows) -> npt.NDArray[np.bool_]:
-        """bool[n]: cards no chunk holds yet.
+    def unknown(self, cards: CardRows) -> CardRows:
+        """The cards that no chunk holds.
 
         Raises:
             ClearingError: a known card_id comes with another number (never guessed which is meant).
         """
-        if not len(self._known):
-            return np.ones(len(cards.card_id), bool)
-        at = np.minimum(np.searchsorted(self._known, cards.card_id), len(self._known) - 1)
-        known = self._known[at] == cards.card_id
-        self._refuse_clash(known & ((self._number[at] != cards.number) | (self._digits[at] != cards.digits)))
-        self._refuse_clash(np.array([self._text.get(card, text) != text for card, text in cards.text.items()], bool))
-        return np.asarray(~known)
+        for known in self._known:
+            if len(known.card_id):
+                at = np.minimum(np.searchsorted(known.card_id, cards.card_id), len(known.card_id) - 1)
+                held = known.card_id[at] == cards.card_id
+                self._refuse_clash(held & ((known.number[at] != cards.number) | (known.digits[at] != cards.digits)))
+                texts = [known.text.get(card, text) != text for card, text in cards.text.items()]
+                self._refuse_clash(np.array(texts, bool))
+                cards = cards.take(~held)
+        return cards
 
     def add(self, name: str, parts: list[CardRows]) -> tuple[str, str] | None:
         """Seal a chunk of the cards not known yet; returns (file name, SHA-256 hex), or None when there are none.
@@ -168,19 +166,15 @@ class Vault:
         self._refuse_clash(
             np.array([fresh.text[card] != text for part in parts for card, text in part.text.items()], bool)
         )
-        first = np.unique(fresh.card_id, return_index=True)[1]
-        again = first[np.searchsorted(fresh.card_id[first], fresh.card_id)]
-        self._refuse_clash((fresh.number != fresh.number[again]) | (fresh.digits != fresh.digits[again]))
-        distinct = CardRows(
-            fresh.card_id[first], fresh.issuer_id[first], fresh.number[first], fresh.digits[first], fresh.text
-        )
-        kept = self.unknown(distinct)
-        if not kept.any():
+        again = fresh.card_id[1:] == fresh.card_id[:-1]
+        differ = (fresh.number[1:] != fresh.number[:-1]) | (fresh.digits[1:] != fresh.digits[:-1])
+        self._refuse_clash(again & differ)
+        fresh = self.unknown(fresh.take(np.flatnonzero(np.append(True, ~again)[: len(fresh.card_id)])))
+        if not len(fresh.card_id):
             return None
-        ids = distinct.card_id[kept]
-        columns = {"card_id": ids, **{c: getattr(distinct, c)[kept] for c in ("issuer_id", "number", "digits")}}
-        no_text = pa.repeat("", len(ids))
-        texts = pa.array([fresh.text.get(int(card), "") for card in ids]) if fresh.text else no_text
+        columns = {name: getattr(fresh, name) for name in _CHUNK_COLUMNS}
+        no_text = pa.repeat("", len(fresh.card_id))
+        texts = pa.array([fresh.text.get(int(card), "") for card in fresh.card_id]) if fresh.text else no_text
         table = pa.table({**columns, "text": texts})
         plain = io.BytesIO()
         with pa.ipc.new_file(plain, table.schema) as writer:
@@ -188,7 +182,7 @@ class Vault:
         with durable_file(self.folder / name) as target:
             digest = aead.encrypt_file(io.BytesIO(plain.getvalue()), target, self._kek)
         self.chunks.append(name)
-        self._remember([table])
+        self._known.append(fresh)
         return name, digest.cipher_sha256
 
     def _refuse_clash(self, clash: npt.NDArray[np.bool_]) -> None:
@@ -200,34 +194,42 @@ class Vault:
     def card_text(self, card_id: int) -> str | None:
         """The card number or text of one card, for audited use only; None when the vault does not know it."""
         for name in reversed(self.chunks):
-            table = self._read(name)
-            ids = table.column("card_id").to_numpy()
-            at = int(np.searchsorted(ids, np.uint64(card_id)))
-            if at < len(ids) and int(ids[at]) == card_id:
-                row = {column: table.column(column)[at].as_py() for column in ("number", "digits", "text")}
-                return str(row["text"]) if row["digits"] == 0 else f"{row['number']:0{row['digits']}d}"
+            cards = self._read(name)
+            at = int(np.searchsorted(cards.card_id, np.uint64(card_id)))
+            if at < len(cards.card_id) and int(cards.card_id[at]) == card_id:
+                digits = int(cards.digits[at])
+                return f"{int(cards.number[at]):0{digits}d}" if digits else cards.text[card_id]
         return None
 
-    def _read(self, name: str) -> pa.Table:
+    def _read(self, name: str) -> CardRows:
         path = self.folder / name
         try:
             plain = aead.decrypt_bytes(path.read_bytes(), self._kek)
         except FileNotFoundError as exc:
             raise EvidenceError("vault chunk is missing", where=path, remedy="restore it from backup") from exc
-        return pa.ipc.open_file(pa.BufferReader(plain)).read_all()
+        table = pa.ipc.open_file(pa.BufferReader(plain)).read_all()
+        opaque = table.filter(pc.not_equal(table.column("text"), ""))
+        text = dict(zip(opaque.column("card_id").to_pylist(), opaque.column("text").to_pylist(), strict=True))
+        card_id, issuer_id, number, digits = (table.column(c).to_numpy() for c in _CHUNK_COLUMNS)
+        return CardRows(card_id, issuer_id, number, digits, text)
 
 
 def _joined(parts: list[CardRows]) -> CardRows:
+    """The cards of all parts, sorted by ``card_id``; a card of several parts is there several times."""
+    if len(parts) == 1:
+        return parts[0]
     text: dict[int, str] = {}
     for part in parts:
         text |= part.text
-    return CardRows(
-        np.concatenate([part.card_id for part in parts]),
-        np.concatenate([part.issuer_id for part in parts]),
-        np.concatenate([part.number for part in parts]),
-        np.concatenate([part.digits for part in parts]),
+    none = np.empty(0, np.uint64)
+    listed = CardRows(
+        np.concatenate([none, *(part.card_id for part in parts)]),
+        np.concatenate([none, *(part.issuer_id for part in parts)]),
+        np.concatenate([none, *(part.number for part in parts)]),
+        np.concatenate([np.empty(0, np.uint8), *(part.digits for part in parts)]),
         text,
     )
+    return listed.take(np.argsort(listed.card_id))
 
 
 def mask_card(text: str) -> str:

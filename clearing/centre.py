@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,22 +48,24 @@ class Centre:
             ConfigError, KeyStoreError, EvidenceError, TariffFileError: what is wrong, where, and what to do.
         """
         settings = load_settings(directory)
-        store = KeyStore.unlock(directory / "keys" / "keystore.json", passphrase)
-        journal = Journal(directory / "journal")
-        named = [chunk["name"] for entry in journal.of_kind("batch") for chunk in entry.body["vault"]]
-        chunks = named if read_vault else []
-        return cls(
-            directory=directory,
-            settings=settings,
-            registers=load_registers(directory, settings),
-            keys=Keys(CardKeys.from_store(store), store.tac_key_table()),
-            signing=SigningKey(_secret(store, KeyKind.CENTRE_SIGNING)),
-            archive=Archive(directory / "archive", KeyEncryptionKey(_secret(store, KeyKind.ARCHIVE_KEK))),
-            vault=Vault(directory / "vault", KeyEncryptionKey(_secret(store, KeyKind.VAULT_KEK)), chunks),
-            journal=journal,
-            prices=PriceBook.load(directory, settings),
-            chart=Chart.of(settings),
-        )
+        with concurrent.futures.ThreadPoolExecutor(1) as beside:
+            registers = beside.submit(load_registers, directory, settings)
+            store = KeyStore.unlock(directory / "keys" / "keystore.json", passphrase)
+            journal = Journal(directory / "journal")
+            named = [chunk["name"] for entry in journal.of_kind("batch") for chunk in entry.body["vault"]]
+            chunks = named if read_vault else []
+            return cls(
+                directory=directory,
+                settings=settings,
+                keys=Keys(CardKeys.from_store(store), store.tac_key_table()),
+                signing=SigningKey(_secret(store, KeyKind.CENTRE_SIGNING)),
+                archive=Archive(directory / "archive", KeyEncryptionKey(_secret(store, KeyKind.ARCHIVE_KEK))),
+                vault=Vault(directory / "vault", KeyEncryptionKey(_secret(store, KeyKind.VAULT_KEK)), chunks),
+                journal=journal,
+                prices=PriceBook.load(directory, settings),
+                chart=Chart.of(settings),
+                registers=registers.result(),
+            )
 
     def context(self, sender: int, received_at: int) -> Context:
         """What the ladder may look at for rows of one delivery."""

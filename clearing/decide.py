@@ -1,24 +1,25 @@
-"""Pass 2: what becomes of each row of a card partition (docs/clearing-rules.md §4–§7).
+"""Pass 2: who stands among the rows of a card partition, and what becomes of each row (docs/clearing-rules.md §4–§7).
 
 Pure: rows and standing transactions in, decided rows out. Everything row-local was done in pass 1; here rows meet.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from card_io.records import NULL, Service
+from card_io.records import NULL, Columns, Service
 from clearing import grouping, replay
 from clearing.config import Settings
 from clearing.content import RowHashes, hash_rows, root_text
 from clearing.history import CardStates, by_card, competitors_of, is_load
 from clearing.posting import choose_templates, pay_bills
-from clearing.records import CONTENT_FIELDS, Rows
-from clearing.replay import Competitors
+from clearing.records import CONTENT_FIELDS, NO_LINK, Rows
+from clearing.replay import COMPETITOR_COLUMNS, Competitors
 from clearing.status import ClearingStatus, Direction, Disposition
 
 Ints = npt.NDArray[np.int64]
@@ -52,11 +53,14 @@ class Grants:
             key[order], rows["granted"][at], rows["received_window"][at], rows["merchant_id"][at].astype(np.int64)
         )
 
-    def joined(self, other: Grants) -> Grants:
-        """Both sets."""
-        columns = [np.concatenate([getattr(self, n), getattr(other, n)]) for n in self.__slots__]
+    @classmethod
+    def joined(cls, parts: list[Grants]) -> Grants:
+        """All of several sets (at least one)."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = [np.concatenate([getattr(part, n) for part in parts]) for n in cls.__slots__]
         order = np.argsort(columns[0], kind="stable")
-        return Grants(*(column[order] for column in columns))
+        return cls(*(column[order] for column in columns))
 
     def fund_of(self, loads: Rows) -> Ints:
         """int64[n] granting fund of each pick-up: 0 = an ordinary load, −1 = no grant matches."""
@@ -76,74 +80,86 @@ def _benefit_keys(rows: Rows) -> npt.NDArray[np.uint64]:
     return hash_rows([rows["benefit_id"], rows["card_id"]], len(rows)).lo
 
 
-@dataclass
-class Decided:
-    """One partition after pass 2, before utility bills are paid.
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The rows of a batch that compete for identity (status 0 so far): what they are compared by.
+
+    ``load`` bool[n] tells rows that moved the online counter, ``position`` int64[n] where each stands in the batch.
+    """
+
+    rows: Competitors
+    load: npt.NDArray[np.bool_]
+    position: Ints
+
+    @classmethod
+    def of(cls, rows: Rows, order: Callable[[npt.NDArray[np.uint64]], Ints]) -> Contest:
+        """The competing rows of one laddered block in the order asked of their cards; positions count within it."""
+        competing = np.flatnonzero(rows["status_early"] == 0)
+        position = competing[order(rows["card_id"][competing])]
+        return cls(competitors_of(rows).take(position), is_load(rows)[position], position)
+
+    def columns(self, offset: int) -> Columns:
+        """As columns to scatter and gather; the block's first row is row ``offset`` of the batch."""
+        competing = {name: getattr(self.rows, name) for name in COMPETITOR_COLUMNS}
+        return {**competing, "load": self.load.astype(np.uint8), "position": self.position + offset}
+
+    @classmethod
+    def of_columns(cls, columns: Columns) -> Contest:
+        """From gathered columns."""
+        rows = Competitors(*(columns[name] for name in COMPETITOR_COLUMNS))
+        return cls(rows, columns["load"].astype(bool), columns["position"])
+
+
+COMPARED_ONLY: Final = ("identity_lo", "identity_hi", "variant", "counter_key", "service_key", "multiplicity")
+"""Columns of a resolved row that only its contest needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Competed:
+    """One partition after pass 2: status and link per row of its contest, and what stands.
 
     ``standing`` (sorted by card) and ``standing_is_load`` are the transactions that stand or conflict now;
     ``reopened`` are rows of the same received window that earlier runs decided otherwise: (txn_id, new status,
     linked txn_id).
     """
 
-    rows: dict[Service, Rows]
+    status: npt.NDArray[np.int16]
+    linked_txn_id: Ints
     standing: Competitors
     standing_is_load: npt.NDArray[np.bool_]
-    reopened: list[tuple[int, int, int]] = field(default_factory=list)
-    grants: Grants = field(default_factory=Grants.empty)
+    reopened: list[tuple[int, int, int]]
 
 
-def decide_partition(
-    rows: dict[Service, Rows],
-    states: CardStates,
-    standing_of: Any,
-    grants: Grants,
-    settings: Settings,
-    *,
-    disabled: frozenset[str] = frozenset(),
-) -> Decided:
-    """Decide all rows of one partition.
+def compete(
+    contest: Contest, states: CardStates, standing_of: Any, *, disabled: frozenset[str] = frozenset()
+) -> Competed:
+    """Decide who stands among the rows of one partition.
 
     Args:
-        rows: laddered and priced rows by service; all rows of a card are here.
+        contest: all competing rows of the partition's cards.
         states: card states before this batch.
         standing_of: sorted unique card ids → standing :class:`Competitors` of earlier runs, or None.
-        grants: accepted benefit grants of earlier batches.
-        settings: dispositions and limits.
         disabled: statuses left out, for the tests that prove each matters.
     """
-    services = sorted(rows)
-    batch = replay.join([competitors_of(rows[service]) for service in services])
-    competing = np.concatenate([rows[service]["status_early"] == 0 for service in services])
-    load = np.concatenate([is_load(rows[service]) for service in services])
+    batch, n = contest.rows, len(contest.rows)
     order = by_card(batch)
-    looking_back = competing & ~states.surely_new(batch, load, order)
+    looking_back = ~states.surely_new(batch, contest.load, order)
     earlier = standing_of(np.unique(batch.card_id[looking_back])) if looking_back.any() else None
-    n = len(batch)
-    if earlier is None:
-        standing = replay.decide(batch, competing)
-    else:
-        everybody = np.concatenate([competing, np.ones(len(earlier), bool)])
-        standing = replay.decide(replay.join([batch, earlier]), everybody)
-    status = standing.status.copy()
+    placed = replay.decide(batch if earlier is None else replay.join([batch, earlier]))
+    status = placed.status.copy()
     for name in ("DUPLICATE", "REPLAY", "CONFLICT"):
         if name in disabled:
             status[status == ClearingStatus[name]] = 0
-    stands = competing & np.isin(status[:n], (0, ClearingStatus.CONFLICT))
-    kept = order[stands[order]]
-    now_standing = batch.take(kept)
-    now_standing.stood[:] = status[:n][kept]
-    decided = Decided(dict(rows), now_standing, load[kept])
-    if earlier is not None:
-        decided.reopened = _reopened(batch, earlier, status[n:], standing.linked_txn_id[n:])
-    offset = 0
-    for service in services:
-        part = slice(offset, offset + len(rows[service]))
-        decided.rows[service] = rows[service].with_columns(
-            status_replay=status[part], linked_txn_id=standing.linked_txn_id[part]
-        )
-        offset = part.stop
-    _settle_statuses(decided, grants, settings, disabled)
-    return decided
+    kept = order[np.isin(status[:n], (0, ClearingStatus.CONFLICT))[order]]
+    standing = batch.take(kept)
+    standing.stood[:] = status[kept]
+    return Competed(
+        status[:n],
+        placed.linked_txn_id[:n],
+        standing,
+        contest.load[kept],
+        [] if earlier is None else _reopened(batch, earlier, status[n:], placed.linked_txn_id[n:]),
+    )
 
 
 def _reopened(
@@ -160,23 +176,51 @@ def _reopened(
     return [(int(earlier.txn_id[i]), int(status[i]), int(linked[i])) for i in changed]
 
 
-def _settle_statuses(decided: Decided, grants: Grants, settings: Settings, disabled: frozenset[str]) -> None:
-    """Final status, disposition and template per row; grants first, so that pick-ups can match them."""
-    order = sorted(decided.rows, key=lambda service: service is not Service.BENEFIT)
-    for service in order:
-        rows = decided.rows[service]
-        unmatched = np.zeros(len(rows), bool)
-        if service is Service.LOAD:
-            fund = grants.joined(decided.grants).fund_of(rows)
-            unmatched = (fund < 0) & ("BENEFIT_UNMATCHED" not in disabled)
-            rows = rows.with_columns(fund=np.maximum(fund, 0))
-        rows = finish(rows, unmatched, settings)
-        if service is Service.BENEFIT:
-            decided.grants = Grants.of(rows)
-        decided.rows[service] = rows
+class Placings:
+    """What competition made of each row of a batch, by position: partitions note it, blocks ask for theirs.
+
+    A partition's positions ascend: rows are gathered in the order of arrival.
+    """
+
+    def __init__(self, rows: int) -> None:
+        """Nobody has met anybody yet."""
+        self._status = np.zeros(rows, np.int16)
+        self._links: list[tuple[Ints, Ints]] = []
+
+    def note(self, contest: Contest, competed: Competed) -> None:
+        """Take one partition's placings; from any thread, since no two partitions share a position."""
+        self._status[contest.position] = competed.status
+        linked = np.flatnonzero(competed.linked_txn_id != NO_LINK)
+        self._links.append((contest.position[linked], competed.linked_txn_id[linked]))
+
+    def placed(self, rows: Rows, offset: int) -> Rows:
+        """A block's rows with ``status_replay`` and ``linked_txn_id``; its first row is row ``offset``."""
+        stop = offset + len(rows)
+        linked = np.full(len(rows), NO_LINK, np.int64)
+        for position, txn_id in self._links:
+            here = slice(*np.searchsorted(position, (offset, stop)))
+            linked[position[here] - offset] = txn_id[here]
+        return rows.with_columns(status_replay=self._status[offset:stop], linked_txn_id=linked)
 
 
-def finish(rows: Rows, unmatched: npt.NDArray[np.bool_], settings: Settings) -> Rows:
+def settle_statuses(rows: Rows, grants: Grants, settings: Settings, *, disabled: frozenset[str]) -> Rows:
+    """Rows with their final status, disposition, money and template (first failure decides).
+
+    Args:
+        rows: laddered, priced and placed rows of one block.
+        grants: all accepted benefit grants that a pick-up may match, this batch's included.
+        settings: dispositions.
+        disabled: statuses left out.
+    """
+    unmatched = np.zeros(len(rows), bool)
+    if rows.service is Service.LOAD:
+        fund = grants.fund_of(rows)
+        unmatched = (fund < 0) & ("BENEFIT_UNMATCHED" not in disabled)
+        rows = rows.with_columns(fund=np.maximum(fund, 0))
+    return _finish(rows, unmatched, settings)
+
+
+def _finish(rows: Rows, unmatched: npt.NDArray[np.bool_], settings: Settings) -> Rows:
     """Rows with status, disposition, template and the remaining decided columns (first failure decides)."""
     status = rows["status_early"].copy()
     rungs = (
@@ -215,12 +259,12 @@ def dispositions(service: Service, status: npt.NDArray[np.int16], settings: Sett
     return table[status]
 
 
-def settle_bills(rows: Rows, already_paid: set[tuple[int, int]]) -> tuple[Rows, list[tuple[int, int]]]:
-    """Pay the bills of accepted utility rows, first payment first; returns rows and the bills paid now.
+def settle_bills(rows: Rows, already_paid: PaidBills) -> Rows:
+    """Pay the bills of accepted utility rows, first payment first.
 
     Args:
         rows: all decided utility rows of a batch.
-        already_paid: (utility, bill) pairs paid by earlier batches.
+        already_paid: bills paid by earlier batches.
     """
     parent = rows.bills["bill_row"].astype(np.int64)
     order = np.lexsort(
@@ -231,16 +275,58 @@ def settle_bills(rows: Rows, already_paid: set[tuple[int, int]]) -> tuple[Rows, 
             )
         )
     )  # fmt: skip
+    order = order[rows["disposition"][parent[order]] == Disposition.ACCEPTED]
+    # What was paid before stands in front; a stable sort by bill then brings each bill's first payment to its head.
+    utility = np.concatenate([already_paid.utility_id, rows.bills["utility_id"][order].astype(np.int64)])
+    bill = np.concatenate([already_paid.bill_id, rows.bills["bill_id"][order].astype(np.int64)])
+    head = bill_heads(utility, bill)
+    paying = order[head[head >= len(already_paid.bill_id)] - len(already_paid.bill_id)]
     paid_before = np.ones(len(parent), bool)
-    accepted = rows["disposition"][parent] == Disposition.ACCEPTED
-    known, now = set(already_paid), []
-    for at in order[accepted[order]]:
-        bill = (int(rows.bills["utility_id"][at]), int(rows.bills["bill_id"][at]))
-        if bill not in known:
-            known.add(bill)
-            now.append(bill)
-            paid_before[at] = False
-    return pay_bills(rows, paid_before), now
+    paid_before[paying] = False
+    return pay_bills(rows, paid_before)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidBills:
+    """Bills that some payment has paid, as int64 columns of one length."""
+
+    utility_id: Ints
+    bill_id: Ints
+
+    @classmethod
+    def of(cls, parts: list[Rows]) -> PaidBills:
+        """What is paid after the given segments' rows: payments less reversals of payments."""
+        listed = [_no_bills(), *(_signed_payments(rows) for rows in parts)]
+        utility, bill, change = (np.concatenate([part[column] for part in listed]) for column in range(3))
+        order = np.lexsort((bill, utility))
+        start = _starts(utility[order], bill[order])
+        paid = order[start[np.add.reduceat(change[order], start) > 0]] if len(order) else order
+        return cls(utility[paid], bill[paid])
+
+
+def _no_bills() -> tuple[Ints, Ints, Ints]:
+    none = np.empty(0, np.int64)
+    return none, none, none
+
+
+def _signed_payments(rows: Rows) -> tuple[Ints, Ints, Ints]:
+    """(utility, bill, +1 paid or −1 reversed) of the bills that rows paid."""
+    paid = np.flatnonzero(rows.bills["bill_paid"])
+    sign = rows["sign"][rows.bills["bill_row"][paid].astype(np.int64)].astype(np.int64)
+    return rows.bills["utility_id"][paid].astype(np.int64), rows.bills["bill_id"][paid].astype(np.int64), sign
+
+
+def bill_heads(utility: Ints, bill: Ints) -> Ints:
+    """Positions of the first entry of each bill."""
+    order = np.lexsort((bill, utility))
+    return np.asarray(order[_starts(utility[order], bill[order])])
+
+
+def _starts(utility: Ints, bill: Ints) -> Ints:
+    """Where each bill begins in entries sorted by utility and bill."""
+    new = np.ones(len(bill), bool)
+    new[1:] = (utility[1:] != utility[:-1]) | (bill[1:] != bill[:-1])
+    return np.flatnonzero(new)
 
 
 def decision_roots(rows: Rows) -> dict[int, int]:

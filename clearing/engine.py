@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,12 +23,23 @@ from card_io.delivery.errors import ManifestError
 from card_io.delivery.inbox import Delivery
 from card_io.delivery.manifest import load_manifest
 from card_io.records import Service
-from clearing import calendar, grouping, posting
+from clearing import calendar, posting
 from clearing.caches import Caches
 from clearing.cards import CardRows
 from clearing.centre import Centre
 from clearing.config import load_settings
-from clearing.decide import decide_partition, decision_roots, merge_roots, roots_text, settle_bills
+from clearing.decide import (
+    COMPARED_ONLY,
+    Contest,
+    Grants,
+    Placings,
+    compete,
+    decision_roots,
+    merge_roots,
+    roots_text,
+    settle_bills,
+    settle_statuses,
+)
 from clearing.durable import centre_lock
 from clearing.errors import RefusedError
 from clearing.intake import KnownFiles, Outcome, Prepared, due_deliveries, intake_body, prepare, prepare_again
@@ -40,7 +51,7 @@ from clearing.posting import Balances
 from clearing.records import Rows, concatenate
 from clearing.recover import recover
 from clearing.reopen import reopen
-from clearing.spill import Partitions
+from clearing.spill import Partitions, Shelf, Shelved
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total): what a progress bar shows."""
@@ -104,7 +115,7 @@ def receive_centre(directory: Path, *, passphrase: str, now: int | None = None, 
     """Intake only: archive, entry and acknowledgement of every due delivery."""
     summary = RunSummary()
     with opened(directory, passphrase, wait=wait, purpose="clearing receive") as (centre, projection):
-        for _ in _receive(centre, declared_now(centre, now), summary):
+        for _ in _receive(centre, declared_now(centre, now), summary, _drop):
             pass
         project(centre, projection, summary)
     return summary
@@ -147,9 +158,9 @@ def clear_pending(
     try:
         with summary.timed("pass 1"):
             for entry in pending:
-                batch.take(entry, prepare_again(centre, entry))
-            for entry, prepared in _receive(centre, now, summary):
-                batch.take(entry, prepared)
+                batch.take_again(entry)
+            for entry, prepared, blocks in _receive(centre, now, summary, batch.shelve):
+                batch.take(entry, prepared, blocks)
         batch.commit(now)
         with concurrent.futures.ThreadPoolExecutor(1) as behind:
             saving = behind.submit(batch.remember)
@@ -185,13 +196,28 @@ def _announced(centre: Centre, now: int) -> int:
     return total
 
 
-def _receive(centre: Centre, now: int, summary: RunSummary) -> Iterator[tuple[Entry, Prepared]]:
+Blocks = list[tuple[Shelved, Contest]]
+"""The blocks of one received file between the passes: rows on the shelf, and what is compared of them."""
+
+
+_AHEAD: Final = 4
+"""Files prepared ahead per thread: while the journal waits for the disk, the threads do not wait for the journal."""
+
+
+def _drop(prepared: Prepared) -> Blocks:
+    """A command that only receives keeps no rows: they are read again from the archive when they are cleared."""
+    return []
+
+
+def _receive(
+    centre: Centre, now: int, summary: RunSummary, shelve: Callable[[Prepared], Blocks]
+) -> Iterator[tuple[Entry, Prepared, Blocks]]:
     """Take every due delivery: row-local work side by side, journal and answers in order. Yields the received."""
     due, summary.waiting = due_deliveries(centre, now)
     first = 1 + sum(1 for _ in centre.journal.of_kind("intake"))
     known = KnownFiles.of(centre.journal.of_kind("intake"))
     jobs = [(delivery, first + number, received_at) for number, (delivery, received_at) in enumerate(due)]
-    for prepared, (delivery, _, _) in zip(_prepared(centre, jobs), jobs, strict=True):
+    for (prepared, blocks), (delivery, _, _) in zip(_prepared(centre, jobs, shelve), jobs, strict=True):
         known.judge(prepared)
         body = intake_body(prepared)
         entry = centre.journal.append("intake", body, at=prepared.received_at, key=centre.signing)
@@ -200,17 +226,25 @@ def _receive(centre: Centre, now: int, summary: RunSummary) -> Iterator[tuple[En
         write_acknowledgement(centre.directory / "outbox", entry)
         summary.received.append({"file": prepared.name, "file_no": prepared.file_no, "outcome": body["outcome"]})
         if prepared.outcome is Outcome.RECEIVED:
-            yield entry, prepared
+            yield entry, prepared, blocks
 
 
-def _prepared(centre: Centre, jobs: list[tuple[Delivery, int, int]]) -> Iterator[Prepared]:
+def _prepared(
+    centre: Centre, jobs: list[tuple[Delivery, int, int]], shelve: Callable[[Prepared], Blocks]
+) -> Iterator[tuple[Prepared, Blocks]]:
     """Row-local work of many files on the centre's threads, results in order, few in memory at a time."""
+
+    def one(delivery: Delivery, file_no: int, received_at: int) -> tuple[Prepared, Blocks]:
+        prepared = prepare(centre, delivery, file_no, received_at)
+        return prepared, shelve(prepared)
+
     threads = centre.settings.centre.threads
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        waiting: list[concurrent.futures.Future[Prepared]] = []
-        for delivery, file_no, received_at in jobs:
-            waiting.append(pool.submit(prepare, centre, delivery, file_no, received_at))
-            if len(waiting) > threads:
+    # One more than may compute: now and then one waits for the archive's fsync.
+    with concurrent.futures.ThreadPoolExecutor(threads + 1 if threads > 1 else 1) as pool:
+        waiting: list[concurrent.futures.Future[tuple[Prepared, Blocks]]] = []
+        for job in jobs:
+            waiting.append(pool.submit(one, *job))
+            if len(waiting) > _AHEAD * threads:
                 yield waiting.pop(0).result()
         for future in waiting:
             yield future.result()
@@ -223,6 +257,19 @@ def _leave_inbox(delivery: Delivery) -> None:
             path.unlink(missing_ok=True)
 
 
+SEGMENT_ROWS: Final = 1 << 18
+"""Rows aimed at per segment: as many are in memory as threads run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block of a received file; ``offset`` is the position of its first row in the batch."""
+
+    file_no: int
+    offset: int
+    shelved: Shelved
+
+
 class Batch:
     """One batch between its two passes and its commit."""
 
@@ -230,25 +277,38 @@ class Batch:
         self.centre, self.summary, self.progress = centre, summary, progress or _silent
         self.caches = Caches.open(centre)
         self.intake: dict[int, Entry] = {}
+        self.blocks: dict[Service, list[_Block]] = {}
         self.feedback: dict[int, Feedback] = {}
+        self.answers: dict[int, bytes] = {}
+        self.files: list[dict[str, Any]] = []
         self.unreadable: list[tuple[int, Any]] = []
         self.segments: list[dict[str, Any]] = []
         self.balances: Balances = Counter()
         self.roots: dict[int, int] = {}
+        self.grants = [self.caches.grants]
         self.utility: list[Rows] = []
         self.reopened: list[tuple[int, int, int]] = []
         self.cards: list[CardRows] = []
-        self.files: list[dict[str, Any]] = []
         self.total = self.done = 0
         self._together = threading.Lock()
 
     def expect(self, rows: int) -> None:
-        """Choose the partitions for the rows announced."""
+        """Choose where rows wait between the passes, by the rows announced."""
         self.total = rows
-        self.partitions = Partitions(self.centre.directory / "work" / "spill", rows)
+        folder = self.centre.directory / "work" / "spill"
+        self.partitions, self.shelf = Partitions(folder, rows), Shelf(folder, rows)
 
-    def take(self, entry: Entry, prepared: Prepared) -> None:
-        """Pass 1, last step: scatter a received file's rows into card partitions."""
+    def shelve(self, prepared: Prepared) -> Blocks:
+        """Pass 1, last row-local step: part what will be compared from what will be written; from any thread."""
+        blocks = []
+        for number, rows in enumerate(prepared.rows):
+            shelved = self.shelf.put(f"{prepared.file_no:08d}-{number:04d}", rows.without(COMPARED_ONLY))
+            blocks.append((shelved, Contest.of(rows, self.partitions.order)))
+        prepared.rows = []
+        return blocks
+
+    def take(self, entry: Entry, prepared: Prepared, blocks: Blocks) -> None:
+        """Take a received file into the batch: scatter what will be compared into card partitions."""
         file_no = prepared.file_no
         self.intake[file_no] = entry
         self.feedback[file_no] = Feedback(file_no, entry.body["rows"])
@@ -256,10 +316,16 @@ class Batch:
         self.feedback[file_no].take_unreadable(source_rows)
         self.unreadable += [(file_no, row) for row in prepared.unreadable]
         self.cards += prepared.cards
-        for rows in prepared.rows:
-            self.partitions.add(rows)
-            self.summary.rows += len(rows)
+        for shelved, contest in blocks:
+            self.partitions.add(contest.columns(self.summary.rows))
+            self.blocks.setdefault(shelved.service, []).append(_Block(file_no, self.summary.rows, shelved))
+            self.summary.rows += shelved.count
         self.progress("pass 1", self.summary.rows, self.total)
+
+    def take_again(self, entry: Entry) -> None:
+        """Take a file that an earlier command received, from the archive."""
+        prepared = prepare_again(self.centre, entry)
+        self.take(entry, prepared, self.shelve(prepared))
 
     def commit(self, now: int) -> None:
         """Pass 2 and the commit point; nothing happens when no file was received."""
@@ -271,10 +337,7 @@ class Batch:
             adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
             self._pass_two(prefix)
             chunk = adding.result()
-        self.files = [
-            {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
-            for file_no, feedback in sorted(self.feedback.items())
-        ]
+        self.files.sort(key=lambda file: int(file["file_no"]))
         body: dict[str, Any] = {
             "files": self.files,
             "segments": self.segments,
@@ -292,82 +355,105 @@ class Batch:
 
     def _pass_two(self, prefix: str) -> None:
         self.partitions.finish()
-        threads = self.centre.settings.centre.threads
-        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-            names = [f"{prefix}-{number:04d}" for number in range(self.partitions.count)]
-            list(pool.map(self._clear_partition, range(self.partitions.count), names))
+        self.placings = Placings(self.summary.rows)
+        with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
+            list(pool.map(self._compete, range(self.partitions.count)))
+            states = pool.submit(self.caches.stage_states)
+            # Which grant a pick-up matches is known when all grants of the batch are decided.
+            for services in ([Service.BENEFIT], [each for each in Service if each is not Service.BENEFIT]):
+                groups = [group for service in services for group in _groups(self.blocks.get(service, []))]
+                list(pool.map(lambda group: self._settle(prefix, *group), groups))
             if self.utility:
                 self._finish_utility(pool, f"{prefix}-0000")
+            states.result()
         if self.reopened:
             self._finish_reopened(prefix)
-        folder = self.centre.directory / "segments"
         if self.unreadable:
-            path = folder / "unreadable" / f"{prefix}-0000.parquet"
+            path = self.centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
             self.segments.append(segments.write_unreadable(path, self.unreadable))
+        for file_no in sorted(self.feedback):
+            # Of files without a readable row.
+            self._answer_ready(file_no)
         self.segments.sort(key=lambda segment: str(segment["name"]))
 
-    def _clear_partition(self, number: int, name: str) -> None:
-        """Decide, post, hash and write one partition; several run side by side and meet only at :attr:`_together`."""
-        rows = self.partitions.read(number)
-        if not rows:
+    def _compete(self, number: int) -> None:
+        """Decide who stands in one partition; several run side by side and meet only at :attr:`_together`."""
+        columns = self.partitions.read(number)
+        if columns is None:
             return
-        decided = decide_partition(
-            rows,
-            self.caches.history.states,
-            self.caches.history.standing,
-            self.caches.grants,
-            self.centre.settings,
-            disabled=self.centre.disabled,
-        )
+        contest, history = Contest.of_columns(columns), self.caches.history
+        competed = compete(contest, history.states, history.standing, disabled=self.centre.disabled)
+        self.caches.stage(number, competed)
         with self._together:
-            self.reopened += decided.reopened
-            self.caches.stage(number, decided)
-            if Service.UTILITY in decided.rows:
-                # Whose payment pays a bill is known when all payments of the batch are.
-                self.utility.append(decided.rows[Service.UTILITY])
-        for service, part in decided.rows.items():
-            self._feed_back(part)
-            if service is not Service.UTILITY:
-                self._book(part)
-                self._seal(service.name.lower(), name, part)
-        with self._together:
-            self.done += sum(len(part) for part in rows.values())
-            self.progress("pass 2", self.done, self.summary.rows)
+            self.placings.note(contest, competed)
+            self.reopened += competed.reopened
 
-    def _seal(self, folder: str, name: str, rows: Rows) -> None:
+    def _settle(self, prefix: str, number: int, blocks: list[_Block]) -> None:
+        """Settle, post, hash and write blocks of one service as one segment; several run side by side."""
+        centre, service, settled = self.centre, blocks[0].shelved.service, []
+        grants = Grants.joined(self.grants)
+        for block in blocks:
+            rows = self.placings.placed(block.shelved.take(), block.offset)
+            rows = settle_statuses(rows, grants, centre.settings, disabled=centre.disabled)
+            self._feed_back(block.file_no, rows)
+            settled.append(rows)
+        if service is Service.UTILITY:
+            # Whose payment pays a bill is known when all payments of the batch are.
+            with self._together:
+                self.utility += settled
+            return
+        if service is Service.BENEFIT:
+            with self._together:
+                self.grants += [Grants.of(rows) for rows in settled]
+        self._book(settled)
+        self._seal(service.name.lower(), f"{prefix}-{number:04d}", settled)
+
+    def _seal(self, folder: str, name: str, parts: list[Rows]) -> None:
         """Write one segment and note what the batch entry says of it."""
         path = self.centre.directory / "segments" / folder / f"{name}.parquet"
-        segment = (segments.write_bills if folder == "bill" else segments.write_segment)(path, rows)
+        segment = (segments.write_bills if folder == "bill" else segments.write_segment)(path, parts)
         with self._together:
             self.segments.append(segment)
 
     def _finish_utility(self, pool: concurrent.futures.Executor, name: str) -> None:
-        rows, paid = settle_bills(concatenate(self.utility), self.caches.bills)
-        self.caches.stage_bills(paid)
-        self._book(rows)
-        list(pool.map(lambda folder: self._seal(folder, name, rows), ("utility", "bill")))
+        rows = settle_bills(concatenate(self.utility), self.caches.bills)
+        self._book([rows])
+        list(pool.map(lambda folder: self._seal(folder, name, [rows]), ("utility", "bill")))
 
     def _finish_reopened(self, prefix: str) -> None:
         """Earlier decisions of an open window that this batch changes: linked reversals and new decisions."""
         for rows, standing in reopen(self.centre, self.reopened):
-            self._seal(rows.service.name.lower(), f"{prefix}-events", rows)
+            self._seal(rows.service.name.lower(), f"{prefix}-events", [rows])
             if rows.service is Service.UTILITY:
-                self._seal("bill", f"{prefix}-events", rows)
-            self._book(rows)
-            self.caches.stage_reopened(standing)
+                self._seal("bill", f"{prefix}-events", [rows])
+            self._book([rows])
+            self.caches.stage_reopened(rows.service, standing)
 
-    def _book(self, rows: Rows) -> None:
-        posted = posting.post(rows, self.centre.chart, disabled=self.centre.disabled)
-        roots = decision_roots(rows)
+    def _book(self, parts: list[Rows]) -> None:
+        posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)
+        roots = [decision_roots(rows) for rows in parts]
         with self._together:
             self.balances.update(posted)
             self.balances = Counter({account: fen for account, fen in self.balances.items() if fen})
-            self.roots = merge_roots(self.roots, roots)
+            self.roots = merge_roots(self.roots, *roots)
 
-    def _feed_back(self, rows: Rows) -> None:
-        file_no = rows["txn_id"] >> 32
-        for each in grouping.distinct(file_no):
-            self.feedback[int(each)].take(rows, np.flatnonzero(file_no == each))
+    def _feed_back(self, file_no: int, rows: Rows) -> None:
+        feedback = self.feedback[file_no]
+        with self._together:
+            feedback.take(rows)
+            self.done += len(rows)
+            self.progress("pass 2", self.done, self.summary.rows)
+        if feedback.complete:
+            self._answer_ready(file_no)
+
+    def _answer_ready(self, file_no: int) -> None:
+        """Sum up a file of which every row is decided and make its feedback; it is sent after the commit."""
+        feedback = self.feedback.pop(file_no)
+        file = {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
+        content = feedback.content()
+        with self._together:
+            self.files.append(file)
+            self.answers[file_no] = content
 
     def remember(self) -> None:
         """Save the caches of a committed batch; losing them costs a rebuild, never a decision."""
@@ -380,7 +466,7 @@ class Batch:
 
         def one(file: dict[str, Any]) -> None:
             entry = self.intake[file["file_no"]]
-            write_feedback(outbox, entry.body["sender"], self.feedback[file["file_no"]])
+            write_feedback(outbox, entry, self.answers[file["file_no"]])
             write_receipt(outbox, entry, file["results"])
 
         with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
@@ -389,6 +475,20 @@ class Batch:
     def close(self) -> None:
         """Drop what was spilled."""
         self.partitions.close()
+
+
+def _groups(blocks: list[_Block]) -> Iterator[tuple[int, list[_Block]]]:
+    """Numbered runs of one service's blocks in the order of arrival, each for one segment."""
+    group: list[_Block] = []
+    number = rows = 0
+    for block in blocks:
+        if group and rows + block.shelved.count > SEGMENT_ROWS:
+            yield number, group
+            group, number, rows = [], number + 1, 0
+        group.append(block)
+        rows += block.shelved.count
+    if group:
+        yield number, group
 
 
 def project(centre: Centre, projection: Projection, summary: RunSummary) -> None:

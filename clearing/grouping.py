@@ -1,4 +1,4 @@
-"""Distinct values and dense group numbers of small-range integer columns, without sorting.
+"""Distinct values, dense group numbers and sums by group of small-range integer columns, without sorting.
 
 Windows, participants, files and templates are few and close together: a count per value is several times faster than
 ``numpy.unique``. Columns with a wide range fall back to it.
@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from clearing import kernels
 
 Ints = npt.NDArray[np.int64]
 
@@ -37,6 +39,13 @@ def dense(column: npt.NDArray[Any]) -> tuple[Ints, Ints]:
     lookup = np.zeros(len(counts), np.int64)
     lookup[values] = np.arange(len(values))
     return values + low, lookup[column.astype(np.int64) - low]
+
+
+def sums(group: Ints, groups: int, amount: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+    """(rows, Σ amount) per group, int64[groups] each, of int64[n] group numbers below ``groups``."""
+    count, total = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
+    kernels.sum_by_group(group, amount.astype(np.int64, copy=False), count, total)
+    return count, total
 
 
 def _counts(column: npt.NDArray[Any]) -> tuple[int, Ints | None]:

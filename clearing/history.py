@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 _STATE_COLUMNS: Final = ("card_id", "debit_counter", "load_counter", "last_time")
+_STATES: Final = "states.arrow"
+_STAGED: Final = ".staged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +56,30 @@ class CardStates:
         plain = (rows.service_key == NO_KEY) & (rows.card_counter != NULL) & (rows.multiplicity == 1)
         if not len(self.card_id):
             return np.asarray(plain)
-        at = np.empty(len(rows), np.int64)
-        at[order] = np.searchsorted(self.card_id, rows.card_id[order])
-        at = np.minimum(at, len(self.card_id) - 1)
-        seen = self.card_id[at] == rows.card_id
-        last = np.where(load, self.load_counter[at], self.debit_counter[at])
-        above = (rows.card_counter > last) & (rows.txn_time > self.last_time[at])
-        return np.asarray(plain & (~seen | above))
+        at = np.minimum(np.searchsorted(self.card_id, rows.card_id[order]), len(self.card_id) - 1)
+        last = np.where(load[order], self.load_counter[at], self.debit_counter[at])
+        above = (rows.card_counter[order] > last) & (rows.txn_time[order] > self.last_time[at])
+        new = np.empty(len(rows), bool)
+        new[order] = above | (self.card_id[at] != rows.card_id[order])
+        return np.asarray(plain & new)
 
-    def advanced(self, rows: Competitors, load: npt.NDArray[np.bool_]) -> CardStates:
-        """State after ``rows``, sorted by card, stand: maxima per card."""
+    @classmethod
+    def of(cls, rows: Competitors, load: npt.NDArray[np.bool_]) -> CardStates:
+        """The states of cards of which ``rows``, sorted by card, stand: maxima per card."""
         if not len(rows):
-            return self
+            return cls.empty()
         first = np.flatnonzero(np.concatenate(([True], rows.card_id[1:] != rows.card_id[:-1])))
-        fresh = CardStates(
+        return cls(
             rows.card_id[first],
             np.maximum.reduceat(np.where(load, -1, rows.card_counter), first),
             np.maximum.reduceat(np.where(load, rows.card_counter, -1), first),
             np.maximum.reduceat(rows.txn_time, first),
         )
-        return self._merged(fresh)
+
+    def advanced(self, parts: list[CardStates]) -> CardStates:
+        """State after the cards of ``parts``, which share none and ascend from part to part, moved on."""
+        fresh = CardStates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _STATE_COLUMNS))
+        return self._merged(fresh) if len(fresh.card_id) else self
 
     def _merged(self, fresh: CardStates) -> CardStates:
         if not len(self.card_id):
@@ -85,16 +91,17 @@ class CardStates:
             values = getattr(self, name).copy()
             values[at[known]] = np.maximum(values[at[known]], getattr(fresh, name)[known])
             columns.append(np.concatenate([values, getattr(fresh, name)[~known]]))
+        if known.all():
+            return CardStates(self.card_id, *columns)
         cards = np.concatenate([self.card_id, fresh.card_id[~known]])
-        order = np.argsort(cards)
+        # Two ascending runs: a stable sort merges them.
+        order = np.argsort(cards, kind="stable")
         return CardStates(cards[order], *(column[order] for column in columns))
 
 
 def competitors_of(rows: Rows) -> Competitors:
     """The replay columns of resolved rows."""
-    columns = dict(rows.columns)
-    columns["content"] = rows["content_lo"]
-    columns["stood"] = np.zeros(len(rows), np.int16)
+    columns = {**rows.columns, "content": rows["content_lo"], "stood": np.zeros(len(rows), np.int16)}
     return Competitors(*(columns[name] for name in COMPETITOR_COLUMNS))
 
 
@@ -114,11 +121,14 @@ class History:
     def __init__(self, folder: Path, last_batch: int) -> None:
         """Open the caches if they are those of journal entry ``last_batch``; ``stale`` tells otherwise."""
         self.folder = folder
+        for path in folder.glob(f"*{_STAGED}"):
+            # Of a batch that did not commit.
+            path.unlink()
         mark = folder / "batch"
         self.stale = not (mark.exists() and mark.read_text() == str(last_batch)) and last_batch > 0
         self.states = CardStates.empty()
-        if not self.stale and (folder / "states.arrow").exists():
-            table = _mapped(folder / "states.arrow")
+        if not self.stale and (folder / _STATES).exists():
+            table = _mapped(folder / _STATES)
             self.states = CardStates(*(table.column(name).to_numpy() for name in _STATE_COLUMNS))
 
     def clear(self) -> None:
@@ -145,16 +155,23 @@ class History:
         newest = len(known) - 1 - np.unique(known.txn_id[::-1], return_index=True)[1]
         return known.take(newest[np.isin(known.stood[newest], (0, ClearingStatus.CONFLICT))])
 
-    def add(self, name: str, rows: Competitors) -> None:
-        """Keep a partition's newly standing transactions; ``rows`` are sorted by card."""
+    def stage(self, name: str, rows: Competitors) -> None:
+        """Write a partition's newly standing transactions, sorted by card, for :meth:`take_over`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _save(self.folder / f"standing-{name}.arrow", {c: getattr(rows, c) for c in COMPETITOR_COLUMNS})
+        _save(self.folder / f"{name}{_STAGED}", {c: getattr(rows, c) for c in COMPETITOR_COLUMNS})
 
-    def advance(self, states: CardStates, last_batch: int) -> None:
-        """Save the state after a batch; the mark is written last."""
+    def stage_states(self, states: CardStates) -> None:
+        """Write the card states after the batch for :meth:`take_over`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.states = states
-        _save(self.folder / "states.arrow", {name: getattr(states, name) for name in _STATE_COLUMNS})
+        _save(self.folder / f"{_STATES}{_STAGED}", {name: getattr(states, name) for name in _STATE_COLUMNS})
+
+    def take_over(self, last_batch: int) -> None:
+        """What was staged is true after this committed batch; the mark is written last."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(f"*{_STAGED}"):
+            name = path.name.removesuffix(_STAGED)
+            path.replace(self.folder / (name if name == _STATES else f"standing-{last_batch:08d}-{name}.arrow"))
         (self.folder / "batch").write_text(str(last_batch))
         self.stale = False
 

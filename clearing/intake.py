@@ -74,7 +74,8 @@ class Refusal(Exception):  # noqa: N818 - a business outcome on its way to the s
 class Prepared:
     """One delivery after the row-local half.
 
-    ``rows`` are decoded, resolved, laddered and priced; ``root`` is the content root of the source rows.
+    ``rows`` are decoded, resolved, laddered and priced blocks, ``readable`` of them with money ``readable_fen`` (what
+    the manifest's control total is about); ``root`` is the content root of the source rows.
     """
 
     file_no: int
@@ -84,6 +85,8 @@ class Prepared:
     rows: list[Rows] = field(default_factory=list)
     cards: list[CardRows] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
+    readable: int = 0
+    readable_fen: int = 0
     root: int = 0
     outcome: Outcome = Outcome.RECEIVED
     reason: str | None = None
@@ -94,15 +97,10 @@ class Prepared:
     name: str = ""
     archived: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def readable(self) -> int:
-        """Number of decoded rows."""
-        return sum(len(rows) for rows in self.rows)
-
-    @property
-    def readable_fen(self) -> int:
-        """Σ money of decoded rows: what the manifest's control total is about."""
-        return sum(int(row_money(rows).sum()) for rows in self.rows)
+    def refuse(self, outcome: Outcome, reason: str, remedy: str) -> None:
+        """Note what became of the delivery instead of being received; its rows go no further."""
+        self.outcome, self.reason, self.remedy = outcome, reason, remedy
+        self.rows, self.unreadable, self.readable, self.readable_fen = [], [], 0, 0
 
 
 def due_deliveries(centre: Centre, now: int) -> tuple[list[tuple[Delivery, int]], list[dict[str, str]]]:
@@ -146,8 +144,7 @@ def prepare(centre: Centre, delivery: Delivery, file_no: int, received_at: int) 
         _decode(centre, prepared, delivery.data, delivery.classes)
         _check_totals(prepared)
     except Refusal as refusal:
-        prepared.outcome, prepared.reason, prepared.remedy = refusal.outcome, refusal.reason, refusal.remedy
-        prepared.rows, prepared.unreadable = [], []
+        prepared.refuse(refusal.outcome, refusal.reason, refusal.remedy)
     archive = centre.archive
     prepared.archived["data"] = archive.store(file_no, prepared.content)
     prepared.archived["manifest"] = archive.store_manifest(file_no, prepared.manifest_bytes)
@@ -246,7 +243,9 @@ def _decode(centre: Centre, prepared: Prepared, data: Path, classes: Path | None
             prepared.unreadable.extend(unreadable)
             rows = resolve(block, delivered, context, centre.keys)
             prepared.root = add_roots(prepared.root, RowHashes(rows["content_lo"], rows["content_hi"]).root())
-            prepared.cards.append(CardRows.of(block, rows["card_id"]))
+            prepared.cards.append(centre.vault.unknown(CardRows.of(block, rows["card_id"])))
+            prepared.readable += len(rows)
+            prepared.readable_fen += int(row_money(rows).sum())
             prepared.rows.append(judge(centre, rows, context))
     except EmptyDeliveryError as exc:
         raise Refusal(Outcome.EMPTY_FILE, exc.what, exc.remedy) from exc
@@ -330,26 +329,19 @@ class KnownFiles:
         same = self.by_identity.get((manifest.sender, manifest.file_date, manifest.sequence))
         decoded = prepared.outcome is Outcome.RECEIVED
         if same is not None and (same["sha256"] == manifest.sha256 or (decoded and same["content_root"] == root)):
-            self._set(prepared, Outcome.REPEATED, f"file {same['file_no']} again", "nothing to do")
+            prepared.refuse(Outcome.REPEATED, f"file {same['file_no']} again", "nothing to do")
         elif same is not None and decoded:
-            self._set(
-                prepared,
+            prepared.refuse(
                 Outcome.IDENTITY_CLASH,
                 f"file {same['file_no']} has this sender, date and sequence with other content",
                 "a person compares both; a correction needs its own sequence",
             )
         elif decoded and (other := self.by_root.get(root)) is not None:
-            self._set(
-                prepared,
+            prepared.refuse(
                 Outcome.CONTENT_CLASH,
                 f"the same rows as file {other['file_no']} under another identity",
                 "a person decides which of the two is meant",
             )
-
-    @staticmethod
-    def _set(prepared: Prepared, outcome: Outcome, reason: str, remedy: str) -> None:
-        prepared.outcome, prepared.reason, prepared.remedy = outcome, reason, remedy
-        prepared.rows, prepared.unreadable = [], []
 
 
 def intake_body(prepared: Prepared) -> dict[str, Any]:

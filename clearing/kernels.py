@@ -64,3 +64,29 @@ def sum_by_group(group, amount, count, total):
     for i in range(group.shape[0]):
         count[group[i]] += 1
         total[group[i]] += amount[i]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def index_keys(keys, slots):
+    """Enter the first position of each distinct key of a sorted column into a hash table, in place.
+
+    ``slots`` int32[2ᵏ], −1 = empty, has room for more than the distinct keys; a key goes to the next free slot.
+    """
+    mask = np.uint64(slots.shape[0] - 1)
+    for i in range(keys.shape[0]):
+        if i == 0 or keys[i] != keys[i - 1]:
+            slot = (keys[i] * _MUL_LO >> _S32) & mask
+            while slots[slot] >= 0:
+                slot = (slot + np.uint64(1)) & mask
+            slots[slot] = i
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def find_keys(keys, slots, wanted, found):
+    """``found[i]``: first position of ``wanted[i]`` in ``keys`` by the table of :func:`index_keys`, −1 if absent."""
+    mask = np.uint64(slots.shape[0] - 1)
+    for i in range(wanted.shape[0]):
+        slot = (wanted[i] * _MUL_LO >> _S32) & mask
+        while slots[slot] >= 0 and keys[slots[slot]] != wanted[i]:
+            slot = (slot + np.uint64(1)) & mask
+        found[i] = slots[slot]

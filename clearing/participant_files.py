@@ -5,6 +5,7 @@ Both follow from a batch entry and its segments alone, so a lost one is written 
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from card_io.delivery.acknowledgement import DISPOSITIONS, Tally, acknowledgement, result_receipt
 from clearing import grouping
 from clearing.calendar import text_of
-from clearing.durable import durable_file, write_durably
+from clearing.durable import write_durably
 from clearing.intake import bytes_of, manifest_of_entry
 from clearing.ledger.journal import Entry
 from clearing.records import Rows, row_money
@@ -33,37 +34,65 @@ FEEDBACK_FIELDS: Final = (
 
 
 class Feedback:
-    """Record-level results of one file, filled partition by partition; row i−1 is source row i."""
+    """Record-level results of one file, filled block by block; row i−1 is source row i."""
 
     def __init__(self, file_no: int, rows: int) -> None:
         self.file_no = file_no
         self.columns: dict[str, npt.NDArray[Any]] = {name: np.zeros(rows, dtype) for name, dtype in FEEDBACK_FIELDS}
         self.amount = np.zeros(rows, np.int64)
+        self._open = rows
 
-    def take(self, rows: Rows, at: npt.NDArray[np.int64]) -> None:
-        """Take the results of the rows at positions ``at``, all of this file."""
-        source = (rows["txn_id"][at] & 0xFFFFFFFF) - 1
+    @property
+    def complete(self) -> bool:
+        """Whether every row of the file has its result."""
+        return self._open == 0
+
+    def take(self, rows: Rows) -> None:
+        """Take the results of rows of this file."""
+        source = (rows["txn_id"] & 0xFFFFFFFF) - 1
         for name, _ in FEEDBACK_FIELDS:
-            self.columns[name][source] = rows[name][at]
-        self.amount[source] = row_money(rows)[at]
+            self.columns[name][source] = rows[name]
+        self.amount[source] = row_money(rows)
+        self._open -= len(rows)
 
     def take_unreadable(self, source_row: npt.NDArray[np.int64]) -> None:
         """Mark rows that could not be decoded."""
         self.columns["status"][source_row - 1] = ClearingStatus.UNREADABLE
         self.columns["disposition"][source_row - 1] = Disposition.UNREADABLE
+        self._open -= len(source_row)
 
     def results(self, amount_fen: int | None) -> list[list[int | None]]:
         """[status, disposition, rows, fen] per outcome; unreadable fen = control total − readable, None without."""
         assert np.all(self.columns["disposition"] > 0), "every input row ends in exactly one disposition"
-        code = self.columns["status"].astype(np.int64) * 16 + self.columns["disposition"]
+        codes, group = grouping.dense(self.columns["status"].astype(np.int64) * 16 + self.columns["disposition"])
+        count, total = grouping.sums(group, len(codes), self.amount)
         found: list[list[int | None]] = []
-        for each in grouping.distinct(code):
-            here = code == each
-            fen: int | None = int(self.amount[here].sum())
-            if each % 16 == Disposition.UNREADABLE:
+        for code, rows, amount in zip(codes.tolist(), count.tolist(), total.tolist(), strict=True):
+            fen: int | None = amount
+            if code % 16 == Disposition.UNREADABLE:
                 fen = None if amount_fen is None else amount_fen - int(self.amount.sum())
-            found.append([int(each // 16), int(each % 16), int(here.sum()), fen])
+            found.append([code // 16, code % 16, rows, fen])
         return found
+
+    def content(self) -> bytes:
+        """The feedback as Parquet: one row per source row, in file order.
+
+        Dictionaries of few values are smaller than what a codec makes of the columns, in half the time.
+        """
+        rows = len(self.amount)
+        columns = {"source_row": np.arange(1, rows + 1, dtype=np.uint32), **self.columns}
+        table = pa.table({name: pa.array(values) for name, values in columns.items()})
+        file = io.BytesIO()
+        pq.write_table(
+            table,
+            file,
+            compression="none",
+            use_dictionary=list(self.columns),
+            column_encoding={"source_row": "DELTA_BINARY_PACKED"},
+            write_statistics=False,
+            store_schema=False,
+        )
+        return file.getvalue()
 
 
 def acknowledgement_path(outbox: Path, entry: Entry) -> Path | None:
@@ -162,20 +191,6 @@ def feedback_agrees(path: Path, feedback: Feedback) -> bool:
     )
 
 
-def write_feedback(outbox: Path, sender: int, feedback: Feedback) -> None:
-    """Record-level feedback as Parquet: one row per source row, in file order."""
-    path = feedback_path(outbox, sender, feedback.file_no)
-    rows = len(feedback.amount)
-    columns = {"source_row": np.arange(1, rows + 1, dtype=np.uint32), **feedback.columns}
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    with durable_file(path) as file:
-        pq.write_table(
-            table,
-            file,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["status", "disposition", "price_verdict"],
-            column_encoding={"source_row": "DELTA_BINARY_PACKED"},
-            write_statistics=False,
-            store_schema=False,
-        )
+def write_feedback(outbox: Path, intake: Entry, content: bytes) -> None:
+    """Put a file's record-level feedback into the sender's outbox."""
+    write_durably(feedback_path(outbox, intake.body["sender"], intake.body["file_no"]), content)

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import Columns, Service
-from clearing import grouping, kernels
+from clearing import grouping
 from clearing.checks import MEDICAL_FUND_COLUMNS, bill_totals, is_purse
 from clearing.config import RESERVE, Settings
 from clearing.mac import TacVerdict
-from clearing.records import Rows
+from clearing.records import Rows, concatenate
 from clearing.status import Disposition
 
 Ints = npt.NDArray[np.int64]
@@ -140,20 +140,22 @@ class Chart:
         return kind
 
 
-def post(rows: Rows, chart: Chart, *, disabled: frozenset[str] = frozenset()) -> Balances:
+def post(parts: list[Rows], chart: Chart, *, disabled: frozenset[str] = frozenset()) -> Balances:
     """Balances that decided rows post.
 
     Args:
-        rows: decided rows with ``posting_template``, ``window`` and ``sign``.
+        parts: decided rows of one service with ``posting_template``, ``window`` and ``sign``; one block or several
+            (what is said per group of rows is said less often of more rows).
         chart: the centre's chart of accounts.
         disabled: template names left out: the tests prove with it that every template matters.
     """
     balances: Balances = Counter()
+    rows = concatenate([part.only(_looked_at(part.service)) for part in parts])
     for template in grouping.distinct(rows["posting_template"]):
         if template == PostingTemplate.NONE or PostingTemplate(template).name in disabled:
             continue
         chosen = np.flatnonzero(rows["posting_template"] == template)
-        part = rows if len(chosen) == len(rows) else rows.only(_looked_at(rows.service)).take(chosen)
+        part = rows if len(chosen) == len(rows) else rows.take(chosen)
         legs = [leg for leg in LEGS if leg.template == template]
         _post_rows(part, [leg for leg in legs if leg.party != "bill_utility"], chart, balances)
         _post_bills(part, [leg for leg in legs if leg.party == "bill_utility"], chart, balances)
@@ -162,7 +164,7 @@ def post(rows: Rows, chart: Chart, *, disabled: frozenset[str] = frozenset()) ->
 
 def _looked_at(service: Service) -> list[str]:
     """The columns posting reads: copying the others would cost more than the sums."""
-    names = ["card_id", "window", "sign", "party", "issuer", "merchant_id", "fund", "disposition"]
+    names = ["card_id", "posting_template", "window", "sign", "party", "issuer", "merchant_id", "fund", "disposition"]
     names += ["amount", "card_paid", "overcharge", "fund_paid", "operator_borne", "cardholder_suspense"]
     if service is Service.BENEFIT:
         names.append("granted")
@@ -181,7 +183,7 @@ def _post_rows(rows: Rows, legs: list[Leg], chart: Chart, balances: Balances) ->
         expanded = _expand(leg, chart)
         for kind, party, source, amount in expanded:
             if amount not in sums:
-                sums[amount] = _sum(group, len(members), columns[amount] * rows["sign"])
+                _, sums[amount] = grouping.sums(group, len(members), columns[amount] * rows["sign"])
             for at, (window, *values) in enumerate(members):
                 named = dict(zip(parties, values, strict=True))
                 owner = _party(party, named, chart)
@@ -241,7 +243,7 @@ def _post_bills(rows: Rows, legs: list[Leg], chart: Chart, balances: Balances) -
         paid = np.where(rows.bills["bill_paid"] == 1, rows.bills["bill_amount"], 0)
         utility = rows.bills["utility_id"].astype(np.int64)
         group, members = _groups([utility], rows["window"][parent])
-        sums = _sum(group, len(members), paid * rows["sign"][parent])
+        _, sums = grouping.sums(group, len(members), paid * rows["sign"][parent])
         for at, (window, owner) in enumerate(members):
             balances[window, leg.kind, owner, RESERVE] += int(sums[at]) * (1 if leg.credit else -1)
 
@@ -263,12 +265,6 @@ def _groups(parties: list[npt.NDArray[Any]], window: npt.NDArray[Any]) -> tuple[
             member.append(int(values[at]))
         members.append(tuple(reversed(member)))
     return group, members
-
-
-def _sum(group: Ints, groups: int, amount: npt.NDArray[Any]) -> Ints:
-    count, total = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    kernels.sum_by_group(group, amount.astype(np.int64), count, total)
-    return total
 
 
 def pay_bills(rows: Rows, paid_before: npt.NDArray[np.bool_]) -> Rows:

@@ -79,7 +79,7 @@ def _answer_again(centre: Centre, batch: Entry, intake: dict[int, Entry]) -> Non
     if not missing:
         return
     for file_no, feedback in feedback_from_segments(centre, batch, {n: intake[n] for n in missing}).items():
-        write_feedback(outbox, intake[file_no].body["sender"], feedback)
+        write_feedback(outbox, intake[file_no], feedback.content())
         write_receipt(outbox, intake[file_no], missing[file_no])
 
 
@@ -93,7 +93,7 @@ def feedback_from_segments(centre: Centre, batch: Entry, files: dict[int, Entry]
         elif kind != "bill" and "events" not in segment["name"]:
             rows = read_segment(centre.directory / "segments", segment["name"])
             for file_no, each in feedback.items():
-                each.take(rows, (rows["txn_id"] >> 32 == file_no).nonzero()[0])
+                each.take(rows.take((rows["txn_id"] >> 32 == file_no).nonzero()[0]))
     return feedback
 
 

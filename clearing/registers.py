@@ -21,6 +21,7 @@ from card_io.keys.signature import VerifyKey
 from clearing.calendar import day_number
 from clearing.config import Settings
 from clearing.errors import ConfigError
+from clearing.key_index import KeyIndex
 
 STILL_LISTED: Final = 2**63 - 1
 """``removed_at`` of a blacklist entry that has not been removed."""
@@ -60,60 +61,49 @@ def parties_of(settings: Settings) -> Parties:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Validities:
     """Rows (key, value, valid_from, valid_to) sorted by (key, valid_from); days inclusive, ranges disjoint."""
 
-    key: npt.NDArray[np.uint64]
-    value: npt.NDArray[np.int64]
-    valid_from: Int32s
-    valid_to: Int32s
+    def __init__(
+        self,
+        key: npt.NDArray[np.uint64],
+        value: npt.NDArray[np.int64],
+        valid_from: Int32s,
+        valid_to: Int32s,
+    ) -> None:
+        """From columns of one length."""
+        self._index = KeyIndex(key)
+        self._value, self._valid_from, self._valid_to = value, valid_from, valid_to
 
     def at(self, keys: npt.NDArray[np.uint64], days: Int32s) -> npt.NDArray[np.int64]:
-        """int64[n] value valid for each key on each day, −1 where none is.
-
-        Walks back from the key's newest row; rounds = the most rows any asked key has.
-        """
+        """int64[n] value valid for each key on each day, −1 where none is."""
         found = np.full(len(keys), -1, np.int64)
-        if not len(self.key):
-            return found
-        # Sorted questions walk a long register once; in any order each would miss the cache.
-        order = np.argsort(keys)
-        row = np.empty(len(keys), np.int64)
-        row[order] = np.searchsorted(self.key, keys[order], side="right") - 1
-        active = np.flatnonzero((row >= 0) & (self.key[row] == keys))
-        while len(active):
-            here, day = row[active], days[active]
-            hit = (self.valid_from[here] <= day) & (day <= self.valid_to[here])
-            found[active[hit]] = self.value[here[hit]]
-            row[active] -= 1
-            older = active[~hit & (here > 0)]
-            active = older[self.key[row[older]] == keys[older]]
+        for asked, row in self._index.rows(keys):
+            day = days[asked]
+            valid = (self._valid_from[row] <= day) & (day <= self._valid_to[row])
+            found[asked[valid]] = self._value[row[valid]]
         return found
 
 
-@dataclass(frozen=True, slots=True)
 class Blacklist:
-    """Entries (card, published_at, removed_at) sorted by (card, published_at); seconds of wall time."""
+    """Entries (card, published_at, removed_at) sorted by card; seconds of wall time."""
 
-    card_id: npt.NDArray[np.uint64]
-    published_at: npt.NDArray[np.int64]
-    removed_at: npt.NDArray[np.int64]
+    def __init__(
+        self,
+        card_id: npt.NDArray[np.uint64],
+        published_at: npt.NDArray[np.int64],
+        removed_at: npt.NDArray[np.int64],
+    ) -> None:
+        """From columns of one length."""
+        self._index = KeyIndex(card_id)
+        self._published_at, self._removed_at = published_at, removed_at
 
     def active(self, card_id: npt.NDArray[np.uint64], txn_time: npt.NDArray[np.int64], grace_seconds: int) -> Mask:
         """bool[n]: some entry of the card had to be active at the terminal at that time."""
         listed = np.zeros(len(card_id), bool)
-        if not len(self.card_id):
-            return listed
-        row = np.searchsorted(self.card_id, card_id)
-        active = np.flatnonzero(row < len(self.card_id))
-        active = active[self.card_id[row[active]] == card_id[active]]
-        while len(active):
-            here, time = row[active], txn_time[active]
-            listed[active] |= (self.published_at[here] + grace_seconds <= time) & (time < self.removed_at[here])
-            row[active] += 1
-            active = active[row[active] < len(self.card_id)]
-            active = active[self.card_id[row[active]] == card_id[active]]
+        for asked, row in self._index.rows(card_id):
+            time = txn_time[asked]
+            listed[asked] |= (self._published_at[row] + grace_seconds <= time) & (time < self._removed_at[row])
         return listed
 
 
@@ -205,20 +195,18 @@ def _load_cards(path: Path) -> Validities:
     table = pq.read_table(path)
     key = np.asarray(_column(path, table, "card_id", np.uint64), np.uint64)
     valid_from = np.asarray(_column(path, table, "valid_from", np.int32), np.int32)
-    order = np.lexsort((valid_from, key))
-    rows = Validities(
-        key[order],
-        np.asarray(_column(path, table, "card_class", np.int64), np.int64)[order],
-        valid_from[order],
-        np.asarray(_column(path, table, "valid_to", np.int32), np.int32)[order],
-    )
-    overlap = (rows.key[1:] == rows.key[:-1]) & (rows.valid_from[1:] <= rows.valid_to[:-1])
+    valid_to = np.asarray(_column(path, table, "valid_to", np.int32), np.int32)
+    card_class = np.asarray(_column(path, table, "card_class", np.int64), np.int64)
+    if not np.all(key[1:] > key[:-1]):
+        order = np.lexsort((valid_from, key))
+        key, valid_from, valid_to, card_class = key[order], valid_from[order], valid_to[order], card_class[order]
+    overlap = (key[1:] == key[:-1]) & (valid_from[1:] <= valid_to[:-1])
     if overlap.any():
-        card = int(rows.key[1:][overlap][0])
+        card = int(key[1:][overlap][0])
         raise ConfigError(
             f"card {card:016x} has overlapping validities", where=path, remedy="end the first before the second"
         )
-    return rows
+    return Validities(key, card_class, valid_from, valid_to)
 
 
 def _load_blacklist(path: Path) -> Blacklist:

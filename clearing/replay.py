@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from card_io.records import NULL
 from clearing.identity import NO_KEY
+from clearing.key_index import KeyIndex
 from clearing.status import ClearingStatus
 
 Ints = npt.NDArray[np.int64]
@@ -66,7 +67,7 @@ class Standing:
     linked_txn_id: Ints
 
 
-def decide(rows: Competitors, competing: npt.NDArray[np.bool_] | None = None) -> Standing:
+def decide(rows: Competitors) -> Standing:
     """Decide all rows of one set; every row that could meet another must be in it.
 
     Rows known from earlier runs take part with their ``txn_id``; what is decided for them is for the caller to
@@ -74,12 +75,11 @@ def decide(rows: Competitors, competing: npt.NDArray[np.bool_] | None = None) ->
 
     Args:
         rows: n rows.
-        competing: bool[n], which of them compete; the others meet nobody. None = all.
     """
     status = np.zeros(len(rows), np.int16)
     linked = np.full(len(rows), -1, np.int64)
     shared = _shared(rows.identity_lo) | _shared(rows.counter_key) | _shared(rows.service_key)
-    meeting = np.flatnonzero(shared if competing is None else shared & competing)
+    meeting = np.flatnonzero(shared)
     if len(meeting):
         chosen = _decide_meeting(rows.take(meeting))
         status[meeting], linked[meeting] = chosen.status, chosen.linked_txn_id
@@ -92,11 +92,10 @@ def _shared(keys: Keys) -> npt.NDArray[np.bool_]:
         return np.zeros(len(keys), bool)
     ordered = np.sort(keys)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    repeated = np.unique(repeated[repeated != NO_KEY])
+    repeated = repeated[repeated != NO_KEY]
     if not len(repeated):
         return np.zeros(len(keys), bool)
-    at = np.minimum(np.searchsorted(repeated, keys), len(repeated) - 1)
-    return np.asarray(repeated[at] == keys)
+    return KeyIndex(repeated).first(keys) >= 0
 
 
 def _decide_meeting(rows: Competitors) -> Standing:

@@ -1,13 +1,16 @@
-"""Card partitions between the two passes: in memory for a small day, on disk for a large one.
+"""What waits between the two passes: in memory for a small day, in ``work/spill`` for a large one.
 
-Rows are scattered by the high bits of ``card_id``, so that all rows of a card meet in one partition and memory stays
-bounded by the largest partition. Spilled files are private to ``work/``, carry no card numbers and are deleted.
+Pass 2 compares few columns of many rows and writes many columns of each row, so the two go apart. :class:`Partitions`
+scatters what is compared by the high bits of ``card_id``: all rows of a card meet in one partition, and memory stays
+bounded by the largest. :class:`Shelf` keeps the rows themselves, in the order of arrival, until their segment is
+written. Spilled files are private, carry no card numbers and are deleted.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,20 +19,28 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from card_io.records import Columns, Service
-from clearing.records import Rows, concatenate, empty_bills
+from clearing.packing import Packing, pack_all, unpack_all
+from clearing.records import Rows, empty_bills
 
-PARTITION_ROWS: Final = 1 << 19
-"""Rows aimed at per partition: near 256 MB with everything a row carries; as many are in memory as threads run."""
-
-IN_MEMORY_ROWS: Final = 4 * PARTITION_ROWS
+IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
+
+PARTITION_ROWS: Final = 1 << 20
+"""Rows aimed at per partition: near 90 MB of what is compared; as many are in memory as threads run."""
 
 ONE_PARTITION_ROWS: Final = 1 << 18
 """A batch up to this size is one partition; a larger one in memory is two, decided side by side."""
 
+SCATTERED_ROWS: Final = 1 << 18
+"""Rows gathered before they are scattered to disk: small writes would cost more than their bytes."""
+
+
+Bounds = npt.NDArray[np.intp]
+"""Where each partition begins in a block's rows, and their number."""
+
 
 class Partitions:
-    """Rows of one batch by partition and service."""
+    """Columns of one batch by partition; the columns of all blocks have the same names and dtypes."""
 
     def __init__(self, folder: Path, rows_expected: int) -> None:
         """Choose the number of partitions, a power of two, for the rows the manifests announce."""
@@ -38,7 +49,7 @@ class Partitions:
         if self._on_disk:
             self.bits = int(np.ceil(np.log2(rows_expected / PARTITION_ROWS)))
         self._folder = folder
-        self._memory: dict[Service, list[Rows]] = {}
+        self._gathered: list[tuple[Columns, Bounds]] = []
         self._writers: dict[Path, tuple[pa.OSFile, pa.RecordBatchStreamWriter]] = {}
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -47,81 +58,137 @@ class Partitions:
         """Number of partitions."""
         return 1 << self.bits
 
-    def add(self, rows: Rows) -> None:
-        """Take the rows of one delivery block."""
-        if not len(rows):
-            return
+    def order(self, card_id: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """int64[n] positions that bring rows into the order of their partitions; from any thread."""
+        return np.argsort(self._partition(card_id), kind="stable")
+
+    def add(self, columns: Columns) -> None:
+        """Take the columns of one block in the order of :meth:`order`; ``card_id`` uint64[n] is one of them."""
+        bounds = np.searchsorted(self._partition(columns["card_id"]), np.arange(self.count + 1))
+        self._gathered.append((columns, bounds))
+        if self._on_disk and sum(bounds[-1] for _, bounds in self._gathered) >= SCATTERED_ROWS:
+            self._scatter()
+
+    def finish(self) -> None:
+        """End pass 1: nothing is added after this."""
+        if self._on_disk:
+            self._scatter()
+        for file, writer in self._writers.values():
+            writer.close()
+            file.close()
+        self._writers = {}
+
+    def read(self, number: int) -> Columns | None:
+        """The columns of one partition, None for an empty one; once each, after :meth:`finish`, from any thread."""
         if not self._on_disk:
-            self._memory.setdefault(rows.service, []).append(rows)
-            return
-        partition = self._partition(rows)
-        order = np.argsort(partition, kind="stable")
-        bounds = np.searchsorted(partition[order], np.arange(self.count + 1))
+            return self._of_partition(number)
+        path = self._path(number)
+        if not path.exists():
+            return None
+        found = _joined(list(_batches(path)))
+        path.unlink()
+        return found
+
+    def close(self) -> None:
+        """Forget the rows and delete what was spilled."""
+        self._gathered = []
+        self.finish()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _partition(self, card_id: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
+        """uint16[n] partition of each row: the high bits of its card."""
+        if not self.bits:
+            return np.zeros(len(card_id), np.uint16)
+        return np.asarray((card_id >> np.uint64(64 - self.bits)).astype(np.uint16))
+
+    def _of_partition(self, number: int) -> Columns | None:
+        """What is gathered of one partition."""
+        slices = [(columns, slice(*bounds[number : number + 2])) for columns, bounds in self._gathered]
+        parts = [{name: column[rows] for name, column in columns.items()} for columns, rows in slices]
+        parts = [part for part in parts if len(part["card_id"])]
+        return _joined(parts) if parts else None
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:04d}.partition"
+
+    def _scatter(self) -> None:
         for number in range(self.count):
-            chosen = order[bounds[number] : bounds[number + 1]]
-            if len(chosen):
-                self._append(number, rows.take(chosen))
+            columns = self._of_partition(number)
+            if columns is not None:
+                self._append(self._path(number), columns)
+        self._gathered = []
 
-    def _partition(self, rows: Rows) -> npt.NDArray[np.int64]:
-        """int64[n] partition of each row: the high bits of its card."""
-        return np.asarray((rows["card_id"] >> np.uint64(64 - self.bits)).astype(np.int64))
-
-    def _append(self, number: int, rows: Rows) -> None:
-        stem = f"{number:04d}-{rows.service.name.lower()}"
-        self._write(self._folder / f"{stem}.rows", rows.columns)
-        if rows.service is Service.UTILITY:
-            # A parent's position counts within its own record batch, which is how it is read back.
-            self._write(self._folder / f"{stem}.bills", rows.bills)
-
-    def _write(self, path: Path, columns: Columns) -> None:
-        batch = pa.record_batch({name: pa.array(values) for name, values in columns.items()})
+    def _append(self, path: Path, columns: Columns) -> None:
+        batch = _record_batch(columns)
         if path not in self._writers:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = pa.OSFile(str(path), "wb")
             self._writers[path] = (file, pa.ipc.new_stream(file, batch.schema))
         self._writers[path][1].write_batch(batch)
 
-    def read(self, number: int) -> dict[Service, Rows]:
-        """All rows of one partition by service; once per partition, after :meth:`finish`, from any thread."""
-        if not self._on_disk:
-            return self._read_memory(number)
-        found = {}
-        for path in sorted(self._folder.glob(f"{number:04d}-*.rows")):
-            service = Service[path.stem.split("-")[1].upper()]
-            batches, bills = list(_batches(path)), path.with_suffix(".bills")
-            children = list(_batches(bills)) if bills.exists() else [empty_bills()] * len(batches)
-            found[service] = concatenate(
-                [Rows(service, columns, child) for columns, child in zip(batches, children, strict=True)]
-            )
-            path.unlink()
-            bills.unlink(missing_ok=True)
-        return found
 
-    def _read_memory(self, number: int) -> dict[Service, Rows]:
-        found = {}
-        for service, blocks in self._memory.items():
-            if self.bits:
-                blocks = [rows.take(np.flatnonzero(self._partition(rows) == number)) for rows in blocks]
-            kept = [rows for rows in blocks if len(rows)]
-            if kept:
-                found[service] = concatenate(kept)
-        return found
+@dataclass(slots=True)
+class Shelved:
+    """Rows of one block on the shelf: how many of which service, and the rows or how they were packed, and where."""
 
-    def finish(self) -> None:
-        """End pass 1: nothing is added after this."""
-        for file, writer in self._writers.values():
-            writer.close()
-            file.close()
-        self._writers = {}
+    service: Service
+    count: int
+    _rows: Rows | None
+    _packings: dict[str, Packing] = field(default_factory=dict)
+    _path: Path | None = None
 
-    def close(self) -> None:
-        """Forget the rows and delete what was spilled."""
-        self._memory = {}
-        self.finish()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def take(self) -> Rows:
+        """The rows; once, from any thread."""
+        if self._path is None:
+            rows, self._rows = self._rows, None
+            assert rows is not None, "rows leave the shelf once"
+            return rows
+        bills = self._path.with_suffix(".bills")
+        children = next(_batches(bills)) if bills.exists() else empty_bills()
+        rows = Rows(self.service, unpack_all(next(_batches(self._path)), self._packings), children)
+        # What is mapped stays readable; the name and, when the rows are dropped, the bytes are gone.
+        self._path.unlink()
+        bills.unlink(missing_ok=True)
+        return rows
+
+
+class Shelf:
+    """The rows of one batch until their segments are written."""
+
+    def __init__(self, folder: Path, rows_expected: int) -> None:
+        """In memory or in ``folder`` (which :class:`Partitions` empties and deletes), by the rows announced."""
+        self._folder = folder if rows_expected > IN_MEMORY_ROWS else None
+
+    def put(self, name: str, rows: Rows) -> Shelved:
+        """Keep the rows of one block under a name of their own; from any thread."""
+        if self._folder is None:
+            return Shelved(rows.service, len(rows), rows)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{name}.rows"
+        packed, packings = pack_all(rows.columns)
+        _write(path, packed)
+        if rows.service is Service.UTILITY:
+            _write(path.with_suffix(".bills"), rows.bills)
+        return Shelved(rows.service, len(rows), None, packings, path)
+
+
+def _record_batch(columns: Columns) -> pa.RecordBatch:
+    return pa.record_batch({name: pa.array(values) for name, values in columns.items()})
+
+
+def _write(path: Path, columns: Columns) -> None:
+    batch = _record_batch(columns)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, batch.schema) as writer:
+        writer.write_batch(batch)
 
 
 def _batches(path: Path) -> Iterator[Columns]:
     with pa.memory_map(str(path)) as file:
         for batch in pa.ipc.open_stream(file):
             yield {name: batch.column(name).to_numpy() for name in batch.schema.names}
+
+
+def _joined(parts: list[Columns]) -> Columns:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

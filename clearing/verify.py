@@ -29,7 +29,6 @@ from clearing.decide import decision_roots, merge_roots, roots_text
 from clearing.durable import centre_lock
 from clearing.engine import Batch, RunSummary
 from clearing.errors import ClearingError, EvidenceError
-from clearing.intake import prepare_again
 from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.projection import PRIVATE_NAME, Projection
 from clearing.participant_files import (
@@ -295,7 +294,7 @@ def _recompute_batch(centre: Centre, again: Centre, entry: Entry, findings: list
     where = f"journal/{entry.sequence:08d}.json"
     try:
         for file in files:
-            batch.take(file, prepare_again(again, file))
+            batch.take_again(file)
     except KeysError as exc:
         findings.append(Finding(where, f"a delivery cannot be read again: {exc}"))
         return

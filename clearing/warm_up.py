@@ -6,6 +6,7 @@ import numpy as np
 
 from clearing import kernels, mac
 from clearing.content import hash_rows
+from clearing.key_index import KeyIndex
 
 
 def warm_up() -> None:
@@ -16,6 +17,7 @@ def warm_up() -> None:
     hashes.root()
     group = np.zeros(rows, np.int64)
     kernels.sum_by_group(group, group, np.zeros(1, np.int64), np.zeros(1, np.int64))
+    KeyIndex(np.zeros(rows, np.uint64)).first(np.zeros(rows, np.uint64))
     mac.tdes_encrypt_blocks(np.zeros(rows, np.uint64), bytes(16))
     for txn_type in (2, 6):
         inputs = mac.TacInput(

@@ -78,7 +78,7 @@ def legs_of(row: Rows, centre: Centre) -> tuple[Leg, ...]:
             credit=max(fen, 0),
             memo=kind in MEMO_KINDS,
         )
-        for (_, kind, owner, source), fen in post(row.with_columns(party=party), centre.chart).items()
+        for (_, kind, owner, source), fen in post([row.with_columns(party=party)], centre.chart).items()
     ]
     assert sum(leg.credit - leg.debit for leg in legs) == 0, "every template sums to zero"
     return tuple(sorted(legs, key=lambda leg: (leg.memo, leg.credit > 0, leg.account, leg.participant.number)))

@@ -45,3 +45,8 @@ def sums(group: Sequence[int], amount: Sequence[int], groups: int) -> tuple[list
     """Rows and fen per group."""
     chosen = [[fen for at, fen in zip(group, amount, strict=True) if at == each] for each in range(groups)]
     return [len(fens) for fens in chosen], [sum(fens) for fens in chosen]
+
+
+def first_positions(keys: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """First position of each wanted key, −1 where there is none."""
+    return [keys.index(key) if key in keys else -1 for key in wanted]

@@ -64,3 +64,20 @@ def test_sum_by_group(pairs: list[tuple[int, int]]) -> None:
     count, total = np.zeros(5, np.int64), np.zeros(5, np.int64)
     kernels.sum_by_group(np.array(group, np.int64), np.array(amount, np.int64), count, total)
     assert (count.tolist(), total.tolist()) == reference.sums(group, amount, 5)
+
+
+@given(
+    st.lists(st.integers(0, 9) | words, max_size=40).map(sorted),
+    st.lists(st.integers(0, 9) | words, max_size=20),
+    st.integers(0, 2),
+)
+@settings(deadline=None)
+def test_find_keys(keys: list[int], others: list[int], spare: int) -> None:
+    """In tables from just large enough, where keys crowd, to roomy ones."""
+    wanted = keys + others
+    column = np.array(keys, np.uint64)
+    slots = np.full(1 << (len(keys).bit_length() + spare), -1, np.int32)
+    kernels.index_keys(column, slots)
+    found = np.empty(len(wanted), np.int64)
+    kernels.find_keys(column, slots, np.array(wanted, np.uint64), found)
+    assert found.tolist() == reference.first_positions(keys, wanted)

@@ -129,14 +129,14 @@ def shown(balances: Balances) -> dict[str, int]:
 
 @pytest.mark.parametrize("number", range(len(EXPECTED)), ids=lambda n: list(EXPECTED)[n])
 def test_what_a_transaction_posts(by_hand: Cleared, number: int) -> None:
-    found = post(by_hand.row(by_hand.lines[number]), by_hand.chart)
+    found = post([by_hand.row(by_hand.lines[number])], by_hand.chart)
     assert shown(found) == list(EXPECTED.values())[number]
 
 
 def test_every_row_sums_to_zero_with_and_without_memos(everything: Cleared) -> None:
     rows = 0
     for row in everything.each():
-        balances = post(row, everything.chart)
+        balances = post([row], everything.chart)
         memo = sum(fen for (_, kind, _, _), fen in balances.items() if kind in MEMO_KINDS)
         assert (sum(balances.values()), memo) == (0, 0), shown(balances)
         rows += bool(balances)
@@ -146,22 +146,22 @@ def test_every_row_sums_to_zero_with_and_without_memos(everything: Cleared) -> N
 def test_rows_together_post_what_they_post_alone(everything: Cleared) -> None:
     together, alone = Balances(), Balances()
     for rows in everything.rows:
-        together.update(post(rows, everything.chart))
+        together.update(post([rows], everything.chart))
     for row in everything.each():
-        alone.update(post(row, everything.chart))
+        alone.update(post([row], everything.chart))
     assert {k: v for k, v in together.items() if v} == {k: v for k, v in alone.items() if v}
 
 
 def test_a_reversal_posts_the_opposite(everything: Cleared) -> None:
     for rows in everything.rows:
         reversed_rows = rows.with_columns(sign=-rows["sign"])
-        assert post(reversed_rows, everything.chart) == {k: -v for k, v in post(rows, everything.chart).items()}
+        assert post([reversed_rows], everything.chart) == {k: -v for k, v in post([rows], everything.chart).items()}
 
 
 @pytest.mark.parametrize("template", [each.name for each in PostingTemplate if each])
 def test_no_template_is_idle(everything: Cleared, template: str) -> None:
-    all_of_them = [post(rows, everything.chart) for rows in everything.rows]
-    without = [post(rows, everything.chart, disabled=frozenset({template})) for rows in everything.rows]
+    all_of_them = [post([rows], everything.chart) for rows in everything.rows]
+    without = [post([rows], everything.chart, disabled=frozenset({template})) for rows in everything.rows]
     assert all_of_them != without
 
 
@@ -172,5 +172,5 @@ def test_every_template_has_both_sides(template: PostingTemplate) -> None:
 
 def test_a_cancelled_settlement_posts_all_its_legs_negated(tmp_path: Path) -> None:
     found = cleared(tmp_path, "medical -\nmedical cancel=1 -")
-    settled, cancelled = (shown(post(found.row(line), found.chart)) for line in found.lines)
+    settled, cancelled = (shown(post([found.row(line)], found.chart)) for line in found.lines)
     assert cancelled == {account: -fen for account, fen in settled.items()}

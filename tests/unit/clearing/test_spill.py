@@ -1,4 +1,4 @@
-"""Partitions between the passes: every row comes back once, whole cards together, bills with their payments."""
+"""Between the passes: rows come back once, whole cards together in order of arrival, bills with their payments."""
 
 from __future__ import annotations
 
@@ -9,91 +9,131 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from card_io.records import BILL_FIELDS, Service
+from card_io.records import BILL_FIELDS, Columns, Service
 from clearing import spill
 from clearing.records import Rows, empty_bills
-from clearing.spill import Partitions
-
-
-def block(service: Service, cards: list[int], first: int, bills_per_row: int = 0) -> Rows:
-    """Rows that say who they are: ``txn_id`` counts up, and a payment's bills name its txn_id."""
-    n = len(cards)
-    columns = {"card_id": np.array(cards, np.uint64), "txn_id": np.arange(first, first + n, dtype=np.int64)}
-    bills = empty_bills()
-    if bills_per_row:
-        parent = np.repeat(np.arange(n, dtype=np.int64), bills_per_row)
-        bills = {f.name: np.zeros(len(parent), f.dtype) for f in BILL_FIELDS}
-        bills |= {"bill_row": parent, "bill_paid": np.zeros(len(parent), np.uint8)}
-        bills["bill_id"] = columns["txn_id"][parent] * 10 + np.arange(len(parent)) % bills_per_row
-    return Rows(service, columns, bills)
-
-
-def partitions(folder: Path, rows: int, aimed_at: int) -> Partitions:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "IN_MEMORY_ROWS", aimed_at)
-        patch.setattr(spill, "PARTITION_ROWS", aimed_at)
-        return Partitions(folder, rows)
-
-
-@pytest.mark.parametrize(
-    ("rows", "count"), [(0, 1), (1, 1), (100, 1), (101, 2), (200, 2), (201, 4), (400, 4), (401, 8), (100_000, 1024)]
-)
-def test_the_number_of_partitions(tmp_path: Path, rows: int, count: int) -> None:
-    assert partitions(tmp_path / "spill", rows, 100).count == count
-
-
-def test_a_small_day_spills_nothing(tmp_path: Path) -> None:
-    parts = partitions(tmp_path / "spill", 3, 100)
-    parts.add(block(Service.RETAIL, [1, 2], 0))
-    parts.add(block(Service.RETAIL, [3], 2))
-    assert not (tmp_path / "spill").exists()
-    assert parts.read(0)[Service.RETAIL]["txn_id"].tolist() == [0, 1, 2]
-
+from clearing.spill import Partitions, Shelf
 
 cards = st.lists(st.integers(0, 2**64 - 1), max_size=30)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(st.sampled_from([Service.RETAIL, Service.UTILITY]), cards), max_size=5), st.integers(1, 60))
+def block(listed: list[int], first: int) -> Columns:
+    """Columns that say who they are: ``position`` counts up."""
+    return {
+        "card_id": np.array(listed, np.uint64),
+        "position": np.arange(first, first + len(listed), dtype=np.int64),
+    }
+
+
+def add(parts: Partitions, columns: Columns) -> None:
+    order = parts.order(columns["card_id"])
+    parts.add({name: column[order] for name, column in columns.items()})
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partitions of 100 rows, scattered when 40 are gathered."""
+    monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 100)
+    monkeypatch.setattr(spill, "PARTITION_ROWS", 100)
+    monkeypatch.setattr(spill, "SCATTERED_ROWS", 40)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("rows", "count"), [(0, 1), (1, 1), (100, 1), (101, 2), (200, 2), (201, 4), (400, 4), (401, 8), (100_000, 1024)]
+)
+def test_the_number_of_partitions(tmp_path: Path, rows: int, count: int) -> None:
+    assert Partitions(tmp_path / "spill", rows).count == count
+
+
+def test_a_small_day_spills_nothing(tmp_path: Path) -> None:
+    parts = Partitions(tmp_path / "spill", 3)
+    add(parts, block([1, 2], 0))
+    add(parts, block([3], 2))
+    parts.finish()
+    shelved = Shelf(tmp_path / "spill", 3).put("1", Rows(Service.RETAIL, block([1], 0), empty_bills()))
+    assert not (tmp_path / "spill").exists()
+    found = parts.read(0)
+    assert found is not None
+    assert found["position"].tolist() == [0, 1, 2]
+    assert len(shelved.take()) == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(cards, max_size=6), st.integers(1, 60), st.booleans())
 def test_every_row_comes_back_once(
-    tmp_path_factory: pytest.TempPathFactory, blocks: list[tuple[Service, list[int]]], aimed_at: int
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[list[int]], aimed_at: int, in_memory: bool
 ) -> None:
-    sent = []
-    for service, listed in blocks:
-        sent.append(block(service, listed, sum(len(b) for b in sent), 2 if service is Service.UTILITY else 0))
+    sent = [block(listed, sum(len(b) for b in blocks[:i])) for i, listed in enumerate(blocks)]
+    rows = sum(len(b) for b in blocks)
     folder = tmp_path_factory.mktemp("spill") / "spill"
-    parts = partitions(folder, sum(len(b) for b in sent), aimed_at)
-    for each in sent:
-        parts.add(each)
-    home: dict[int, int] = {}
-    found: dict[Service, list[int]] = {}
-    for number in range(parts.count):
-        for service, rows in parts.read(number).items():
-            found.setdefault(service, []).extend(rows["txn_id"].tolist())
-            for card in rows["card_id"].tolist():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spill, "ONE_PARTITION_ROWS", aimed_at)
+        patch.setattr(spill, "IN_MEMORY_ROWS", 1_000 if in_memory else aimed_at)
+        patch.setattr(spill, "PARTITION_ROWS", aimed_at)
+        patch.setattr(spill, "SCATTERED_ROWS", aimed_at // 2 + 1)
+        parts = Partitions(folder, rows)
+        for each in sent:
+            add(parts, each)
+        parts.finish()
+        home: dict[int, int] = {}
+        found: list[int] = []
+        for number in range(parts.count):
+            columns = parts.read(number)
+            if columns is None:
+                continue
+            for card in columns["card_id"].tolist():
                 assert home.setdefault(card, number) == number, "all rows of a card meet in one partition"
-            if service is Service.UTILITY:
-                payments = rows["txn_id"][rows.bills["bill_row"].astype(np.int64)]
-                assert np.array_equal(rows.bills["bill_id"] // 10, payments), "bills stay with their payment"
-                assert len(payments) == 2 * len(rows)
-    for service in (Service.RETAIL, Service.UTILITY):
-        expected = [txn for each in sent if each.service is service for txn in each["txn_id"].tolist()]
-        assert sorted(found.get(service, [])) == expected
+            positions = columns["position"].tolist()
+            assert positions == sorted(positions), "in the order of arrival"
+            found += positions
+    assert list(dict.fromkeys(home.values())) == sorted(set(home.values()))
+    assert [number for _, number in sorted(home.items())] == sorted(home.values()), "cards ascend with partitions"
+    assert sorted(found) == list(range(rows))
     parts.close()
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("announced", [10, 1_000])
+@pytest.mark.parametrize("service", [Service.RETAIL, Service.UTILITY])
+@pytest.mark.parametrize("listed", [[7, 8, 9], [7, 2**64 - 1, 7], [7, 7, 7]], ids=["near", "wide", "equal"])
+def test_what_is_shelved_comes_back_whole(
+    tmp_path: Path, announced: int, service: Service, listed: list[int]
+) -> None:
+    rows = Rows(service, block(listed, 5), empty_bills())
+    if listed == [7, 7, 7]:
+        rows.columns["position"][:] = 5
+    if service is Service.UTILITY:
+        bills = {f.name: np.arange(4).astype(f.dtype) for f in BILL_FIELDS}
+        rows.bills.update(bills, bill_row=np.array([0, 0, 2, 2]), bill_paid=np.zeros(4, np.uint8))
+    shelf = Shelf(tmp_path / "spill", announced)
+    shelved = shelf.put("00000001-0000", rows)
+    assert (shelved.service, shelved.count) == (service, 3)
+    assert bool(list(tmp_path.rglob("*.rows"))) == (announced > 100)
+    back = shelved.take()
+    for name, column in rows.columns.items():
+        assert back[name].dtype == column.dtype
+        assert np.array_equal(back[name], column)
+    for name, column in rows.bills.items():
+        assert np.array_equal(back.bills[name], column)
+    assert not list(tmp_path.rglob("*.rows")) + list(tmp_path.rglob("*.bills")), "taken once, gone from disk"
+
+
+@pytest.mark.usefixtures("small")
 def test_what_a_crash_left_is_forgotten(tmp_path: Path) -> None:
-    left = tmp_path / "spill" / "0000-retail.rows"
+    left = tmp_path / "spill" / "0000.partition"
     left.parent.mkdir()
     left.write_bytes(b"of another run")
-    partitions(tmp_path / "spill", 1_000, 100)
+    Partitions(tmp_path / "spill", 1_000)
     assert not left.exists()
 
 
+@pytest.mark.usefixtures("small")
 def test_many_partitions_of_few_rows_cost_no_row(tmp_path: Path) -> None:
     """Manifests may announce far more rows than come."""
-    parts = partitions(tmp_path / "spill", 10_000, 100)
-    parts.add(block(Service.LOAD, [0, 2**63, 2**64 - 1], 0))
-    found = [txn for n in range(parts.count) for rows in parts.read(n).values() for txn in rows["txn_id"].tolist()]
-    assert found == [0, 1, 2]
+    parts = Partitions(tmp_path / "spill", 10_000)
+    add(parts, block([0, 2**63, 2**64 - 1], 0))
+    parts.finish()
+    found = [columns["position"].tolist() for n in range(parts.count) if (columns := parts.read(n)) is not None]
+    assert found == [[0], [1], [2]]

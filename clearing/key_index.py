@@ -1,0 +1,45 @@
+"""Rows of a register by key: two cache misses per question, however long the register and in any order.
+
+A binary search asks a register of a million cards twenty times; sorting the questions first costs as much again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from clearing import kernels
+
+Ints = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+
+_SLOTS_MIN: Final = 16
+
+
+class KeyIndex:
+    """A sorted uint64 column that may repeat keys, with the first position of each."""
+
+    def __init__(self, keys: Keys) -> None:
+        """Index ``keys``, shape (n,), ascending, n below 2³¹."""
+        self._keys = np.ascontiguousarray(keys, np.uint64)
+        self._slots = np.full(max(_SLOTS_MIN, 1 << (2 * len(keys)).bit_length()), -1, np.int32)
+        kernels.index_keys(self._keys, self._slots)
+
+    def first(self, wanted: Keys) -> Ints:
+        """int64[m] first position of each wanted key, −1 where there is none."""
+        found = np.empty(len(wanted), np.int64)
+        kernels.find_keys(self._keys, self._slots, np.ascontiguousarray(wanted, np.uint64), found)
+        return found
+
+    def rows(self, wanted: Keys) -> Iterator[tuple[Ints, Ints]]:
+        """All rows of the wanted keys as (position in ``wanted``, row), in as many rounds as some key has rows."""
+        row = self.first(wanted)
+        asked = np.flatnonzero(row >= 0)
+        while len(asked):
+            yield asked, row[asked]
+            row[asked] += 1
+            asked = asked[row[asked] < len(self._keys)]
+            asked = asked[self._keys[row[asked]] == wanted[asked]]
