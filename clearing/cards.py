@@ -27,6 +27,7 @@ from card_io.records import RecordBlock
 from clearing import mac
 from clearing.durable import durable_file
 from clearing.errors import ClearingError, EvidenceError
+from clearing.key_index import KeyIndex
 
 OPAQUE_VERSION = 0
 """Key version of the ``card_id`` key that hashes opaque card texts; other versions are digit counts."""
@@ -126,6 +127,12 @@ class CardRows:
             self.card_id[chosen], self.issuer_id[chosen], self.number[chosen], self.digits[chosen], self.text
         )
 
+    def without(self, rows: npt.NDArray[np.int64]) -> CardRows:
+        """The cards but those at the given positions."""
+        kept = np.ones(len(self.card_id), bool)
+        kept[rows] = False
+        return self.take(np.flatnonzero(kept))
+
 
 class Vault:
     """The card vault of one centre: known ids in memory, card texts only in sealed chunks."""
@@ -134,7 +141,12 @@ class Vault:
         """Open the vault with the chunks the journal names (a file the journal does not name is not read)."""
         self.folder, self._kek = folder, kek
         self.chunks = list(chunks)
-        self._known = [_joined([self._read(name) for name in self.chunks])]
+        self._known: list[tuple[KeyIndex, CardRows]] = []
+        self._remember(_joined([self._read(name) for name in self.chunks]))
+
+    def _remember(self, cards: CardRows) -> None:
+        if len(cards.card_id):
+            self._known.append((KeyIndex(cards.card_id), cards))
 
     def empty_at(self, folder: Path) -> Vault:
         """A vault under the same key that knows no card yet."""
@@ -146,14 +158,17 @@ class Vault:
         Raises:
             ClearingError: a known card_id comes with another number (never guessed which is meant).
         """
-        for known in self._known:
-            if len(known.card_id):
-                at = np.minimum(np.searchsorted(known.card_id, cards.card_id), len(known.card_id) - 1)
-                held = known.card_id[at] == cards.card_id
-                self._refuse_clash(held & ((known.number[at] != cards.number) | (known.digits[at] != cards.digits)))
+        for index, known in self._known:
+            at = index.first(cards.card_id)
+            held = np.flatnonzero(at >= 0)
+            if len(held):
+                at = at[held]
+                self._refuse_clash(
+                    (known.number[at] != cards.number[held]) | (known.digits[at] != cards.digits[held])
+                )
                 texts = [known.text.get(card, text) != text for card, text in cards.text.items()]
                 self._refuse_clash(np.array(texts, bool))
-                cards = cards.take(~held)
+                cards = cards.without(held)
         return cards
 
     def add(self, name: str, parts: list[CardRows]) -> tuple[str, str] | None:
@@ -182,7 +197,7 @@ class Vault:
         with durable_file(self.folder / name) as target:
             digest = aead.encrypt_file(io.BytesIO(plain.getvalue()), target, self._kek)
         self.chunks.append(name)
-        self._known.append(fresh)
+        self._remember(fresh)
         return name, digest.cipher_sha256
 
     def _refuse_clash(self, clash: npt.NDArray[np.bool_]) -> None:

@@ -30,6 +30,8 @@ def split_cards(
         uint64[n] numbers (0 for opaque texts), uint8[n] digit counts (0 for opaque texts), and the opaque
         texts by position.
     """
+    if not opaque and (number := _equally_long_numbers(text)) is not None:
+        return number, np.full(len(text), len(text[0].as_buffer()), np.uint8), {}
     present = pc.fill_null(text, "")
     length = pc.binary_length(present)
     numeric = pc.and_(pc.ascii_is_decimal(present), pc.less_equal(length, MAX_CARD_DIGITS))
@@ -41,6 +43,31 @@ def split_cards(
     number = integers_of(pc.cast(pc.if_else(numeric, present, "0"), pa.uint64())).astype(np.uint64, copy=False)
     digits = integers_of(pc.if_else(numeric, length, 0)).astype(np.uint8)
     return number, digits, _opaque_texts(present, ~mask_of(numeric), faults)
+
+
+def _equally_long_numbers(text: pa.Array) -> npt.NDArray[np.uint64] | None:
+    """uint64[n] numbers of a column of all-digit texts of one length, None for any other column.
+
+    A centre's cards are numbers of one length: read as one matrix of digits, at a fifth of the general cost.
+    """
+    rows = len(text)
+    if not rows or text.null_count or text.type not in (pa.string(), pa.large_string()):
+        return None
+    _, offsets, data = text.buffers()
+    offset = np.frombuffer(offsets, np.int32 if text.type == pa.string() else np.int64)
+    start = offset[text.offset : text.offset + rows + 1].astype(np.int64)
+    width = int(start[1] - start[0])
+    if not 0 < width <= MAX_CARD_DIGITS or np.any(np.diff(start) != width):
+        return None
+    characters = np.frombuffer(data, np.uint8)[start[0] : start[-1]].reshape(rows, width)
+    digits = np.ascontiguousarray(characters.T) - np.uint8(ord("0"))
+    if digits.max() > 9:
+        return None
+    number = np.zeros(rows, np.uint64)
+    for place in digits:
+        number *= np.uint64(10)
+        number += place
+    return number
 
 
 def _opaque_texts(text: pa.Array, opaque: Mask, faults: RowFaults) -> dict[int, str]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from card_io.delivery.errors import DeliveryFormatError
 from card_io.records import (
@@ -118,6 +119,9 @@ def integer_column(
         nullable value is missing; and the mask of rows whose value the column cannot hold (their entry in
         the column is meaningless), None if there is none.
     """
+    if values.null_count and field.nullable and _within(values, bounds):
+        # The usual case of a nullable column: one copy, with the missing value in place.
+        return integers_of(values.cast(pa.int64()).fill_null(NULL)), None
     missing = mask_of(values.is_null()) if values.null_count else None
     raw = integers_of(values.fill_null(0) if values.null_count else values)
     outside = _outside(raw, bounds)
@@ -127,6 +131,13 @@ def integer_column(
     if field.nullable:
         return np.where(missing, np.int64(NULL), column), outside
     return column, missing if outside is None else missing | outside
+
+
+def _within(values: pa.Array, bounds: tuple[int, int]) -> bool:
+    """Whether every value that is there lies within the bounds (and so, with NULL below them, fits int64)."""
+    found = pc.min_max(values)
+    low, high = found["min"].as_py(), found["max"].as_py()
+    return low is None or (bounds[0] <= low and high <= bounds[1])
 
 
 def integers_of(array: pa.Array) -> npt.NDArray[np.integer[Any]]:
