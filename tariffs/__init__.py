@@ -4,22 +4,12 @@ A tariff is a strict YAML file (:func:`load_tariff`); on a date it compiles to f
 (:func:`compile_tariff`), and pricing is a pure function of those arrays and columns of rows.
 """
 
-from tariffs.columns import (
-    NULL,
-    CardClass,
-    MedicalSettlements,
-    MedicalState,
-    MedicalVisits,
-    TransitJourneys,
-    TransitPrices,
-    UtilityPrices,
-    UtilityState,
-    UtilityUsages,
-)
+from tariffs.columns import NULL
 from tariffs.compiler import CompiledTariff
 from tariffs.errors import TariffDateError, TariffError, TariffFileError, TariffKindError
 from tariffs.inline_tests import InlineTestFailure, run_inline_tests
-from tariffs.medical import settle_medical
+from tariffs.medical.columns import MedicalSettlements, MedicalState, MedicalVisits
+from tariffs.medical.pricing import settle_medical
 from tariffs.tariff import (
     Tariff,
     TariffBook,
@@ -28,8 +18,10 @@ from tariffs.tariff import (
     load_tariff,
     load_tariff_book,
 )
-from tariffs.transit import price_transit
-from tariffs.utility import price_utility
+from tariffs.transit.columns import CardClass, TransitJourneys, TransitPrices
+from tariffs.transit.pricing import price_transit
+from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
+from tariffs.utility.pricing import price_utility
 
 __all__ = [
     "NULL",

@@ -10,10 +10,11 @@ from typing import cast
 import numpy as np
 
 from tariffs.errors import ParameterError, TariffKindError
-from tariffs.steps.medical import MedicalProgram, MedicalStep, compile_medical
-from tariffs.steps.model import Context, Operation, Phase, Strict, TransitStep
-from tariffs.steps.utility import UtilityProgram, UtilityStep, compile_utility
+from tariffs.medical.steps import MedicalProgram, MedicalStep, compile_medical
+from tariffs.parameters import Context, Strict
 from tariffs.tables import Table
+from tariffs.transit.chunk import Operation, Phase, TransitStep
+from tariffs.utility.steps import UtilityProgram, UtilityStep, compile_utility
 
 
 @dataclass(frozen=True)

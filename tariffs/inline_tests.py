@@ -8,23 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tariffs.columns import (
-    CardClass,
-    Columns,
-    MedicalState,
-    MedicalVisits,
-    TransitJourneys,
-    UtilityPrices,
-    UtilityState,
-    UtilityUsages,
-)
+from tariffs.columns import Columns
 from tariffs.compiler import CompiledTariff
 from tariffs.errors import TariffFileError
-from tariffs.medical import settle_medical
+from tariffs.medical.columns import MedicalState, MedicalVisits
+from tariffs.medical.pricing import settle_medical
 from tariffs.schema import InlineTest
 from tariffs.tariff import Tariff, compile_tariff
-from tariffs.transit import price_transit
-from tariffs.utility import price_utility
+from tariffs.transit.columns import CardClass, TransitJourneys
+from tariffs.transit.pricing import price_transit
+from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
+from tariffs.utility.pricing import price_utility
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from tariffs.errors import TariffFileError
-from tariffs.steps.model import Strict
+from tariffs.parameters import Strict
 
 Kind = Literal["transit", "medical", "utility"]
 Policy = Literal["terminal_priced", "engine_priced", "externally_settled"]

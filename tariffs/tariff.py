@@ -16,11 +16,11 @@ from pydantic import ValidationError
 from tariffs.columns import Ints
 from tariffs.compiler import CompiledTariff, compile_steps
 from tariffs.errors import ParameterError, TariffDateError, TariffError, TariffFileError
+from tariffs.parameters import Strict
 from tariffs.schema import InlineTest, Kind, Late, Policy, TariffFile, file_error, parse_file
-from tariffs.steps import STEPS_OF_KIND
-from tariffs.steps.model import Strict
 from tariffs.strict_yaml import read_yaml
 from tariffs.tables import Table, load_table
+from tariffs.vocabulary import STEPS_OF_KIND
 
 _EPOCH = date(1970, 1, 1)
 

@@ -31,8 +31,8 @@ from tariffs import (
 from tariffs.columns import Columns
 from tariffs.compiler import compile_steps
 from tariffs.rounding import divide
-from tariffs.steps import STEPS_OF_KIND
-from tariffs.transit import CHUNK_ROWS
+from tariffs.transit.pricing import CHUNK_ROWS
+from tariffs.vocabulary import STEPS_OF_KIND
 
 LIBRARY = Path(tariffs.__file__).parent / "library"
 PRICED = Path(__file__).resolve().parents[2] / "cases" / "tariffs" / "priced"

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from tariffs.columns import Ints
 from tariffs.errors import ParameterError
+from tariffs.parameters import Context, PositiveQuantity, Quantity, Strict
 from tariffs.rounding import RoundingMode
-from tariffs.steps.model import Context, PositiveQuantity, Quantity, Strict
-from tariffs.steps.scales import upper_edges
+from tariffs.transit.scales import upper_edges
 
 UnitPrice = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
 """1/10,000 yuan per unit."""

@@ -5,8 +5,11 @@ A new step is a class of parameters with ``compile``, listed here by the key ana
 
 from collections.abc import Mapping
 
-from tariffs.steps import discounts, fares, medical, payers, utility
-from tariffs.steps.model import Strict, TransitStep
+from tariffs.medical import steps as medical
+from tariffs.parameters import Strict
+from tariffs.transit import discounts, fares, payers
+from tariffs.transit.chunk import TransitStep
+from tariffs.utility import steps as utility
 
 TRANSIT_STEPS: Mapping[str, type[TransitStep]] = {
     "flat": fares.Flat,

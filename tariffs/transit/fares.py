@@ -11,25 +11,13 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Bools, CardClass, Ints
+from tariffs.columns import Bools, Ints
 from tariffs.errors import ParameterError
-from tariffs.steps.model import (
-    CLASS_CODES,
-    Chunk,
-    ClassName,
-    Context,
-    Fen,
-    Flag,
-    Phase,
-    PositiveQuantity,
-    Quantity,
-    Strict,
-    TransitStep,
-    class_mask,
-    in_range,
-)
-from tariffs.steps.pairs import PairIndex, pair_index
-from tariffs.steps.scales import StartedBlocks, upper_edges
+from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Strict, in_range
+from tariffs.transit.chunk import CLASS_CODES, Chunk, ClassName, Phase, TransitStep, class_mask
+from tariffs.transit.columns import CardClass
+from tariffs.transit.pairs import PairIndex, pair_index
+from tariffs.transit.scales import StartedBlocks, upper_edges
 
 
 class Flat(TransitStep):

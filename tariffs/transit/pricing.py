@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tariffs.columns import TransitJourneys, TransitPrices
 from tariffs.compiler import CompiledTariff
-from tariffs.steps.model import Chunk
+from tariffs.transit.chunk import Chunk
+from tariffs.transit.columns import TransitJourneys, TransitPrices
 
 CHUNK_ROWS = 8_192
 """Rows per chunk: the two dozen columns in work fit the second-level cache."""

@@ -11,27 +11,14 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Bools, CardClass, Codes, Ints
+from tariffs.columns import Bools, Codes, Ints
 from tariffs.errors import ParameterError
+from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Ratio, Strict
 from tariffs.rounding import RATIO_ONE, RoundingMode, divide
-from tariffs.steps.model import (
-    CLASS_CODES,
-    Chunk,
-    ClassName,
-    Context,
-    Fen,
-    Flag,
-    Phase,
-    PositiveQuantity,
-    Quantity,
-    Ratio,
-    Strict,
-    TransitStep,
-    class_mask,
-    put,
-)
-from tariffs.steps.pairs import PairIndex, pair_index
-from tariffs.steps.scales import parts_between, upper_edges
+from tariffs.transit.chunk import CLASS_CODES, Chunk, ClassName, Phase, TransitStep, class_mask, put
+from tariffs.transit.columns import CardClass
+from tariffs.transit.pairs import PairIndex, pair_index
+from tariffs.transit.scales import parts_between, upper_edges
 
 
 class ClassTerm(Strict):
@@ -117,7 +104,7 @@ class ConcessionLookup(TransitStep):
 
 @dataclass(frozen=True)
 class PairConcession:
-    """Compiled :class:`ConcessionLookup`; fares as in :class:`tariffs.steps.fares.PairFare`."""
+    """Compiled :class:`ConcessionLookup`; fares as in :class:`tariffs.transit.fares.PairFare`."""
 
     index: PairIndex
     fares: Ints

@@ -8,20 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import CardClass, Codes, Ints
+from tariffs.columns import Codes, Ints
+from tariffs.parameters import Context, FundCode, Ratio, Strict
 from tariffs.rounding import RATIO_ONE, divide
-from tariffs.steps.model import (
-    CLASS_CODES,
-    Chunk,
-    ClassName,
-    Context,
-    FundCode,
-    Phase,
-    Ratio,
-    Strict,
-    TransitStep,
-    put,
-)
+from tariffs.transit.chunk import CLASS_CODES, Chunk, ClassName, Phase, TransitStep, put
+from tariffs.transit.columns import CardClass
 
 
 class FundShare(Strict):

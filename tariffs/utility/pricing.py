@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tariffs.columns import Ints, UtilityPrices, UtilityState, UtilityUsages
+from tariffs.columns import Ints
 from tariffs.compiler import CompiledTariff
 from tariffs.owners import calendar_year, group_rows
+from tariffs.parameters import in_range
 from tariffs.rounding import divide
-from tariffs.steps.model import in_range
-from tariffs.steps.utility import UtilityProgram
+from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
+from tariffs.utility.steps import UtilityProgram
 
 _MILLI_UNITS_TIMES_PRICE_PER_FEN = 100_000
 """usage/1000 × price/10,000 yuan × 100 fen = usage × price / 100,000 fen."""

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from tariffs.columns import Ints
 from tariffs.errors import ParameterError
+from tariffs.parameters import Code, Context, Fen, Ratio, Strict
 from tariffs.rounding import RoundingMode
-from tariffs.steps.model import Code, Context, Fen, Ratio, Strict
 
 
 class Prepay(Strict):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tariffs import kernels
-from tariffs.columns import Bools, Ints, MedicalSettlements, MedicalState, MedicalVisits
+from tariffs.columns import Bools, Ints
 from tariffs.compiler import CompiledTariff
+from tariffs.medical import kernels
+from tariffs.medical.columns import MedicalSettlements, MedicalState, MedicalVisits
+from tariffs.medical.steps import MedicalProgram
 from tariffs.owners import Groups, calendar_year, group_rows
+from tariffs.parameters import in_range
 from tariffs.rounding import RATIO_ONE, RoundingMode, divide
-from tariffs.steps.medical import MedicalProgram
-from tariffs.steps.model import in_range
 
 _KERNEL_ROUNDING: dict[RoundingMode, int] = {
     "half_up": kernels.HALF_UP,

@@ -1,0 +1,1 @@
+"""Outpatient settlements: what funds, account, purse and person pay of a visit."""

@@ -1,0 +1,1 @@
+"""Water, electricity, gas: what a household pays for its usage."""
