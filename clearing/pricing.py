@@ -150,6 +150,7 @@ _JOURNEY_COLUMNS = (
 
 
 def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
+    absent, zero = (np.broadcast_to(np.int64(value), len(transfer)) for value in (tariffs.NULL, 0))
     return TransitJourneys(
         mode=columns["mode"],
         line=columns["line"],
@@ -163,6 +164,10 @@ def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
         transfer=transfer,
         gross_fare=columns["gross_fare"],
         incomplete=columns["incomplete"],
+        operator=absent,
+        age=absent,
+        card=zero,
+        sequence=zero,
     )
 
 
