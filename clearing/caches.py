@@ -44,20 +44,24 @@ class Caches:
         caches._load_small(centre, batches)
         return caches
 
-    def stage(self, partition: int, competed: Competed) -> None:
-        """Remember what stands of one decided partition; from any thread."""
+    def stage(self, partition: int, states: CardStates, competed: Competed) -> None:
+        """Remember what stands of one decided partition, and the states of its cards; from any thread."""
         self.history.stage(f"{partition:04d}", competed.standing)
-        self._states[partition] = CardStates.of(competed.standing, competed.standing_is_load)
+        fresh = CardStates.of(competed.standing, competed.standing_is_load)
+        self.stage_states(partition, states.advanced(fresh))
+
+    def stage_states(self, partition: int, states: CardStates) -> None:
+        """Remember the states of all cards of one partition."""
+        self._states[partition] = states
+
+    def stage_all_states(self) -> None:
+        """Write the card states once every partition is staged."""
+        self.history.stage_states([self._states[partition] for partition in sorted(self._states)])
+        self._states = {}
 
     def stage_reopened(self, service: Service, standing: Competitors) -> None:
         """Remember what became of a service's transactions that an earlier run had decided otherwise."""
         self.history.stage(f"events-{service.name.lower()}", standing.take(by_card(standing)))
-
-    def stage_states(self) -> None:
-        """Move the card states on, once every partition is staged."""
-        parts = [states for _, states in sorted(self._states.items())]
-        if parts:
-            self.history.stage_states(self.history.states.advanced(parts))
 
     def save(self, batch: int) -> None:
         """Take over what the committed batch staged."""
@@ -87,8 +91,9 @@ class Caches:
                 order = by_card(competitors)
                 self.history.stage(f"{number:04d}", competitors.take(order))
                 fresh = CardStates.of(competitors.take(order), is_load(standing)[order])
-                self.history.stage_states(self.history.states.advanced([fresh]))
-                self.history.take_over(entry.sequence)
+                self.history.states = self.history.states.advanced(fresh)
+            self.history.stage_states([self.history.states])
+            self.history.take_over(entry.sequence)
 
 
 def batch_rows(centre: Centre, entry: Entry, services: tuple[Service, ...]) -> Iterator[Rows]:

@@ -257,7 +257,7 @@ def _leave_inbox(delivery: Delivery) -> None:
             path.unlink(missing_ok=True)
 
 
-SEGMENT_ROWS: Final = 1 << 18
+SEGMENT_ROWS: Final = 1 << 17
 """Rows aimed at per segment: as many are in memory as threads run."""
 
 
@@ -358,14 +358,13 @@ class Batch:
         self.placings = Placings(self.summary.rows)
         with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
             list(pool.map(self._compete, range(self.partitions.count)))
-            states = pool.submit(self.caches.stage_states)
+            self.caches.stage_all_states()
             # Which grant a pick-up matches is known when all grants of the batch are decided.
             for services in ([Service.BENEFIT], [each for each in Service if each is not Service.BENEFIT]):
                 groups = [group for service in services for group in _groups(self.blocks.get(service, []))]
                 list(pool.map(lambda group: self._settle(prefix, *group), groups))
             if self.utility:
                 self._finish_utility(pool, f"{prefix}-0000")
-            states.result()
         if self.reopened:
             self._finish_reopened(prefix)
         if self.unreadable:
@@ -378,12 +377,14 @@ class Batch:
 
     def _compete(self, number: int) -> None:
         """Decide who stands in one partition; several run side by side and meet only at :attr:`_together`."""
+        states = self.caches.history.states.between(*self.partitions.cards(number))
         columns = self.partitions.read(number)
         if columns is None:
+            self.caches.stage_states(number, states)
             return
-        contest, history = Contest.of_columns(columns), self.caches.history
-        competed = compete(contest, history.states, history.standing, disabled=self.centre.disabled)
-        self.caches.stage(number, competed)
+        contest = Contest.of_columns(columns)
+        competed = compete(contest, states, self.caches.history.standing, disabled=self.centre.disabled)
+        self.caches.stage(number, states, competed)
         with self._together:
             self.placings.note(contest, competed)
             self.reopened += competed.reopened

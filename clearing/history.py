@@ -76,14 +76,17 @@ class CardStates:
             np.maximum.reduceat(rows.txn_time, first),
         )
 
-    def advanced(self, parts: list[CardStates]) -> CardStates:
-        """State after the cards of ``parts``, which share none and ascend from part to part, moved on."""
-        fresh = CardStates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _STATE_COLUMNS))
-        return self._merged(fresh) if len(fresh.card_id) else self
+    def between(self, first: np.uint64, last: np.uint64) -> CardStates:
+        """The cards from ``first`` to ``last``, both included; views, not copies."""
+        rows = slice(
+            *(int(np.searchsorted(self.card_id, card, side)) for card, side in ((first, "left"), (last, "right")))
+        )
+        return CardStates(*(getattr(self, name)[rows] for name in _STATE_COLUMNS))
 
-    def _merged(self, fresh: CardStates) -> CardStates:
-        if not len(self.card_id):
-            return fresh
+    def advanced(self, fresh: CardStates) -> CardStates:
+        """State after the cards of ``fresh`` moved on: maxima, and the cards not seen before."""
+        if not len(self.card_id) or not len(fresh.card_id):
+            return self if len(self.card_id) else fresh
         at = np.minimum(np.searchsorted(self.card_id, fresh.card_id), len(self.card_id) - 1)
         known = self.card_id[at] == fresh.card_id
         columns = []
@@ -160,11 +163,11 @@ class History:
         self.folder.mkdir(parents=True, exist_ok=True)
         _save(self.folder / f"{name}{_STAGED}", {c: getattr(rows, c) for c in COMPETITOR_COLUMNS})
 
-    def stage_states(self, states: CardStates) -> None:
-        """Write the card states after the batch for :meth:`take_over`."""
+    def stage_states(self, parts: list[CardStates]) -> None:
+        """Write the card states after the batch, in ascending parts, for :meth:`take_over`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.states = states
-        _save(self.folder / f"{_STATES}{_STAGED}", {name: getattr(states, name) for name in _STATE_COLUMNS})
+        columns = [{name: getattr(part, name) for name in _STATE_COLUMNS} for part in parts]
+        _save(self.folder / f"{_STATES}{_STAGED}", *columns)
 
     def take_over(self, last_batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
@@ -185,11 +188,12 @@ def _ranges(start: Ints, stop: Ints) -> Ints:
     return np.asarray(begin + np.arange(length.sum()))
 
 
-def _save(path: Path, columns: dict[str, npt.NDArray[Any]]) -> None:
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+def _save(path: Path, *parts: dict[str, npt.NDArray[Any]]) -> None:
+    batches = [pa.record_batch({name: pa.array(values) for name, values in part.items()}) for part in parts]
     beside = path.with_suffix(".tmp")
-    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
+    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
     beside.replace(path)
 
 

@@ -25,8 +25,8 @@ from clearing.records import Rows, empty_bills
 IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
 
-PARTITION_ROWS: Final = 1 << 20
-"""Rows aimed at per partition: near 90 MB of what is compared; as many are in memory as threads run."""
+PARTITION_ROWS: Final = 1 << 19
+"""Rows aimed at per partition: near 50 MB of what is compared; as many are in memory as threads run."""
 
 ONE_PARTITION_ROWS: Final = 1 << 18
 """A batch up to this size is one partition; a larger one in memory is two, decided side by side."""
@@ -57,6 +57,11 @@ class Partitions:
     def count(self) -> int:
         """Number of partitions."""
         return 1 << self.bits
+
+    def cards(self, number: int) -> tuple[np.uint64, np.uint64]:
+        """First and last card of a partition, both included."""
+        width = 1 << (64 - self.bits)
+        return np.uint64(number * width), np.uint64((number + 1) * width - 1)
 
     def order(self, card_id: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """int64[n] positions that bring rows into the order of their partitions; from any thread."""
