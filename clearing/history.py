@@ -78,9 +78,8 @@ class CardStates:
 
     def between(self, first: np.uint64, last: np.uint64) -> CardStates:
         """The cards from ``first`` to ``last``, both included; views, not copies."""
-        rows = slice(
-            *(int(np.searchsorted(self.card_id, card, side)) for card, side in ((first, "left"), (last, "right")))
-        )
+        start = int(np.searchsorted(self.card_id, first, side="left"))
+        rows = slice(start, int(np.searchsorted(self.card_id, last, side="right")))
         return CardStates(*(getattr(self, name)[rows] for name in _STATE_COLUMNS))
 
     def advanced(self, fresh: CardStates) -> CardStates:
