@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,19 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def answered(record_property: Callable[[str, object], None]) -> Callable[[int], None]:
+    """Call it with the number of external answers a test has compared: the summary adds them up."""
+    return lambda answers: record_property("answers", answers)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests against data that nobody here wrote ran, and how many were skipped for want of it."""
+    """Say how many tests against data that nobody here wrote ran, with how many answers; skipped ones too."""
     counts = {
         outcome: sum("external" in report.keywords for report in terminalreporter.stats.get(outcome, ()))
         for outcome in ("passed", "failed", "skipped")
     }
+    passed = terminalreporter.stats.get("passed", ())
+    answers = sum(int(v) for report in passed for name, v in report.user_properties if name == "answers")
     listed = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    terminalreporter.write_line(f"external tests (../shared/data): {listed}")
+    terminalreporter.write_line(f"external tests (../shared/data): {listed}; {answers:,} answers compared")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -133,11 +134,12 @@ def compare(file: Path, fares: Fares, columns: dict[str, CardClass]) -> tuple[in
     return by_rule, by_lookup, wrong
 
 
-def test_all_published_fares(tmp_path: Path, published: Fares) -> None:
+def test_all_published_fares(tmp_path: Path, published: Fares, answered: Callable[[int], None]) -> None:
     octopus = compare(write_octopus(tmp_path, published), published, OCTOPUS)
     single = compare(write_single(tmp_path, published), published, SINGLE)
     by_rule, by_lookup, wrong = (a + b for a, b in zip(octopus, single, strict=True))
     assert (by_rule, by_lookup, wrong) == (25_956, 56_988, 0)
+    answered(by_rule + by_lookup)
 
 
 def test_a_shuffled_column_fails(tmp_path: Path, published: Fares) -> None:
