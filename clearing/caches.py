@@ -14,13 +14,13 @@ import numpy as np
 from card_io.records import Service
 from clearing import grouping
 from clearing.centre import Centre
-from clearing.decide import Competed, Grants, PaidBills
+from clearing.decide import Bills, Competed, Grants
 from clearing.history import CardStates, History, by_card, competitors_of, is_load
 from clearing.identity import identities_of
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment
-from clearing.records import Rows, concatenate
-from clearing.replay import Competitors
+from clearing.records import Rows, concatenate, newest_decisions
+from clearing.replay import REPEATS, Competitors
 from clearing.status import ClearingStatus
 
 
@@ -30,7 +30,7 @@ class Caches:
 
     history: History
     grants: Grants
-    bills: PaidBills
+    bills: Bills
     _states: dict[int, CardStates] = field(default_factory=dict)
 
     @classmethod
@@ -38,7 +38,7 @@ class Caches:
         """The caches as of the newest batch entry; rebuilt from segments when they are not."""
         batches = list(centre.journal.of_kind("batch"))
         history = History(centre.directory / "work" / "cache", batches[-1].sequence if batches else 0)
-        caches = cls(history, Grants.empty(), PaidBills.of([]))
+        caches = cls(history, Grants.empty(), Bills.paid([]))
         if history.stale:
             caches._rebuild(centre, batches)
         caches._load_small(centre, batches)
@@ -73,7 +73,7 @@ class Caches:
         for entry in batches:
             for rows in batch_rows(centre, entry, tuple(found)):
                 found[rows.service].append(rows)
-        self.bills = PaidBills.of(found[Service.UTILITY])
+        self.bills = Bills.paid(found[Service.UTILITY])
         grants = found[Service.BENEFIT]
         if grants:
             self.grants = Grants.of(newest_decisions(concatenate(grants)))
@@ -85,9 +85,8 @@ class Caches:
             for number, rows in enumerate(batch_rows(centre, entry, tuple(Service))):
                 standing = standing_of(rows)
                 competitors = competitors_of(standing)
-                competitors.stood[:] = np.where(
-                    standing["status"] == ClearingStatus.CONFLICT, ClearingStatus.CONFLICT, 0
-                )
+                placed = np.isin(standing["status"], (*REPEATS, ClearingStatus.CONFLICT))
+                competitors.stood[:] = np.where(placed, standing["status"], 0)
                 order = by_card(competitors)
                 self.history.stage(f"{number:04d}", competitors.take(order))
                 fresh = CardStates.of(competitors.take(order), is_load(standing)[order])
@@ -128,13 +127,6 @@ def with_identities(centre: Centre, rows: Rows) -> Rows:
     )
 
 
-def newest_decisions(rows: Rows) -> Rows:
-    """The last decision of each transaction, of rows in the order they were written; reversals are gone."""
-    decisions = np.flatnonzero(rows["sign"] > 0)[::-1]
-    newest = decisions[np.unique(rows["txn_id"][decisions], return_index=True)[1]]
-    return rows.take(np.sort(newest))
-
-
 _NEVER_COMPETED = tuple(
     int(s) for s in ClearingStatus if s < ClearingStatus.DUPLICATE and s is not ClearingStatus.ACCEPTED
 )
@@ -144,5 +136,5 @@ def standing_of(rows: Rows) -> Rows:
     """Rows of a segment that stand or conflict: those that competed and are no repeats."""
     status = rows["status"]
     competed = ~np.isin(status, _NEVER_COMPETED)
-    repeats = np.isin(status, (ClearingStatus.DUPLICATE, ClearingStatus.REPLAY)) & (rows["event"] == 0)
+    repeats = np.isin(status, REPEATS) & (rows["event"] == 0)
     return rows.take(np.flatnonzero(competed & ~repeats & (rows["sign"] > 0)))

@@ -46,7 +46,7 @@ class Grants:
     def of(cls, rows: Rows) -> Grants:
         """The accepted rows of the benefit service."""
         kept = np.flatnonzero(rows["disposition"] == Disposition.ACCEPTED)
-        key = _benefit_keys(rows)[kept]
+        key = benefit_keys(rows)[kept]
         order = np.argsort(key, kind="stable")
         at = kept[order]
         return cls(
@@ -62,12 +62,17 @@ class Grants:
         order = np.argsort(columns[0], kind="stable")
         return cls(*(column[order] for column in columns))
 
+    def without(self, keys: npt.NDArray[np.uint64]) -> Grants:
+        """The grants whose keys are not among the given ones."""
+        kept = ~np.isin(self.key, keys)
+        return Grants(*(getattr(self, name)[kept] for name in self.__slots__))
+
     def fund_of(self, loads: Rows) -> Ints:
         """int64[n] granting fund of each pick-up: 0 = an ordinary load, −1 = no grant matches."""
         pick_up = loads["benefit_id"] != NULL
         fund = np.where(pick_up, -1, 0)
         if len(self.key) and pick_up.any():
-            key = _benefit_keys(loads)
+            key = benefit_keys(loads)
             at = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
             matches = pick_up & (self.key[at] == key) & (self.amount[at] == loads["amount"])
             matches &= self.received_window[at] <= loads["received_window"]
@@ -75,7 +80,7 @@ class Grants:
         return np.asarray(fund, np.int64)
 
 
-def _benefit_keys(rows: Rows) -> npt.NDArray[np.uint64]:
+def benefit_keys(rows: Rows) -> npt.NDArray[np.uint64]:
     """uint64[n] one key per (benefit, card)."""
     return hash_rows([rows["benefit_id"], rows["card_id"]], len(rows)).lo
 
@@ -119,7 +124,7 @@ class Competed:
     """One partition after pass 2: status and link per row of its contest, and what stands.
 
     ``standing`` (sorted by card) and ``standing_is_load`` are the transactions that stand or conflict now;
-    ``reopened`` are rows of the same received window that earlier runs decided otherwise: (txn_id, new status,
+    ``placings`` are rows of the same received window that earlier runs placed otherwise: (txn_id, status or 0,
     linked txn_id).
     """
 
@@ -127,7 +132,7 @@ class Competed:
     linked_txn_id: Ints
     standing: Competitors
     standing_is_load: npt.NDArray[np.bool_]
-    reopened: list[tuple[int, int, int]]
+    placings: list[tuple[int, int, int]]
 
 
 def compete(
@@ -158,21 +163,16 @@ def compete(
         placed.linked_txn_id[:n],
         standing,
         contest.load[kept],
-        [] if earlier is None else _reopened(batch, earlier, status[n:], placed.linked_txn_id[n:]),
+        [] if earlier is None else _placed_otherwise(batch, earlier, status[n:], placed.linked_txn_id[n:]),
     )
 
 
-def _reopened(
+def _placed_otherwise(
     batch: Competitors, earlier: Competitors, status: npt.NDArray[np.int16], linked: Ints
 ) -> list[tuple[int, int, int]]:
-    """Earlier decisions of a received window that still takes rows, where the new rows change them.
-
-    A conflict once found stays held until a person resolves it, even if its opponent yields to another row.
-    """
+    """Earlier rows of a received window that still takes rows, where the new rows place them otherwise."""
     open_windows = grouping.distinct(batch.received_window)
-    changed = np.flatnonzero(
-        (status != earlier.stood) & (status != 0) & np.isin(earlier.received_window, open_windows)
-    )
+    changed = np.flatnonzero((status != earlier.stood) & np.isin(earlier.received_window, open_windows))
     return [(int(earlier.txn_id[i]), int(status[i]), int(linked[i])) for i in changed]
 
 
@@ -259,12 +259,72 @@ def dispositions(service: Service, status: npt.NDArray[np.int16], settings: Sett
     return table[status]
 
 
-def settle_bills(rows: Rows, already_paid: PaidBills) -> Rows:
+@dataclass(frozen=True, slots=True)
+class Bills:
+    """Bills as int64 columns of one length: number of the utility and of its bill."""
+
+    utility_id: Ints
+    bill_id: Ints
+
+    @classmethod
+    def listed(cls, rows: Rows) -> Bills:
+        """The bills of payments, in the order of their child table."""
+        return cls(rows.bills["utility_id"].astype(np.int64), rows.bills["bill_id"].astype(np.int64))
+
+    @classmethod
+    def paid(cls, parts: list[Rows]) -> Bills:
+        """What is paid after the rows of segments: payments less reversals of payments, each bill once."""
+        listed = cls.joined([cls.listed(rows) for rows in parts])
+        change = np.concatenate([np.empty(0, np.int64), *(_signed_payments(rows) for rows in parts)])
+        group = listed.groups()
+        times = np.bincount(group, weights=change, minlength=0) if len(group) else np.empty(0)
+        first = np.unique(group, return_index=True)[1]
+        return listed.take(first[times > 0])
+
+    @classmethod
+    def joined(cls, parts: list[Bills]) -> Bills:
+        """The bills of all parts in order."""
+        none = np.empty(0, np.int64)
+        return cls(
+            np.concatenate([none, *(part.utility_id for part in parts)]),
+            np.concatenate([none, *(part.bill_id for part in parts)]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.bill_id)
+
+    def take(self, rows: Ints | npt.NDArray[np.bool_]) -> Bills:
+        """The bills at the given positions."""
+        return Bills(self.utility_id[rows], self.bill_id[rows])
+
+    def groups(self) -> Ints:
+        """int64[n] equal numbers for equal bills."""
+        order = np.lexsort((self.bill_id, self.utility_id))
+        utility, bill = self.utility_id[order], self.bill_id[order]
+        new = np.ones(len(order), bool)
+        new[1:] = (utility[1:] != utility[:-1]) | (bill[1:] != bill[:-1])
+        group = np.empty(len(order), np.int64)
+        group[order] = np.cumsum(new) - 1
+        return group
+
+    def among(self, others: Bills) -> npt.NDArray[np.bool_]:
+        """bool[n]: the bill is one of ``others``."""
+        group = Bills.joined([others, self]).groups()
+        return np.isin(group[len(others) :], group[: len(others)])
+
+
+def _signed_payments(rows: Rows) -> Ints:
+    """int64[bills]: +1 paid, −1 a payment reversed, 0 not paid."""
+    sign = rows["sign"][rows.bills["bill_row"].astype(np.int64)].astype(np.int64)
+    return np.asarray(sign * rows.bills["bill_paid"])
+
+
+def settle_bills(rows: Rows, already_paid: Bills) -> Rows:
     """Pay the bills of accepted utility rows, first payment first.
 
     Args:
         rows: all decided utility rows of a batch.
-        already_paid: bills paid by earlier batches.
+        already_paid: bills paid by payments that are not among ``rows``.
     """
     parent = rows.bills["bill_row"].astype(np.int64)
     order = np.lexsort(
@@ -276,57 +336,12 @@ def settle_bills(rows: Rows, already_paid: PaidBills) -> Rows:
         )
     )  # fmt: skip
     order = order[rows["disposition"][parent[order]] == Disposition.ACCEPTED]
-    # What was paid before stands in front; a stable sort by bill then brings each bill's first payment to its head.
-    utility = np.concatenate([already_paid.utility_id, rows.bills["utility_id"][order].astype(np.int64)])
-    bill = np.concatenate([already_paid.bill_id, rows.bills["bill_id"][order].astype(np.int64)])
-    head = bill_heads(utility, bill)
-    paying = order[head[head >= len(already_paid.bill_id)] - len(already_paid.bill_id)]
+    # What was paid before stands in front: the first entry of each bill has paid it.
+    group = Bills.joined([already_paid, Bills.listed(rows).take(order)]).groups()
+    first = np.unique(group, return_index=True)[1]
     paid_before = np.ones(len(parent), bool)
-    paid_before[paying] = False
+    paid_before[order[first[first >= len(already_paid)] - len(already_paid)]] = False
     return pay_bills(rows, paid_before)
-
-
-@dataclass(frozen=True, slots=True)
-class PaidBills:
-    """Bills that some payment has paid, as int64 columns of one length."""
-
-    utility_id: Ints
-    bill_id: Ints
-
-    @classmethod
-    def of(cls, parts: list[Rows]) -> PaidBills:
-        """What is paid after the given segments' rows: payments less reversals of payments."""
-        listed = [_no_bills(), *(_signed_payments(rows) for rows in parts)]
-        utility, bill, change = (np.concatenate([part[column] for part in listed]) for column in range(3))
-        order = np.lexsort((bill, utility))
-        start = _starts(utility[order], bill[order])
-        paid = order[start[np.add.reduceat(change[order], start) > 0]] if len(order) else order
-        return cls(utility[paid], bill[paid])
-
-
-def _no_bills() -> tuple[Ints, Ints, Ints]:
-    none = np.empty(0, np.int64)
-    return none, none, none
-
-
-def _signed_payments(rows: Rows) -> tuple[Ints, Ints, Ints]:
-    """(utility, bill, +1 paid or −1 reversed) of the bills that rows paid."""
-    paid = np.flatnonzero(rows.bills["bill_paid"])
-    sign = rows["sign"][rows.bills["bill_row"][paid].astype(np.int64)].astype(np.int64)
-    return rows.bills["utility_id"][paid].astype(np.int64), rows.bills["bill_id"][paid].astype(np.int64), sign
-
-
-def bill_heads(utility: Ints, bill: Ints) -> Ints:
-    """Positions of the first entry of each bill."""
-    order = np.lexsort((bill, utility))
-    return np.asarray(order[_starts(utility[order], bill[order])])
-
-
-def _starts(utility: Ints, bill: Ints) -> Ints:
-    """Where each bill begins in entries sorted by utility and bill."""
-    new = np.ones(len(bill), bool)
-    new[1:] = (utility[1:] != utility[:-1]) | (bill[1:] != bill[:-1])
-    return np.flatnonzero(new)
 
 
 def decision_roots(rows: Rows) -> dict[int, int]:

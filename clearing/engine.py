@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from card_io.delivery.errors import ManifestError
 from card_io.delivery.inbox import Delivery
@@ -30,6 +31,7 @@ from clearing.centre import Centre
 from clearing.config import load_settings
 from clearing.decide import (
     COMPARED_ONLY,
+    Bills,
     Contest,
     Grants,
     Placings,
@@ -50,7 +52,7 @@ from clearing.participant_files import Feedback, write_acknowledgement, write_fe
 from clearing.posting import Balances
 from clearing.records import Rows, concatenate
 from clearing.recover import recover
-from clearing.reopen import reopen
+from clearing.reopen import Redecided, Reopening
 from clearing.spill import Partitions, Shelf, Shelved
 
 Progress = Callable[[str, int, int], None]
@@ -287,7 +289,7 @@ class Batch:
         self.roots: dict[int, int] = {}
         self.grants = [self.caches.grants]
         self.utility: list[Rows] = []
-        self.reopened: list[tuple[int, int, int]] = []
+        self.placed_otherwise: list[tuple[int, int, int]] = []
         self.cards: list[CardRows] = []
         self.total = self.done = 0
         self._together = threading.Lock()
@@ -354,21 +356,26 @@ class Batch:
         self.summary.results = _added_up(body["files"])
 
     def _pass_two(self, prefix: str) -> None:
+        centre = self.centre
         self.partitions.finish()
         self.placings = Placings(self.summary.rows)
-        with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
+        with concurrent.futures.ThreadPoolExecutor(centre.settings.centre.threads) as pool:
             list(pool.map(self._compete, range(self.partitions.count)))
             self.caches.stage_all_states()
-            # Which grant a pick-up matches is known when all grants of the batch are decided.
-            for services in ([Service.BENEFIT], [each for each in Service if each is not Service.BENEFIT]):
-                groups = [group for service in services for group in _groups(self.blocks.get(service, []))]
-                list(pool.map(lambda group: self._settle(prefix, *group), groups))
-            if self.utility:
-                self._finish_utility(pool, f"{prefix}-0000")
-        if self.reopened:
-            self._finish_reopened(prefix)
+            self.reopening = Reopening(centre, (entry.at for entry in self.intake.values()), self.placed_otherwise)
+            # Which grant a pick-up matches is known when all grants of the window are decided.
+            self._settle_services(pool, prefix, [Service.BENEFIT])
+            changed_keys = self._reopen_grants(prefix, self.reopening.grants())
+            others: list[Service] = [service for service in Service if service is not Service.BENEFIT]
+            self._settle_services(pool, prefix, others)
+            for service in others:
+                if service is not Service.UTILITY:
+                    self._write_events(
+                        prefix, self.reopening.others(service, Grants.joined(self.grants), changed_keys)
+                    )
+            self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
         if self.unreadable:
-            path = self.centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
+            path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
             self.segments.append(segments.write_unreadable(path, self.unreadable))
         for file_no in sorted(self.feedback):
             # Of files without a readable row.
@@ -387,7 +394,7 @@ class Batch:
         self.caches.stage(number, states, competed)
         with self._together:
             self.placings.note(contest, competed)
-            self.reopened += competed.reopened
+            self.placed_otherwise += competed.placings
 
     def _settle(self, prefix: str, number: int, blocks: list[_Block]) -> None:
         """Settle, post, hash and write blocks of one service as one segment; several run side by side."""
@@ -416,19 +423,57 @@ class Batch:
         with self._together:
             self.segments.append(segment)
 
-    def _finish_utility(self, pool: concurrent.futures.Executor, name: str) -> None:
-        rows = settle_bills(concatenate(self.utility), self.caches.bills)
-        self._book([rows])
-        list(pool.map(lambda folder: self._seal(folder, name, [rows]), ("utility", "bill")))
+    def _settle_services(self, pool: concurrent.futures.Executor, prefix: str, services: list[Service]) -> None:
+        groups = [group for service in services for group in _groups(self.blocks.get(service, []))]
+        list(pool.map(lambda group: self._settle(prefix, *group), groups))
 
-    def _finish_reopened(self, prefix: str) -> None:
-        """Earlier decisions of an open window that this batch changes: linked reversals and new decisions."""
-        for rows, standing in reopen(self.centre, self.reopened):
-            self._seal(rows.service.name.lower(), f"{prefix}-events", [rows])
-            if rows.service is Service.UTILITY:
-                self._seal("bill", f"{prefix}-events", [rows])
+    def _finish_utility(self, pool: concurrent.futures.Executor, prefix: str, earlier: Redecided | None) -> None:
+        """Pay bills over the batch and the earlier payments of its windows that it touches; write both."""
+        if earlier is None and not self.utility:
+            return
+        paid = self.caches.bills
+        rows = list(self.utility)
+        if earlier is not None:
+            own = Bills.listed(earlier.before).take(earlier.before.bills["bill_paid"] == 1)
+            paid = paid.take(~paid.among(own))
+            rows.insert(0, earlier.after.without(COMPARED_ONLY))
+        settled = settle_bills(concatenate(rows), paid)
+        split = len(earlier.before) if earlier is not None else 0
+        if earlier is not None:
+            again = settled.take(np.arange(split)).with_columns(
+                **{name: earlier.after[name] for name in COMPARED_ONLY}
+            )
+            self._write_events(prefix, Redecided(earlier.before, again))
+        if len(settled) > split:
+            fresh = settled.take(np.arange(split, len(settled)))
+            self._book([fresh])
+            list(pool.map(lambda folder: self._seal(folder, f"{prefix}-0000", [fresh]), ("utility", "bill")))
+
+    def _reopen_grants(self, prefix: str, earlier: Redecided | None) -> npt.NDArray[np.uint64]:
+        """Put benefits decided otherwise in place of what was known; returns the keys of all grants that changed."""
+        fresh, self.grants = self.grants[1:], self.grants[:1]
+        if earlier is not None:
+            before, after = Grants.of(earlier.before), Grants.of(earlier.after)
+            fresh = [*fresh, after]
+            self.grants = [self.grants[0].without(before.key)]
+            self._write_events(prefix, earlier)
+        changed = [grants.key for grants in fresh]
+        changed += [before.key] if earlier is not None else []
+        self.grants += fresh
+        return np.concatenate([np.empty(0, np.uint64), *changed])
+
+    def _write_events(self, prefix: str, earlier: Redecided | None) -> None:
+        """Earlier decisions that this batch changes: linked reversals and new decisions."""
+        events = earlier.events() if earlier is not None else None
+        if events is None:
+            return
+        folder = events[0].service.name.lower()
+        self._seal(folder, f"{prefix}-events", list(events))
+        if events[0].service is Service.UTILITY:
+            self._seal("bill", f"{prefix}-events", list(events))
+        for rows in events:
             self._book([rows])
-            self.caches.stage_reopened(rows.service, standing)
+        self.caches.stage_reopened(events[1].service, self.reopening.competitors(events[1]))
 
     def _book(self, parts: list[Rows]) -> None:
         posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)

@@ -81,7 +81,7 @@ class Rows:
         return Rows(self.service, {name: self.columns[name] for name in names}, self.bills)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Rows:
-        """The rows at ascending positions ``rows``, their bills with them."""
+        """The rows at the positions ``rows``, each at most once, their bills with them."""
         position = np.full(len(self), -1, np.int64)
         position[rows] = np.arange(len(rows))
         parent = position[self.bills["bill_row"].astype(np.int64)]
@@ -89,6 +89,17 @@ class Rows:
         bills = {name: column[kept] for name, column in self.bills.items()}
         bills["bill_row"] = parent[kept]
         return Rows(self.service, {name: column[rows] for name, column in self.columns.items()}, bills)
+
+
+def newest_decisions(rows: Rows) -> Rows:
+    """The last decision of each transaction by txn_id, of rows in the order written; reversals are gone.
+
+    The bills of each payment stay in their order.
+    """
+    decisions = np.flatnonzero(rows["sign"] > 0)[::-1]
+    newest = rows.take(decisions[np.unique(rows["txn_id"][decisions], return_index=True)[1]])
+    order = np.argsort(newest.bills["bill_row"], kind="stable")
+    return Rows(newest.service, newest.columns, {name: column[order] for name, column in newest.bills.items()})
 
 
 def row_money(rows: Rows) -> npt.NDArray[np.int64]:

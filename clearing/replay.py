@@ -25,6 +25,10 @@ COMPETITOR_COLUMNS = (
 )  # fmt: skip
 
 
+REPEATS = (ClearingStatus.DUPLICATE, ClearingStatus.REPLAY)
+"""What a row is that yields to another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Competitors:
     """Rows that compete for identity, as columns of one length."""

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from clearing import engine, spill
 from clearing.verify import verify
-from evidence.centres import PASSPHRASE, Ledger, Sent, clear, copy_of, entries, ledger_of, read_sent, send, sender_key
+from evidence.centres import (
+    PASSPHRASE,
+    WINDOW_ENDS,
+    Ledger,
+    Sent,
+    clear,
+    copy_of,
+    entries,
+    ledger_of,
+    read_sent,
+    send,
+    sender_key,
+)
+
+COMPARED = (
+    'txn_id, service, status, disposition, linked_txn_id, card_paid, fund, fund_paid, posting_template, "window"'
+)
 
 Cut = Callable[[Sent, np.random.Generator], Iterator[tuple[pa.Table, dict[str, Any]]]]
 """From a delivery to the deliveries that carry its rows: table and changes of the manifest."""
@@ -52,12 +71,12 @@ def split_in_two(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Tabl
         yield sent.table.filter(pa.array(mask)), changes
 
 
-def recut(heavy_day: Path, sound: list[Sent], target: Path, cut: Cut) -> Path:
+def recut(heavy_day: Path, sound: list[Sent], target: Path, cut: Cut, *, seed: int = 7) -> Path:
     """A copy of the day whose inbox holds the sound deliveries, cut anew and signed by their senders."""
     centre = copy_of(heavy_day, target)
     shutil.rmtree(centre / "inbox")
     (centre / "inbox").mkdir()
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     for sent in sound:
         for table, changes in cut(sent, rng):
             send(centre / "inbox", table, sent.manifest, sender_key(heavy_day, sent.manifest.sender), **changes)
@@ -128,3 +147,45 @@ def test_everything_at_once(
     set_threads(centre, 1)
     clear(centre)
     assert ledger_of(centre).money == undisturbed.money
+
+
+def window_of(sent_at: str) -> str:
+    """Deliveries sent before 04:00 belong to the window of the day before."""
+    return (datetime.datetime.fromisoformat(sent_at) - datetime.timedelta(hours=4)).date().isoformat()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_runs_in_between_do_not_matter(heavy_day: Path, sound: list[Sent], tmp_path: Path, seed: int) -> None:
+    """Each delivery comes in three parts, each at some arrival of its window; the centre runs often, or once."""
+    arrivals = sorted({sent.manifest.sent_at for sent in sound})
+
+    def scattered(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+        own = [at for at in arrivals if window_of(at) == window_of(sent.manifest.sent_at)]
+        part = rng.integers(0, 3, len(sent.table))
+        for number in range(3):
+            changes = {"file": f"{number}-{sent.manifest.file}", "sequence": sent.manifest.sequence * 3 + number}
+            changes |= {"amount_fen": None, "sent_at": own[int(rng.integers(len(own)))]}
+            yield sent.table.filter(pa.array(part == number)), changes
+
+    often = recut(heavy_day, sound, tmp_path / "often", scattered, seed=seed)
+    once = copy_of(often, tmp_path / "once")
+    rng = np.random.default_rng(seed)
+    clear(often, [*(at for at in arrivals if rng.random() < 0.4), WINDOW_ENDS[-1]])
+    clear(once, WINDOW_ENDS[-1:])
+    batches = entries(often, "batch")
+    assert len(batches) > 5
+    assert any("events" in segment["name"] for entry in batches for segment in entry.body["segments"])
+    assert_same_decisions(often, once)
+    assert ledger_of(often).money == ledger_of(once).money
+    assert verify(often, PASSPHRASE) == []
+
+
+def assert_same_decisions(often: Path, once: Path) -> None:
+    """Transaction by transaction, so that a difference says where it is."""
+    question = f"SELECT {COMPARED} FROM decisions ORDER BY txn_id"
+    found = []
+    for centre in (often, once):
+        with contextlib.chdir(centre), duckdb.connect("ledger.duckdb", read_only=True) as connection:
+            found.append(connection.execute(question).fetchall())
+    first = [(a, b) for a, b in zip(*found, strict=True) if a != b][:5]
+    assert first == []

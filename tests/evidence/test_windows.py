@@ -108,16 +108,6 @@ def test_after_the_cut_off_only_the_newcomer_is_held(tmp_path: Path) -> None:
 # --- a second run in the same window ------------------------------------------------------
 
 
-BROKEN: dict[str, str] = {
-    "freed": "a row whose opponent yields to another is reopened as NOT_PROCESSED, and its money disappears",
-    "grant picked up": "a grant's reversal does not reach the load that picked it up",
-    "grant after its load": "a grant of a later run does not reach a load of the same window",
-    "bill paid by a conflict": "a bill stays paid by a payment that was reversed",
-    "bill paid later in the day": "a bill stays paid by the first run's payment, not the window's first",
-}
-"""Groups the engine gets wrong today, and how; each is an expected failure of its own."""
-
-
 def decided(centre: Centre, lines: list[Line]) -> list[str]:
     """What became of each line, readable."""
     status, columns = centre.decisions(), centre.decisions(DECIDED)
@@ -146,13 +136,11 @@ def assert_alike(twice: Centre, once: Centre, lines: list[Line]) -> None:
 
 
 def test_two_runs_in_a_window_end_like_one(tmp_path: Path) -> None:
-    assert_alike(*run_twice_and_once(tmp_path, "".join(text for name, text in GROUPS.items() if name not in BROKEN)))
+    assert_alike(*run_twice_and_once(tmp_path, "".join(GROUPS.values())))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=why)) for name, why in BROKEN.items()]
-)
-def test_two_runs_in_a_window_end_like_one_here_too(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", GROUPS)
+def test_each_group_ends_like_one_run_by_itself(tmp_path: Path, name: str) -> None:
     assert_alike(*run_twice_and_once(tmp_path, GROUPS[name]))
 
 
@@ -174,7 +162,7 @@ def test_a_reversal_is_linked_and_its_money_moves(tmp_path: Path) -> None:
 
 def test_caches_lost_between_runs_change_nothing_that_is_sealed(tmp_path: Path) -> None:
     """Losing them costs a rebuild, never a decision or an event."""
-    kept, _ = centre_with(tmp_path / "kept", "".join(GROUPS[name] for name in GROUPS if name not in BROKEN))
+    kept, _ = centre_with(tmp_path / "kept", "".join(GROUPS.values()))
     third = "retail received=03-02T23:00:00 terminal_counter=+7 time=15:00:00 card_counter=+7 ACCEPTED"
     kept.deliver(Cases(kept).read(third))
     lost = Centre(copy_of(kept.directory, tmp_path / "lost"), kept.masters)
