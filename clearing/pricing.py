@@ -150,8 +150,8 @@ _JOURNEY_COLUMNS = (
 
 
 def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
-    absent, zero = (np.broadcast_to(np.int64(value), len(transfer)) for value in (tariffs.NULL, 0))
-    return TransitJourneys(
+    return TransitJourneys.of(
+        len(transfer),
         mode=columns["mode"],
         line=columns["line"],
         entry_station=columns["entry_station"],
@@ -164,10 +164,6 @@ def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
         transfer=transfer,
         gross_fare=columns["gross_fare"],
         incomplete=columns["incomplete"],
-        operator=absent,
-        age=absent,
-        card=zero,
-        sequence=zero,
     )
 
 
