@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from datetime import date
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -80,9 +79,9 @@ def initialise_centre(directory: Path, *, simulated: bool, passphrase: str, scry
     for folder in FOLDERS:
         (directory / folder).mkdir(parents=True, exist_ok=True)
     _write_settings(directory, simulated)
-    _copy_tariffs(directory / "tariffs")
-    _write_empty_registers(directory / "registers")
     settings = load_settings(directory)
+    _copy_tariffs(directory / "tariffs", settings)
+    _write_empty_registers(directory / "registers")
     store = KeyStore.create(directory / KEYSTORE, passphrase, scrypt_n=scrypt_n or DEFAULT_SCRYPT_N)
     _add_centre_keys(store)
     if simulated:
@@ -115,14 +114,12 @@ def _write_settings(directory: Path, simulated: bool) -> None:
     (directory / "centre.yaml").write_text(text, "utf-8")
 
 
-def _copy_tariffs(folder: Path) -> None:
-    for file in _demo_tariffs():
-        (folder / file.name).write_bytes(file.read_bytes())
-
-
-def _demo_tariffs() -> list[Traversable]:
-    library = resources.files("tariffs").joinpath("library")
-    return [file for file in library.iterdir() if file.name.startswith("demo.")]
+def _copy_tariffs(folder: Path, settings: Settings) -> None:
+    """The rule files that the new centre's participants name, with their tables, from the library."""
+    wanted = {tariff for each in settings.participants for tariff in (*each.tariff_by_mode.values(), each.tariff)}
+    for file in resources.files("tariffs").joinpath("library").iterdir():
+        if any(file.name.startswith(f"{tariff}.") for tariff in wanted):
+            (folder / file.name).write_bytes(file.read_bytes())
 
 
 def _write_empty_registers(folder: Path) -> None:
