@@ -6,10 +6,18 @@ A tariff is a strict YAML file (:func:`load_tariff`); on a date it compiles to f
 
 from tariffs.columns import NULL
 from tariffs.compiler import CompiledTariff
-from tariffs.errors import TariffDateError, TariffError, TariffFileError, TariffKindError
+from tariffs.errors import TariffDateError, TariffError, TariffFileError, TariffKindError, TariffStateError
 from tariffs.inline_tests import InlineTestFailure, run_inline_tests
-from tariffs.medical.columns import MedicalSettlements, MedicalState, MedicalVisits
-from tariffs.medical.pricing import settle_medical
+from tariffs.medical.columns import (
+    MedicalLedger,
+    MedicalReviews,
+    MedicalRun,
+    MedicalSettlements,
+    MedicalState,
+    MedicalVisits,
+)
+from tariffs.medical.dated import settle_dated
+from tariffs.medical.pricing import settle_medical, settle_visits
 from tariffs.tariff import (
     Tariff,
     TariffBook,
@@ -19,35 +27,69 @@ from tariffs.tariff import (
     load_tariff_book,
 )
 from tariffs.transit.columns import CardClass, TransitJourneys, TransitPrices
-from tariffs.transit.pricing import price_transit
-from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
+from tariffs.transit.late import NEVER, Posting, PriceDifferences, Repriced, Standing, reprice, standing
+from tariffs.transit.parties import PartyAmounts, apportion_transit
+from tariffs.transit.pricing import accumulator_names, price_journeys, price_transit
+from tariffs.transit.state import TransitState
+from tariffs.utility.bills import sum_bills
+from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityState, UtilityUsages
 from tariffs.utility.pricing import price_utility
+from tariffs.utility.replay import (
+    UtilityDifferences,
+    corrected_usages,
+    price_utility_dated,
+    reprice_utility,
+)
 
 __all__ = [
+    "NEVER",
     "NULL",
     "CardClass",
     "CompiledTariff",
     "InlineTestFailure",
+    "MedicalLedger",
+    "MedicalReviews",
+    "MedicalRun",
     "MedicalSettlements",
     "MedicalState",
     "MedicalVisits",
+    "PartyAmounts",
+    "Posting",
+    "PriceDifferences",
+    "Repriced",
+    "Standing",
     "Tariff",
     "TariffBook",
     "TariffDateError",
     "TariffError",
     "TariffFileError",
     "TariffKindError",
+    "TariffStateError",
     "TransitJourneys",
     "TransitPrices",
+    "TransitState",
+    "UtilityBills",
+    "UtilityDifferences",
     "UtilityPrices",
     "UtilityState",
     "UtilityUsages",
+    "accumulator_names",
+    "apportion_transit",
     "compile_segment",
     "compile_tariff",
+    "corrected_usages",
     "load_tariff",
     "load_tariff_book",
+    "price_journeys",
     "price_transit",
     "price_utility",
+    "price_utility_dated",
+    "reprice",
+    "reprice_utility",
     "run_inline_tests",
+    "settle_dated",
     "settle_medical",
+    "settle_visits",
+    "standing",
+    "sum_bills",
 ]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
 from typing import cast
 
 import numpy as np
 
 from tariffs.errors import ParameterError, TariffKindError
-from tariffs.medical.steps import MedicalProgram, MedicalStep, compile_medical
+from tariffs.medical.program import MedicalProgram, compile_medical
+from tariffs.medical.steps import MedicalStep
 from tariffs.parameters import Context, Strict
 from tariffs.tables import Table
+from tariffs.transit.apportion import Apportion, Apportionment
 from tariffs.transit.chunk import Operation, Phase, TransitStep
-from tariffs.utility.steps import UtilityProgram, UtilityStep, compile_utility
+from tariffs.utility.program import UtilityProgram, compile_utility
+from tariffs.utility.steps import UtilityStep
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,13 @@ class TransitProgram:
     full_fare: tuple[Operation, ...]
     """Those of phase GROSS."""
     reductions: tuple[Operation, ...]
-    """What the card pays of it, and who bears the rest."""
+    """What the card pays of it, and who bears the rest, as far as each row alone decides."""
+    accumulators: tuple[Operation, ...] = ()
+    """Steps that remember what the card did before; empty for a stateless tariff."""
+    closing: tuple[Operation, ...] = ()
+    """The steps behind the accumulators."""
+    apportionments: tuple[Apportionment, ...] = ()
+    """How a price is divided among operators; empty when the tariff says nothing about it."""
 
 
 Program = TransitProgram | MedicalProgram | UtilityProgram
@@ -95,7 +104,7 @@ def compile_steps(
 def _compile_program(kind: str, steps: Sequence[tuple[str, Strict]], context: Context) -> Program:
     # The registry of the kind has put exactly these types into the file's steps.
     if kind == "transit":
-        return _compile_transit(cast(Sequence[tuple[str, TransitStep]], steps), context)
+        return _compile_transit(cast(Sequence[tuple[str, TransitStep | Apportion]], steps), context)
     if kind == "medical":
         return compile_medical(cast(Sequence[tuple[str, MedicalStep]], steps), context)
     return compile_utility(cast(Sequence[tuple[str, UtilityStep]], steps), context)
@@ -121,7 +130,24 @@ def _freeze(value: object) -> None:
             _freeze(getattr(value, part.name))
 
 
-def _compile_transit(steps: Sequence[tuple[str, TransitStep]], context: Context) -> TransitProgram:
+def _compile_transit(steps: Sequence[tuple[str, TransitStep | Apportion]], context: Context) -> TransitProgram:
+    """Steps that price, then those that divide the price among operators."""
+    pricing: list[tuple[str, TransitStep]] = []
+    apportionments: list[Apportionment] = []
+    for index, (name, step) in enumerate(steps):
+        if not isinstance(step, Apportion):
+            if apportionments:
+                raise ParameterError(f"steps[{index}]", name, "apportion comes last: it divides the finished price")
+            pricing.append((name, step))
+            continue
+        try:
+            apportionments.append(step.compile(context))
+        except ParameterError as error:
+            raise ParameterError(f"steps[{index}].{name}.{error.path}", error.value, error.remedy) from error
+    return replace(_compile_prices(pricing, context), apportionments=tuple(apportionments))
+
+
+def _compile_prices(steps: Sequence[tuple[str, TransitStep]], context: Context) -> TransitProgram:
     if not steps or steps[0][1].phase is not Phase.GROSS:
         names = [name for name, _ in steps]
         raise ParameterError("steps", names, "begin with a step that gives the gross fare")
@@ -131,9 +157,18 @@ def _compile_transit(steps: Sequence[tuple[str, TransitStep]], context: Context)
             remedy = "order the steps: full fare, then what the card pays, then who bears the rest"
             raise ParameterError(f"steps[{index}]", name, remedy)
         try:
-            operations.append(step.compile(context))
+            operations.append(step.operation(context))
         except ParameterError as error:
             place = f"steps[{index}].{name}.{error.path}"
             raise ParameterError(place, error.value, error.remedy) from error
     gross_count = sum(step.phase is Phase.GROSS for _, step in steps)
-    return TransitProgram(tuple(operations[:gross_count]), tuple(operations[gross_count:]))
+    first = sum(step.phase < Phase.ACCUMULATE for _, step in steps)
+    behind = sum(step.phase <= Phase.ACCUMULATE for _, step in steps)
+    if first == behind:
+        return TransitProgram(tuple(operations[:gross_count]), tuple(operations[gross_count:]))
+    return TransitProgram(
+        tuple(operations[:gross_count]),
+        tuple(operations[gross_count:first]),
+        tuple(operations[first:behind]),
+        tuple(operations[behind:]),
+    )

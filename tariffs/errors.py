@@ -40,6 +40,13 @@ class TariffDateError(TariffError):
         super().__init__(f"{tariff_id}: no price published for {day}; the file covers {first} to {last}")
 
 
+class TariffStateError(TariffError):
+    """A tariff that remembers what a card did before was asked to price rows one by one."""
+
+    def __init__(self, tariff_id: str) -> None:
+        super().__init__(f"{tariff_id} remembers what a card did before: price it with price_journeys and a state")
+
+
 class TariffKindError(TariffError):
     """A tariff of one kind was asked to price rows of another."""
 

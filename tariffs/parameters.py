@@ -20,6 +20,9 @@ QUANTITY_MAX = 1_000_000_000
 It keeps every product with a price or ratio inside int64.
 """
 
+ACCUMULATORS_MAX = 31
+"""Each takes two bits of a row's int64 mark."""
+
 Fen = Annotated[int, Field(strict=True, ge=0, le=QUANTITY_MAX)]
 Quantity = Annotated[int, Field(strict=True, ge=0, le=QUANTITY_MAX)]
 PositiveQuantity = Annotated[int, Field(strict=True, ge=1, le=QUANTITY_MAX)]
@@ -41,12 +44,22 @@ class Context:
 
     tables: Mapping[str, Table]
     rule_names: list[str] = field(default_factory=lambda: ["not covered"])
+    accumulators: list[str] = field(default_factory=list)
 
     def table(self, name: str) -> Table:
         """A declared table; ParameterError when the file declares none of this name."""
         if name not in self.tables:
             raise ParameterError("table", name, f"declare it under tables (there: {', '.join(self.tables)})")
         return self.tables[name]
+
+    def accumulator(self, name: str) -> int:
+        """Give an accumulator its position among those of the segment; ParameterError when the name is taken."""
+        if name in self.accumulators:
+            raise ParameterError("name", name, "give each accumulator a name of its own")
+        if len(self.accumulators) == ACCUMULATORS_MAX:
+            raise ParameterError("name", name, f"a tariff has at most {ACCUMULATORS_MAX} accumulators")
+        self.accumulators.append(name)
+        return len(self.accumulators) - 1
 
     def rule(self, name: str) -> int:
         """Give a rule its number, which rows carry as uint16."""

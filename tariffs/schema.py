@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError
 
@@ -13,6 +13,8 @@ from tariffs.parameters import Strict
 
 Kind = Literal["transit", "medical", "utility"]
 Policy = Literal["terminal_priced", "engine_priced", "externally_settled"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
 Day = Annotated[date, Field(strict=True)]
@@ -20,9 +22,9 @@ Day = Annotated[date, Field(strict=True)]
 
 
 class Money(Strict):
-    """The only money there is."""
+    """One currency, counted in hundredths whatever they are called."""
 
-    currency: Literal["CNY", "HKD"]
+    currency: Literal["CNY", "HKD", "AUD", "CAD", "EUR", "GBP", "JPY", "SGD", "TWD", "USD"]
     unit: Literal["fen"]
 
 
@@ -31,6 +33,19 @@ class Published(Strict):
 
     first: Day
     last: Day
+
+
+class Clock(Strict):
+    """When the operating day and the week begin; a tap before ``day_starts`` belongs to the day before."""
+
+    day_starts: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "00:00"
+    week_starts: Weekday = "mon"
+
+    @property
+    def day_starts_s(self) -> int:
+        """Seconds after midnight."""
+        hours, minutes = self.day_starts.split(":")
+        return int(hours) * 3600 + int(minutes) * 60
 
 
 class Late(Strict):
@@ -66,6 +81,7 @@ class TariffFile(Strict):
     money: Money
     policy: Policy
     late: Late
+    clock: Clock = Clock()
     published: Published
     tables: dict[str, TableFile] = Field(default_factory=dict)
     values: dict[str, Annotated[dict[Day, Any], Field(min_length=1)]] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from tariffs.columns import Ints
 from tariffs.compiler import CompiledTariff, compile_steps
 from tariffs.errors import ParameterError, TariffDateError, TariffError, TariffFileError
 from tariffs.parameters import Strict
-from tariffs.schema import InlineTest, Kind, Late, Policy, TariffFile, file_error, parse_file
+from tariffs.schema import Clock, InlineTest, Kind, Late, Policy, TariffFile, file_error, parse_file
 from tariffs.strict_yaml import read_yaml
 from tariffs.tables import Table, load_table
+from tariffs.transit.accumulators import refuse_renamed
 from tariffs.vocabulary import STEPS_OF_KIND
 
 _EPOCH = date(1970, 1, 1)
@@ -45,6 +47,7 @@ class Tariff:
     currency: str
     policy: Policy
     late: Late
+    clock: Clock
     values: Mapping[str, Mapping[date, Any]]
     tables: Mapping[str, Table]
     segments: tuple[Segment, ...]
@@ -62,6 +65,11 @@ class Tariff:
     def last_day(self) -> date:
         """Last day with a published price."""
         return self.segments[-1].last
+
+    @cached_property
+    def compiled(self) -> tuple[CompiledTariff, ...]:
+        """Every dated segment, compiled once; ParameterError when one does not compile."""
+        return tuple(compile_segment(self, index) for index in range(len(self.segments)))
 
     def segment_of(self, days: npt.NDArray[np.int32]) -> Ints:
         """Index of the segment of each day (int32 days since 1970), int64; −1 outside the published range."""
@@ -120,6 +128,7 @@ def load_tariff(path: Path) -> Tariff:
         currency=content.money.currency,
         policy=content.policy,
         late=content.late,
+        clock=content.clock,
         values=content.values,
         tables=tables,
         segments=_segments(path, content),
@@ -127,11 +136,12 @@ def load_tariff(path: Path) -> Tariff:
         file=path,
         sha256=hashlib.sha256(text).hexdigest(),
     )
-    for index in range(len(tariff.segments)):
-        try:
-            compile_segment(tariff, index)
-        except ParameterError as error:
-            raise TariffFileError(path, error.path, error.value, error.remedy) from error
+    try:
+        compiled = tariff.compiled
+        if tariff.kind == "transit":
+            refuse_renamed(segment.transit_program().accumulators for segment in compiled)
+    except ParameterError as error:
+        raise TariffFileError(path, error.path, error.value, error.remedy) from error
     return tariff
 
 
@@ -216,7 +226,7 @@ def _steps_on(file: Path, content: TariffFile, day: date) -> tuple[tuple[str, St
 
 
 def _resolve(file: Path, place: str, node: object, values: Mapping[str, Mapping[date, Any]], day: date) -> object:
-    """Replace each ``{use: name}`` by the value of that name in force on ``day``."""
+    """Replace each ``{use: name}`` by the value of that name in force on ``day``, which may use others."""
     if isinstance(node, list):
         return [_resolve(file, f"{place}[{i}]", item, values, day) for i, item in enumerate(node)]
     if not isinstance(node, dict):
@@ -226,7 +236,10 @@ def _resolve(file: Path, place: str, node: object, values: Mapping[str, Mapping[
     name = node["use"]
     if len(node) != 1 or name not in values:
         raise TariffFileError(file, place, node, f"write {{use: name}} with one of: {', '.join(values)}")
-    return values[name][max(start for start in values[name] if start <= day)]
+    dated = values[name]
+    # Without itself among the values it may use, a value cannot come back to itself.
+    others = {other: values[other] for other in values if other != name}
+    return _resolve(file, f"values.{name}", dated[max(start for start in dated if start <= day)], others, day)
 
 
 def _refuse_unused(file: Path, content: TariffFile) -> None:

@@ -1,24 +1,36 @@
-"""Settle outpatient visits against a person's year of deductible and fund consumption."""
+"""Settle outpatient visits against what persons and households have consumed in their years and months.
+
+Each fund is one pass over all visits, because its part depends only on what earlier funds left of the same visits
+and on its own counters.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
-from tariffs.columns import Bools, Ints
+from tariffs.columns import NULL, Bools, Ints
 from tariffs.compiler import CompiledTariff
-from tariffs.medical import kernels
-from tariffs.medical.columns import MedicalSettlements, MedicalState, MedicalVisits
-from tariffs.medical.steps import MedicalProgram
-from tariffs.owners import Groups, calendar_year, group_rows
-from tariffs.parameters import in_range
-from tariffs.rounding import RATIO_ONE, RoundingMode, divide
+from tariffs.medical.bills import amounts_in_range, fill_bill, relation_index
+from tariffs.medical.cancellations import find_cancelled, find_reviews
+from tariffs.medical.columns import (
+    AMOUNT_FIELDS,
+    MedicalLedger,
+    MedicalRun,
+    MedicalSettled,
+    MedicalSettlements,
+    MedicalState,
+    MedicalVisits,
+    paid_by_funds,
+)
+from tariffs.medical.months import MonthRows, month_rows, settle_months
+from tariffs.medical.program import MedicalProgram
+from tariffs.medical.years import FundYears, open_years, settle_funds
 
-_KERNEL_ROUNDING: dict[RoundingMode, int] = {
-    "half_up": kernels.HALF_UP,
-    "half_even": kernels.HALF_EVEN,
-    "down": kernels.DOWN,
-    "up": kernels.UP,
-}
+_Int = TypeVar("_Int", np.int32, np.int64)
 
 
 def settle_medical(
@@ -27,79 +39,154 @@ def settle_medical(
     """Settle each visit in its person's settlement order; answers stand in the order of ``visits``.
 
     Returns the interface fields and the counters after the last visit; ``state`` is not changed. A visit
-    whose (insured, level) is not published or whose amounts are negative or absurd is not priced and moves
-    no counter. Raises TariffKindError for another kind, ValueError when a person's sequence repeats.
+    whose terms are not published or whose amounts are negative or absurd is not priced and moves no counter; a
+    cancellation finds only settlements of this batch. Raises TariffKindError for another kind, ValueError when a
+    person's sequence repeats or when the tariff limits months, whose counters this state does not hold.
     """
-    program = compiled.medical_program()
-    groups = group_rows(state.person, state.year, visits.person, calendar_year(visits.settle_day), visits.sequence)
-    covered = _covered(program, visits)
-    cell = np.where(covered, program.cells(visits.insured, visits.level), -1)
-    answers = MedicalSettlements.zeros(len(visits))
-    answers.segment[:] = compiled.segment
-    answers.priced[:] = covered
-    _fill_scope(program, visits.take(covered), answers, covered)
-    after = _fill_fund(program, answers, cell, groups, state)
-    answers.fund_pay_sumamt[:] = answers.hifp_pay
-    answers.psn_part_amt[:] = answers.medfee_sumamt - answers.fund_pay_sumamt
-    _fill_waterfall(program, visits, answers)
-    return answers, after
+    if compiled.medical_program().month is not None:
+        raise ValueError(f"{compiled.tariff_id} limits months: settle it with settle_visits and its ledger")
+    ledger = replace(MedicalLedger.empty(), years=state)
+    run = _Batch(compiled, compiled, visits, ledger).settle()
+    return run.answers, run.years.state()
 
 
-def _covered(program: MedicalProgram, visits: MedicalVisits) -> Bools:
-    covered = program.cells(visits.insured, visits.level) >= 0
-    amounts = (visits.category_a, visits.category_b, visits.category_c, visits.over_limit)
-    for amount in (*amounts, visits.account_available, visits.purse_available):
-        covered &= in_range(amount)
-    return covered
+def settle_visits(
+    compiled: CompiledTariff, visits: MedicalVisits, ledger: MedicalLedger, *, catalogue: CompiledTariff | None = None
+) -> MedicalRun:
+    """Settle visits in settlement order, and cancellations of settlements of this batch or of the ledger.
+
+    ``catalogue`` is the tariff of the place of care where that is not home: its 先行自付 of 乙 holds, all benefits
+    are those of ``compiled`` (home), whose funds pay. A cancellation restores the counters for all rows after it
+    and changes no settlement in between: those are listed in the run's ``reviews``. A visit that comes to a later
+    batch than its sequence belongs to is settled on the counters as they stand. ``ledger`` is not changed.
+    Covers and raises as :func:`settle_medical`, months included.
+    """
+    batch = _Batch(compiled, catalogue or compiled, visits, ledger).settle()
+    settled = batch.settled_after(ledger.settled)
+    after = MedicalLedger(batch.years.state(), batch.months, settled)
+    month = batch.program.month
+    reviews = find_reviews(settled, visits, batch.source, max(1, month.repeat_within if month else 1))
+    return MedicalRun(batch.answers, after, reviews)
 
 
-def _fill_scope(program: MedicalProgram, visits: MedicalVisits, answers: MedicalSettlements, rows: Bools) -> None:
-    """The bill by category: what is out of the list, above a ceiling, prepaid, and in scope."""
-    prepaid = divide(visits.category_b * program.prepay_ratio, RATIO_ONE, program.prepay_rounding)
-    scope = visits.category_a + visits.category_b - prepaid
-    answers.fulamt_ownpay_amt[rows] = visits.category_c
-    answers.overlmt_selfpay[rows] = visits.over_limit
-    answers.preselfpay_amt[rows] = prepaid
-    answers.inscp_scp_amt[rows] = scope
-    answers.medfee_sumamt[rows] = visits.category_c + visits.over_limit + prepaid + scope
+class _Batch:
+    """One batch on its way through the settlement."""
+
+    def __init__(
+        self, compiled: CompiledTariff, catalogue: CompiledTariff, visits: MedicalVisits, ledger: MedicalLedger
+    ) -> None:
+        self.program: MedicalProgram = compiled.medical_program()
+        self.catalogue: MedicalProgram = catalogue.medical_program()
+        self.given = visits
+        self.months = ledger.months
+        cell = self.program.basic.cells.of(visits)
+        self.relation = relation_index(self.program, visits, cell)
+        rows = month_rows(self.program.month, visits)
+        cancelling = visits.cancels >= 0
+        self.settled_here: Bools = (cell >= 0) & (self.relation >= 0) & (rows.terms >= 0) & ~cancelling
+        self.settled_here &= amounts_in_range(visits)
+        self.source: Ints = find_cancelled(visits, self.settled_here, ledger.settled)
+        self.past, self._local = _needed(ledger.settled, self.source, len(visits))
+        self.cancels_any = bool((self.source >= 0).any())
+        owner = self._with_source(rows.owner, self.past.limit_owner)
+        # A cancellation counts in the year and month of what it takes back.
+        self.visits = replace(
+            visits,
+            settle_day=self._with_source(visits.settle_day, self.past.settle_day),
+            program=self._with_source(visits.program, self.past.program),
+        )
+        self.cell = np.where(self.settled_here, cell, -1)
+        self.rows = MonthRows(np.where(self.settled_here, rows.terms, -1), rows.program_rate, owner)
+        self.years: FundYears = open_years(ledger.years, self.visits)
+        self.month_moves = np.zeros((0, 0), np.int64)
+        self.answers = MedicalSettlements.zeros(len(visits))
+        self.answers.segment[:] = compiled.segment
+
+    def _with_source(self, column: npt.NDArray[_Int], past: npt.NDArray[_Int]) -> npt.NDArray[_Int]:
+        """A column whose cancelling rows have the value of what they take back."""
+        if not self.cancels_any:
+            return column
+        pool = np.concatenate([column, past])
+        return np.where(self._local >= 0, pool[self._local], column)
+
+    def settle(self) -> _Batch:
+        """Fill the answers and move the counters."""
+        answers, program = self.answers, self.program
+        answers.priced[:] = self.settled_here
+        fill_bill(
+            self.catalogue.prepayment, program.relations, self.relation, self.visits, answers, self.settled_here
+        )
+        factor = program.relations.share_factor[np.maximum(self.relation, 0)]
+        settle_funds(program, self.visits, self.cell, factor, self._local, self.past, answers, self.years)
+        self.months, self.month_moves = settle_months(
+            program.month, self.visits, self.rows, self._local, self.past, answers, self.months
+        )
+        answers.fund_pay_sumamt[:] = paid_by_funds(answers)
+        answers.psn_part_amt[:] = answers.medfee_sumamt - answers.fund_pay_sumamt
+        _fill_waterfall(program, self.visits, answers)
+        answers.payer_region[:] = np.where(answers.priced, self.visits.home_region, 0)
+        self._mirror()
+        return self
+
+    def _mirror(self) -> None:
+        """Cancelling rows: the amounts taken back, with a minus."""
+        rows = np.flatnonzero(self._local >= 0)
+        if not len(rows):
+            return
+        taken = self._local[rows]
+        for name in AMOUNT_FIELDS:
+            pool = np.concatenate([getattr(self.answers, name), getattr(self.past, name)])
+            getattr(self.answers, name)[rows] = -pool[taken]
+        for name in ("rule", "segment", "payer_region"):
+            pool = np.concatenate([getattr(self.answers, name), getattr(self.past, name)])
+            getattr(self.answers, name)[rows] = pool[taken]
+        self.answers.priced[rows] = True
+
+    def settled_after(self, settled: MedicalSettled) -> MedicalSettled:
+        """The ledger's settlements with those of this batch, in the batch's order."""
+        count = len(self.visits)
+        rows = np.flatnonzero(self.settled_here)
+        cancelled_by = np.concatenate([np.full(count, NULL, np.int64), settled.cancelled_by])
+        taking = np.flatnonzero(self.source >= 0)
+        cancelled_by[self.source[taking]] = self.given.sequence[taking]
+        listed = MedicalSettled(
+            **{name: getattr(self.answers, name)[rows] for name in MedicalSettlements.SPECS},
+            person=self.visits.person[rows],
+            sequence=self.visits.sequence[rows],
+            settle_day=self.visits.settle_day[rows],
+            program=self.visits.program[rows],
+            limit_owner=self.rows.owner[rows],
+            cancelled_by=cancelled_by[rows],
+            fund_moves=self.years.fund_moves(rows),
+            month_moves=self.month_moves[rows],
+        )
+        return MedicalSettled.concatenate([replace(settled, cancelled_by=cancelled_by[count:]), listed])
 
 
-def _fill_fund(
-    program: MedicalProgram, answers: MedicalSettlements, cell: Ints, groups: Groups, state: MedicalState
-) -> MedicalState:
-    deductible = groups.carried(state.deductible_consumed)
-    fund = groups.carried(state.fund_consumed)
-    capped = np.zeros(len(cell), np.bool_)
-    kernels.settle_years(
-        groups.order,
-        groups.of_row,
-        answers.inscp_scp_amt,
-        cell,
-        program.deductible,
-        program.share,
-        program.cap,
-        _KERNEL_ROUNDING[program.share_rounding],
-        deductible,
-        fund,
-        answers.act_pay_dedc,
-        answers.hifp_pay,
-        capped,
-    )
-    reached_share = answers.inscp_scp_amt > answers.act_pay_dedc
-    rule = np.where(reached_share, program.rule_share, program.rule_below_deductible)
-    rule = np.where(capped, program.rule_capped, rule)
-    answers.rule[:] = np.where(answers.priced, rule, 0)
-    return MedicalState(groups.owner, groups.year, deductible, fund)
+def _needed(settled: MedicalSettled, source: Ints, count: int) -> tuple[MedicalSettled, Ints]:
+    """The past settlements that are taken back, and ``source`` counted in them instead of in all."""
+    behind = source >= count
+    rows, position = np.unique(source[behind] - count, return_inverse=True)
+    local = source.copy()
+    local[behind] = position.reshape(-1) + count
+    return settled.take(rows), local
 
 
 def _fill_waterfall(program: MedicalProgram, visits: MedicalVisits, answers: MedicalSettlements) -> None:
     left = answers.psn_part_amt.copy()
+    covered = left.copy()
+    if program.accounts_cover_scope_only:
+        covered = np.maximum(answers.inscp_scp_amt - answers.fund_pay_sumamt, 0)
+    payers = {
+        "account": (visits.account_available, answers.acct_pay),
+        "family": (visits.family_available, answers.acct_mulaid_pay),
+        "purse": (visits.purse_available, answers.purse_pay),
+    }
     for payer in program.order[:-1]:
-        available, paid = (
-            (visits.account_available, answers.acct_pay)
-            if payer == "account"
-            else (visits.purse_available, answers.purse_pay)
-        )
+        available, paid = payers[payer]
         np.minimum(left, available, out=paid, where=answers.priced)
+        if payer != "purse":
+            np.minimum(paid, covered, out=paid)
+            covered = covered - paid
         left -= paid
-    answers.psn_cash_pay[:] = answers.psn_part_amt - answers.acct_pay
+    answers.psn_cash_pay[:] = answers.psn_part_amt - answers.acct_pay - answers.acct_mulaid_pay

@@ -1,67 +1,119 @@
-"""The parts of an outpatient settlement: prepay, deductible, share, annual cap, waterfall.
+"""What a medical file may say: the parts of an outpatient settlement, in the order in which they are applied.
 
-A medical file lists each of them once and in this order; together they compile to one
-:class:`MedicalProgram`, because a settlement is one formula over a person's year and not a chain of columns.
+丙, what is above a ceiling and the 先行自付 of 乙 come off first; the rest is in scope and goes to the basic fund
+(deductible, share, annual cap), to the supplementary funds in the order of the file, through the monthly limit, and
+what is then left is the person's (waterfall).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Ints
-from tariffs.errors import ParameterError
-from tariffs.parameters import Code, Context, Fen, Ratio, Strict
+from tariffs.parameters import Code, Fen, Flag, FundCode, PositiveQuantity, Ratio, Strict
 from tariffs.rounding import RoundingMode
+
+Period = Literal["calendar_year", "visit"]
+SupplementFund = Literal["cvlserv_pay", "hifes_pay", "hifmi_pay", "hifob_pay", "maf_pay", "oth_pay"]
+"""Interface fields of the funds beside the basic one."""
 
 
 class Prepay(Strict):
-    """先行自付: the person pays this ratio of category 乙 before anything is in scope."""
+    """先行自付: the person pays this ratio of category 乙 before anything is in scope.
+
+    Services and materials have the ratio of drugs unless they name their own.
+    """
 
     category_b_per_10000: Ratio
+    service_per_10000: Ratio | None = None
+    material_per_10000: Ratio | None = None
     rounding: RoundingMode
 
 
-class DeductibleCell(Strict):
-    """起付线 of an insured type at an institution level."""
+class RelationCell(Strict):
+    """What care at a place of this relation to home costs the person, and what it does to the basic share."""
+
+    relation: Annotated[int, Field(strict=True, ge=1)]
+    self_pay_per_10000: Ratio
+    """Of what would be in scope, paid first (added to preselfpay_amt)."""
+    share_factor_per_10000: Ratio
+
+
+class OutOfRegion(Strict):
+    """异地就医: catalogue of the place of care, benefits of home; relations not listed are not covered."""
+
+    rounding: RoundingMode
+    by: Annotated[list[RelationCell], Field(min_length=1)]
+
+
+class Visitors(Strict):
+    """The visits a cell of a table speaks of; what is left out means any."""
 
     insured: Code
-    level: Code
+    person_type: Code | None = None
+    level: Code | None = None
+    visit_kind: Code | None = None
+    relation: Code | None = None
+    aid: Code | None = None
+
+
+class DeductibleCell(Visitors):
+    """起付线 of these visits."""
+
     amount: Fen
 
 
 class Deductible(Strict):
-    """Consumed per person and calendar year; what a visit owes is what the year has not yet consumed."""
+    """What the person pays of the scope before a fund does.
+
+    ``calendar_year``: consumed per person and year by the person's own in-scope amounts, whatever the institution;
+    a visit owes what the year has not yet consumed. ``visit``: owed by every visit anew.
+    ``franchise`` (only per visit): a visit above the deductible owes none of it.
+    """
 
     per: Literal["person"]
-    period: Literal["calendar_year"]
+    period: Period
+    franchise: Flag = False
     by: Annotated[list[DeductibleCell], Field(min_length=1)]
 
 
-class ShareCell(Strict):
-    """Ratio the pooled fund pays above the deductible."""
+class ShareBand(Strict):
+    """Ratio the fund pays up to and including ``up_to`` fen; the last band has no end."""
 
-    insured: Code
-    level: Code
+    up_to: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
     per_10000: Ratio
 
 
+class ShareCell(Visitors):
+    """Ratio the fund pays above the deductible: one ratio, or bands of the amount (each band its own part)."""
+
+    per_10000: Ratio | None = None
+    bands: Annotated[list[ShareBand], Field(min_length=1)] | None = None
+
+
+class Bands(Strict):
+    """What the edges of share bands count."""
+
+    period: Period
+    """``calendar_year``: amounts of the year before this visit lie below it; ``visit``: each visit begins at 0."""
+    counted_from: Literal["deductible", "zero"]
+    """``zero``: the deductible consumed lies in the lowest bands."""
+
+
 class Share(Strict):
-    """报销比例 by insured type and institution level."""
+    """报销比例 by insured type, institution level and kind of visit."""
 
     rounding: RoundingMode
+    bands: Bands | None = None
     by: Annotated[list[ShareCell], Field(min_length=1)]
 
 
-class CapCell(Strict):
-    """封顶线 of an insured type."""
+class CapCell(Visitors):
+    """封顶线 of these visits: of the year, and of each visit where there is one."""
 
-    insured: Code
     amount: Fen
+    per_visit: Fen | None = None
 
 
 class AnnualCap(Strict):
@@ -72,84 +124,102 @@ class AnnualCap(Strict):
     by: Annotated[list[CapCell], Field(min_length=1)]
 
 
+class SupplementCell(ShareCell):
+    """Terms of a supplementary fund for these visits; visits without a cell get nothing from it."""
+
+    deductible: Fen
+    cap: Fen
+
+
+class Supplement(Strict):
+    """A further fund on what the ones before have left: 大病保险, 大额补助, 公务员补助, 医疗救助."""
+
+    fund: SupplementFund
+    per: Literal["person"]
+    period: Literal["calendar_year"]
+    of: Literal["in_scope", "in_scope_and_prepaid", "person_part"]
+    """What counts of the bill: what is left of the scope; with the person's own share of 乙; or the person's whole
+    part, out-of-list amounts included."""
+    rounding: RoundingMode
+    bands: Bands | None = None
+    by: Annotated[list[SupplementCell], Field(min_length=1)]
+
+
+class LimitTerms(Strict):
+    """Limit of an income class: base + ratio of the cost above the threshold; another one in repeated months."""
+
+    income_class: Code
+    base: Fen
+    threshold: Fen = 0
+    per_10000: Ratio = 0
+    repeated: Fen | None = None
+
+
+class RepeatedMonths(Strict):
+    """The limit falls when it was reached in ``months`` of the ``within_months`` − 1 months before (多数回)."""
+
+    months: Annotated[int, Field(strict=True, ge=1, le=120)]
+    within_months: Annotated[int, Field(strict=True, ge=2, le=120)]
+
+
+class IncomeBand(Strict):
+    """Class of monthly incomes up to and including ``up_to``; the last band has no end."""
+
+    up_to: Fen | None = None
+    income_class: Code
+
+
+class IncomeClasses(Strict):
+    """Derive the class from the columns ``income`` and ``income_exempt`` of the visit."""
+
+    exempt: Code
+    bands: Annotated[list[IncomeBand], Field(min_length=1)]
+
+
+class Programme(Strict):
+    """What the person pays of a bill under a public programme: a ratio of the cost, or what the certificate says."""
+
+    program: FundCode
+    person_pays: Literal["ratio", "certificate"]
+    per_10000: Ratio | None = None
+
+
+class SecondPayer(Strict):
+    """Public programmes that take over part of what a bill leaves with the person, before the month is added up."""
+
+    fund: SupplementFund
+    income_class: Code
+    """Its terms, never the repeated ones, limit the single bill of a programme, whatever the person's class."""
+    by: Annotated[list[Programme], Field(min_length=1)]
+
+
+class MonthlyLimit(Strict):
+    """Most that is left of in-scope cost with a person in a month, of each bill alone and of all together.
+
+    First every bill is limited by itself; then the second payer takes its part; then the bills of the month whose
+    own part (before any of this) was at least ``counted_from`` are added up for the owner, and the fund pays what
+    is above the limit on their common cost. A bill is one row: one institution's claim of the month, or one visit.
+    """
+
+    per: Literal["person", "household"]
+    period: Literal["calendar_month"]
+    fund: SupplementFund
+    to: PositiveQuantity = 1
+    """Ratios give multiples of this many fen."""
+    rounding: RoundingMode
+    counted_from: Fen
+    repeat: RepeatedMonths | None = None
+    classes: IncomeClasses | None = None
+    second_payer: SecondPayer | None = None
+    by: Annotated[list[LimitTerms], Field(min_length=1)]
+
+
 class Waterfall(Strict):
     """Who pays the person's part, in this order; cash takes what is left and therefore stands last."""
 
-    order: Annotated[list[Literal["account", "purse", "cash"]], Field(min_length=1, max_length=3)]
+    order: Annotated[list[Literal["account", "family", "purse", "cash"]], Field(min_length=1, max_length=4)]
+    accounts_cover: Literal["person_part", "in_scope"] = "person_part"
+    """``in_scope``: personal and family accounts do not pay for 丙, amounts above a ceiling or 先行自付."""
 
 
-MedicalStep = Prepay | Deductible | Share | AnnualCap | Waterfall
-
-
-@dataclass(frozen=True)
-class MedicalProgram:
-    """Compiled medical tariff.
-
-    Cells are the published (insured, level) pairs: ``insured`` and ``level`` int64 of shape (cells,), sorted;
-    ``deductible`` and ``cap`` (fen) and ``share`` (1/10,000) int64 of the same shape.
-    """
-
-    insured: Ints
-    level: Ints
-    deductible: Ints
-    share: Ints
-    cap: Ints
-    share_rounding: RoundingMode
-    prepay_ratio: int
-    prepay_rounding: RoundingMode
-    order: tuple[str, ...]
-    rule_below_deductible: int
-    rule_share: int
-    rule_capped: int
-
-    def cells(self, insured: Ints, level: Ints) -> Ints:
-        """Cell of each (insured, level), −1 where none is published; int64 of shape (rows,)."""
-        cell = np.full(len(insured), -1, np.int64)
-        for index in range(len(self.insured)):
-            cell[(insured == self.insured[index]) & (level == self.level[index])] = index
-        return cell
-
-
-def compile_medical(steps: Sequence[tuple[str, MedicalStep]], context: Context) -> MedicalProgram:
-    """Assemble the program; ParameterError when a part is missing, out of order or does not fit."""
-    match [step for _, step in steps]:
-        case [Prepay() as prepay, Deductible() as deductible, Share() as share, AnnualCap() as cap, last]:
-            if not isinstance(last, Waterfall):
-                raise ParameterError("steps", steps[-1][0], "a medical tariff ends with waterfall")
-        case _:
-            order = "prepay, deductible, share, annual_cap, waterfall"
-            raise ParameterError("steps", [name for name, _ in steps], f"write each once in order: {order}")
-    if last.order[-1] != "cash" or len(set(last.order)) != len(last.order):
-        raise ParameterError("waterfall.order", last.order, "name each payer once, cash last")
-    amounts = _by_cell("deductible.by", [(cell.insured, cell.level, cell.amount) for cell in deductible.by])
-    ratios = _by_cell("share.by", [(cell.insured, cell.level, cell.per_10000) for cell in share.by])
-    caps = _by_cell("annual_cap.by", [(cell.insured, 0, cell.amount) for cell in cap.by])
-    if amounts.keys() != ratios.keys():
-        gap = sorted(amounts.keys() ^ ratios.keys())
-        raise ParameterError("share.by", gap, "cover the same (insured, level) pairs as deductible")
-    if {(insured, 0) for insured, _ in ratios} != caps.keys():
-        raise ParameterError("annual_cap.by", sorted(caps), "give every insured type of share one cap")
-    cells = sorted(ratios)
-    return MedicalProgram(
-        insured=np.array([insured for insured, _ in cells], np.int64),
-        level=np.array([level for _, level in cells], np.int64),
-        deductible=np.array([amounts[cell] for cell in cells], np.int64),
-        share=np.array([ratios[cell] for cell in cells], np.int64),
-        cap=np.array([caps[insured, 0] for insured, _ in cells], np.int64),
-        share_rounding=share.rounding,
-        prepay_ratio=prepay.category_b_per_10000,
-        prepay_rounding=prepay.rounding,
-        order=tuple(last.order),
-        rule_below_deductible=context.rule("deductible"),
-        rule_share=context.rule("share"),
-        rule_capped=context.rule("annual_cap"),
-    )
-
-
-def _by_cell(path: str, cells: list[tuple[int, int, int]]) -> dict[tuple[int, int], int]:
-    values: dict[tuple[int, int], int] = {}
-    for index, (insured, level, value) in enumerate(cells):
-        if (insured, level) in values:
-            raise ParameterError(f"{path}[{index}]", (insured, level), "the cell stands twice")
-        values[insured, level] = value
-    return values
+MedicalStep = Prepay | OutOfRegion | Deductible | Share | AnnualCap | Supplement | MonthlyLimit | Waterfall

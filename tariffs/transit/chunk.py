@@ -5,21 +5,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Annotated, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from tariffs.columns import Bools, Codes, Ints
+from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Strict
-from tariffs.transit.columns import CardClass, TransitJourneys, TransitPrices
+from tariffs.transit.columns import TransitJourneys, TransitPrices
+from tariffs.transit.conditions import Condition, When
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-CLASS_CODES = 256
-"""Card classes are uint8, so per-class tables have this length and need no range check."""
-
-ClassName = Literal["adult", "student", "elderly", "disabled", "veteran", "staff", "half", "free", "none"]
+UNKNOWN_ZONE = -1
+"""In ``zone_low`` and ``zone_high``: no step has found the zones of the row."""
 
 
 class Phase(IntEnum):
@@ -27,7 +28,8 @@ class Phase(IntEnum):
 
     GROSS = 0
     CARD = 1
-    PAYERS = 2
+    ACCUMULATE = 2
+    PAYERS = 3
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ class Chunk:
     priced: Bools
     open: Bools
     """Rows that still take discounts; scratch."""
+    condition: Bools
+    """Rows the step now at work is for (its ``when``); all of them for a step without one; scratch."""
+    refused: Bools
+    """Rows no step may price any more: a calendar they depend on does not cover their year; scratch."""
+    zone_low: Ints
+    """Lowest zone the journey touches, :data:`UNKNOWN_ZONE` until a step finds it; scratch."""
+    zone_high: Ints
+    """Highest zone the journey touches, :data:`UNKNOWN_ZONE` until a step finds it; scratch."""
+    marks: Ints
+    """Bits 2k and 2k + 1: the row is an object (and an origin) of the k-th accumulator; scratch."""
 
     @classmethod
     def over(cls, journeys: TransitJourneys, prices: TransitPrices, rows: slice) -> Self:
@@ -66,6 +78,11 @@ class Chunk:
             rule=prices.rule[rows],
             priced=prices.priced[rows],
             open=np.ones(len(taken), np.bool_),
+            condition=np.ones(len(taken), np.bool_),
+            refused=np.zeros(len(taken), np.bool_),
+            zone_low=np.full(len(taken), UNKNOWN_ZONE, np.int64),
+            zone_high=np.full(len(taken), UNKNOWN_ZONE, np.int64),
+            marks=np.zeros(len(taken), np.int64),
         )
 
     def of_class(self, table: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
@@ -75,11 +92,25 @@ class Chunk:
         return cells
 
     def unpriced(self, rows: Bools, classes: Bools | None) -> Bools:
-        """Those of ``rows`` that no step has given a fare and whose class is in the mask (None = any)."""
+        """Those of ``rows`` the step is for, that no step has given a fare and whose class is in the mask.
+
+        ``classes`` None means any class.
+        """
         chosen = rows & ~self.priced
+        chosen &= self.condition
+        np.greater(chosen, self.refused, out=chosen)
         if classes is not None:
             chosen &= self.of_class(classes)
         return chosen
+
+    def takers(self) -> Bools:
+        """Rows the step is for that still take discounts; a copy."""
+        return self.open & self.condition
+
+    def refuse(self, rows: Bools) -> None:
+        """Leave ``rows`` without a price, whatever later steps find."""
+        np.logical_or(self.refused, rows, out=self.refused)
+        np.greater(self.priced, rows, out=self.priced)
 
     def set_gross(self, rows: Bools, fare: npt.ArrayLike, rule: npt.ArrayLike) -> None:
         """Give ``rows`` their full fare."""
@@ -104,24 +135,49 @@ class Operation(Protocol):
         """Change the chunk's answer columns in place."""
 
 
+@dataclass(frozen=True)
+class Conditional:
+    """A step with a ``when``: it sees only the rows for which the condition holds."""
+
+    condition: Condition
+    step: Operation
+
+    def apply(self, chunk: Chunk) -> None:
+        holds, undecided = self.condition.of(chunk.journeys)
+        if undecided is not None:
+            chunk.refuse(undecided & chunk.open)
+        np.copyto(chunk.condition, holds)
+        self.step.apply(chunk)
+        chunk.condition.fill(True)
+
+
 class TransitStep(Strict, ABC):
     """Parameters of a transit step, as they stand in the file."""
 
     phase: ClassVar[Phase]
+    label: Annotated[str, Field(min_length=1)] | None = None
+    """Said in front of the rule's name, so that an explanation tells two steps of one type apart."""
+    when: When | None = None
+    """The rows the step is for; None = all of them."""
 
     @abstractmethod
     def compile(self, context: Context) -> Operation:
         """Turn parameters into arrays; ParameterError when they do not fit the tables or each other."""
 
-
-def class_mask(classes: list[ClassName] | None) -> Bools | None:
-    """Look-up table over card class codes, shape (256,): which of them the step is for; None = all."""
-    if classes is None:
-        return None
-    mask = np.zeros(CLASS_CODES, np.bool_)
-    for name in classes:
-        mask[CardClass[name.upper()]] = True
-    return mask
+    def operation(self, context: Context) -> Operation:
+        """The compiled step, under its condition if it has one; ParameterError as :meth:`compile`."""
+        first_rule = len(context.rule_names)
+        compiled = self.compile(context)
+        if self.label is not None:
+            named = [f"{self.label}: {rule}" for rule in context.rule_names[first_rule:]]
+            context.rule_names[first_rule:] = named
+        if self.when is None:
+            return compiled
+        try:
+            return Conditional(self.when.compile(), compiled)
+        except ParameterError as error:
+            path = f"when.{error.path}".rstrip(".")
+            raise ParameterError(path, error.value, error.remedy) from error
 
 
 def put(column: npt.NDArray[Scalar], rows: Bools, value: npt.ArrayLike) -> None:

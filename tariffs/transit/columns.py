@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -24,6 +24,13 @@ class CardClass(IntEnum):
     FREE = 7
     NONE = 8
     """A card that takes no discount at all, not even the adult one."""
+
+
+CLASS_CODES = 256
+"""Card classes are uint8, so per-class tables have this length and need no range check."""
+
+ClassName = Literal["adult", "student", "elderly", "disabled", "veteran", "staff", "half", "free", "none"]
+"""The classes as tariff files write them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +60,12 @@ class TransitJourneys(Columns):
     """Owner of accumulators; it survives the replacement of a card."""
     sequence: Annotated[Ints, Column(np.int64, 0)]
     """Order of journeys of one card at one time."""
+    product: Annotated[Ints, Column(np.int64, NULL)]
+    """Number of the fare product (pass) the holder owned at the time of the journey, from the register."""
+    counted_at: Annotated[Ints, Column(np.int64, NULL)]
+    """When accumulators count the journey, where that is not its own time: a late row carried forward."""
+    concession_last_day: Annotated[Ints, Column(np.int64, NULL)]
+    """Last day (since 1970) on which the holder's concession is valid, from the register; null = no end."""
 
 
 @dataclass(frozen=True, eq=False)

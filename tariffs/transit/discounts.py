@@ -15,17 +15,22 @@ from tariffs.columns import Bools, Codes, Ints
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Ratio, Strict
 from tariffs.rounding import RATIO_ONE, RoundingMode, divide
-from tariffs.transit.chunk import CLASS_CODES, Chunk, ClassName, Phase, TransitStep, class_mask, put
-from tariffs.transit.columns import CardClass
+from tariffs.transit.chunk import Chunk, Phase, TransitStep, put
+from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
+from tariffs.transit.conditions import class_mask
 from tariffs.transit.pairs import PairIndex, pair_index
-from tariffs.transit.scales import parts_between, upper_edges
+from tariffs.transit.scales import RoundTo, parts_between, share_of, upper_edges
 
 
 class ClassTerm(Strict):
-    """A class pays ``per_10000`` of the gross fare, or ``fare``; never more than the gross fare."""
+    """A class pays ``per_10000`` of the gross fare, or ``fare``; never more than the gross fare.
+
+    A share below ``at_least`` is raised to it.
+    """
 
     per_10000: Ratio | None = None
     fare: Fen | None = None
+    at_least: Fen | None = None
     final: Flag
 
 
@@ -36,48 +41,59 @@ class Concession(TransitStep):
     classes: Annotated[dict[ClassName, ClassTerm], Field(min_length=1)]
     others: Literal["full_fare", "not_covered"]
     rounding: RoundingMode
+    to: RoundTo = 1
 
     def compile(self, context: Context) -> ClassConcession:
         ratio = np.zeros(CLASS_CODES, np.int64)
         fixed = np.zeros(CLASS_CODES, np.int64)
+        least = np.zeros(CLASS_CODES, np.int64)
         rule = np.zeros(CLASS_CODES, np.uint16)
         final = np.zeros(CLASS_CODES, np.bool_)
         named = np.zeros(CLASS_CODES, np.bool_)
         for name, term in self.classes.items():
             if (term.per_10000 is None) == (term.fare is None):
                 raise ParameterError(f"classes.{name}", term.model_dump(), "give per_10000 or fare, not both")
+            if term.fare is not None and term.at_least is not None:
+                raise ParameterError(f"classes.{name}.at_least", term.at_least, "only a share has a least amount")
             code = CardClass[name.upper()]
             ratio[code] = term.per_10000 or 0
             fixed[code] = term.fare or 0
+            least[code] = term.at_least or 0
             rule[code] = context.rule(f"concession.{name}")
             final[code] = term.final
             named[code] = True
         covered = None if self.others == "full_fare" else named
-        return ClassConcession(ratio, fixed, rule, final, covered, self.rounding)
+        return ClassConcession(
+            ratio, fixed, least if least.any() else None, rule, final, covered, self.rounding, self.to
+        )
 
 
 @dataclass(frozen=True)
 class ClassConcession:
     """Compiled :class:`Concession`; arrays have shape (256,), one cell per class code, rule 0 = none.
 
-    ``covered`` is None when every class is.
+    ``covered`` is None when every class is, ``least`` when no class has a least amount.
     """
 
     ratio: Ints
     fixed: Ints
+    least: Ints | None
     rule: Codes
     final: Bools
     covered: Bools | None
     rounding: RoundingMode
+    to: int
 
     def apply(self, chunk: Chunk) -> None:
         if self.covered is not None:
-            np.logical_and(chunk.priced, chunk.of_class(self.covered), out=chunk.priced)
+            np.greater(chunk.priced, chunk.condition & ~chunk.of_class(self.covered), out=chunk.priced)
         rule = chunk.of_class(self.rule)
-        rows = (rule != 0) & chunk.open
+        rows = (rule != 0) & chunk.takers()
         # Computed for every row: dense arithmetic is cheaper than gathering the rows of the named classes.
-        fare = divide(chunk.gross * chunk.of_class(self.ratio), RATIO_ONE, self.rounding)
+        fare = share_of(chunk.gross, chunk.of_class(self.ratio), self.to, self.rounding)
         fare += chunk.of_class(self.fixed)
+        if self.least is not None:
+            np.maximum(fare, chunk.of_class(self.least), out=fare)
         np.minimum(fare, chunk.gross, out=fare)
         put(chunk.conceded, rows, chunk.gross - fare)
         chunk.set_fare(rows, fare, rule)
@@ -114,7 +130,7 @@ class PairConcession:
     def apply(self, chunk: Chunk) -> None:
         journeys = chunk.journeys
         column = chunk.of_class(self.column_of_class)
-        rows = np.flatnonzero((column >= 0) & chunk.open & chunk.priced)
+        rows = np.flatnonzero((column >= 0) & chunk.takers() & chunk.priced)
         cell, known = self.index.cells(journeys.entry_station[rows], journeys.exit_station[rows])
         fare = self.fares.take(column[rows] * self.index.size + cell, mode="clip")
         known &= fare >= 0
@@ -165,7 +181,7 @@ class MarginalDiscount:
             part = parts_between(chunk.gross, self.lower[band], None)
             part *= self.ratio[band] - self.ratio[band - 1]
             paid += part
-        chunk.set_fare(chunk.open, divide(paid, RATIO_ONE, self.rounding), self.rule)
+        chunk.set_fare(chunk.takers(), divide(paid, RATIO_ONE, self.rounding), self.rule)
 
 
 class Factor(TransitStep):
@@ -174,9 +190,10 @@ class Factor(TransitStep):
     phase: ClassVar[Phase] = Phase.CARD
     per_10000: Ratio
     rounding: RoundingMode
+    to: RoundTo = 1
 
     def compile(self, context: Context) -> RatioFactor:
-        return RatioFactor(self.per_10000, self.rounding, context.rule("factor"))
+        return RatioFactor(self.per_10000, self.rounding, self.to, context.rule("factor"))
 
 
 @dataclass(frozen=True)
@@ -185,10 +202,38 @@ class RatioFactor:
 
     ratio: int
     rounding: RoundingMode
+    to: int
     rule: int
 
     def apply(self, chunk: Chunk) -> None:
-        chunk.set_fare(chunk.open, divide(chunk.fare * self.ratio, RATIO_ONE, self.rounding), self.rule)
+        share = share_of(chunk.fare, self.ratio, self.to, self.rounding)
+        # Rounding to a multiple may lift a fare above what it is a share of.
+        if self.to != 1:
+            np.minimum(share, chunk.fare, out=share)
+        chunk.set_fare(chunk.takers(), share, self.rule)
+
+
+class Minus(TransitStep):
+    """A fixed amount off what the card pays so far, down to ``floor``."""
+
+    phase: ClassVar[Phase] = Phase.CARD
+    amount: Fen
+    floor: Fen
+
+    def compile(self, context: Context) -> AmountOff:
+        return AmountOff(self.amount, self.floor, context.rule("minus"))
+
+
+@dataclass(frozen=True)
+class AmountOff:
+    """Compiled :class:`Minus`."""
+
+    amount: int
+    floor: int
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        chunk.set_fare(chunk.takers(), _less(chunk.fare, self.amount, self.floor), self.rule)
 
 
 class Transfer(TransitStep):
@@ -213,12 +258,10 @@ class TransferDiscount:
     rule: int
 
     def apply(self, chunk: Chunk) -> None:
-        rows = (chunk.journeys.transfer != 0) & chunk.open
+        rows = (chunk.journeys.transfer != 0) & chunk.takers()
         if self.classes is not None:
             rows &= chunk.of_class(self.classes)
-        # A fare already below the floor stays as it is: a discount never raises it.
-        reduced = np.minimum(chunk.fare, np.maximum(chunk.fare - self.minus, self.floor))
-        chunk.set_fare(rows, reduced, self.rule)
+        chunk.set_fare(rows, _less(chunk.fare, self.minus, self.floor), self.rule)
 
 
 class Round(TransitStep):
@@ -241,4 +284,10 @@ class RoundFare:
 
     def apply(self, chunk: Chunk) -> None:
         rounded = divide(chunk.fare, self.to, self.mode) * self.to
-        np.minimum(rounded, chunk.gross, out=chunk.fare)
+        put(chunk.fare, chunk.condition, np.minimum(rounded, chunk.gross))
+
+
+def _less(fare: Ints, amount: int, floor: int) -> Ints:
+    """``fare − amount``, not below ``floor``."""
+    # A fare already below the floor stays as it is: a discount never raises it.
+    return np.minimum(fare, np.maximum(fare - amount, floor))

@@ -1,23 +1,29 @@
-"""Steps that say what a journey costs in full: flat, terminal, look-up, bands, blocks, maximum fare.
+"""Steps that say what a journey costs in full: flat, terminal, look-up, surcharge, maximum fare.
 
-The first step that covers a row decides its gross fare; ``max_fare`` alone takes every incomplete row.
+The first step that covers a row decides its gross fare; ``surcharge`` adds to it, and ``max_fare`` alone takes
+every incomplete row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from tariffs.columns import Bools, Ints
 from tariffs.errors import ParameterError
-from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Strict, in_range
-from tariffs.transit.chunk import CLASS_CODES, Chunk, ClassName, Phase, TransitStep, class_mask
-from tariffs.transit.columns import CardClass
+from tariffs.parameters import Context, Fen, Flag, Strict, in_range
+from tariffs.rounding import RATIO_ONE, RoundingMode
+from tariffs.transit.bands import BandQuantity, quantity_of
+from tariffs.transit.chunk import Chunk, Phase, TransitStep
+from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName, TransitJourneys
+from tariffs.transit.conditions import class_mask
 from tariffs.transit.pairs import PairIndex, pair_index
-from tariffs.transit.scales import StartedBlocks, upper_edges
+from tariffs.transit.scales import MarginalBand, RoundTo, StartedBlocks, share_of, started_blocks, upper_edges
 
 
 class Flat(TransitStep):
@@ -40,10 +46,7 @@ class FlatFare:
     rule: int
 
     def apply(self, chunk: Chunk) -> None:
-        rows = ~chunk.priced
-        if self.classes is not None:
-            rows &= chunk.of_class(self.classes)
-        chunk.set_gross(rows, self.fare, self.rule)
+        chunk.set_gross(chunk.unpriced(chunk.condition, self.classes), self.fare, self.rule)
 
 
 class Gross(TransitStep):
@@ -67,6 +70,24 @@ class TerminalGross:
         chunk.set_gross(rows, chunk.journeys.gross_fare, self.rule)
 
 
+FareColumns = Annotated[dict[ClassName | Literal["all"], str], Field(min_length=1)]
+"""Class → column of a table that holds its fare; ``all`` alone serves every class."""
+
+
+def column_of_class(columns: Mapping[Any, str], names: Sequence[str]) -> Ints:
+    """Position in ``names`` of the column of each class code, int64 of shape (256,), −1 for classes without one.
+
+    ParameterError when ``all`` stands beside a class.
+    """
+    if "all" in columns and len(columns) > 1:
+        raise ParameterError("columns", sorted(columns), "name `all` alone, or each class")
+    positions = np.full(CLASS_CODES, -1, np.int64)
+    for class_name, column in columns.items():
+        codes = slice(None) if class_name == "all" else CardClass[class_name.upper()]
+        positions[codes] = names.index(column)
+    return positions
+
+
 class Lookup(TransitStep):
     """Full fare from a table of station pairs; which column holds the fare of which class.
 
@@ -76,19 +97,13 @@ class Lookup(TransitStep):
     phase: ClassVar[Phase] = Phase.GROSS
     table: str
     directed: Flag
-    columns: Annotated[dict[ClassName | Literal["all"], str], Field(min_length=1)]
+    columns: FareColumns
 
     def compile(self, context: Context) -> PairFare:
         table = context.table(self.table)
-        if "all" in self.columns and len(self.columns) > 1:
-            raise ParameterError("columns", sorted(self.columns), "name `all` alone, or each class")
         names = list(dict.fromkeys(self.columns.values()))
         index, fares = pair_index(table, names, directed=self.directed)
-        column_of_class = np.full(CLASS_CODES, -1, np.int64)
-        for class_name, column in self.columns.items():
-            codes = slice(None) if class_name == "all" else CardClass[class_name.upper()]
-            column_of_class[codes] = names.index(column)
-        return PairFare(index, fares, column_of_class, context.rule(f"lookup.{self.table}"))
+        return PairFare(index, fares, column_of_class(self.columns, names), context.rule(f"lookup.{self.table}"))
 
 
 @dataclass(frozen=True)
@@ -113,201 +128,130 @@ class PairFare:
         chunk.set_gross(chunk.unpriced(known, classes=None), fare, self.rule)
 
 
-class StepBand(Strict):
-    """One fare up to and including an edge."""
-
-    up_to: Quantity | None = None
-    fare: Fen
+Markup = Annotated[int, Field(strict=True, ge=0, le=10 * RATIO_ONE)]
+"""What a surcharge adds, in 1/10,000 of the fare."""
 
 
-class Beyond(Strict):
-    """How the fare goes on after the last edge: ``add`` for each started ``per_started``."""
+class Surcharge(TransitStep):
+    """More on top of the full fare found so far: ``add`` fen, ``per_10000`` of it, or started blocks.
 
-    per_started: PositiveQuantity
-    add: Fen
-
-
-class MarginalBand(Strict):
-    """``add`` fen for each started ``per_started`` of the part inside the band."""
-
-    up_to: Quantity | None = None
-    per_started: PositiveQuantity
-    add: Fen
-
-
-BandQuantity = Literal["distance_m", "duration_s", "gross_fare"]
-
-
-class Bands(TransitStep):
-    """Full fare by bands of a quantity: `step` takes the fare of the band, `marginal` adds up the parts."""
-
-    phase: ClassVar[Phase] = Phase.GROSS
-    of: BandQuantity
-    mode: Literal["step", "marginal"]
-    bands: Annotated[list[StepBand | MarginalBand], Field(min_length=1)]
-    beyond: Beyond | None = None
-    classes: list[ClassName] | None = None
-
-    def compile(self, context: Context) -> StepFare | MarginalFare:
-        edges = upper_edges(self.bands, "bands", open_end=self.beyond is None)
-        if self.mode == "step":
-            return self._compile_step(context, edges)
-        rows = [band for band in self.bands if isinstance(band, MarginalBand)]
-        if len(rows) != len(self.bands) or self.beyond is not None:
-            raise ParameterError("bands", self.mode, "marginal bands have per_started and add, no `beyond`")
-        return MarginalFare(self.of, class_mask(self.classes), _blocks(rows), context.rule(f"bands.{self.of}"))
-
-    def _compile_step(self, context: Context, edges: list[int]) -> StepFare:
-        rows = [band for band in self.bands if isinstance(band, StepBand)]
-        if len(rows) != len(self.bands):
-            raise ParameterError("bands", self.mode, "step bands have a fare")
-        fares = [band.fare for band in rows]
-        if self.beyond is not None:
-            fares.append(fares[-1])
-        lower = [0, *(edge + 1 for edge in edges)]
-        rules = [context.rule(f"bands.{self.of}[{first}..]") for first in lower]
-        return StepFare(
-            self.of,
-            class_mask(self.classes),
-            np.array(edges, np.int64),
-            np.array(fares, np.int64),
-            self.beyond,
-            rules[0],
-        )
-
-
-def _blocks(rows: list[MarginalBand]) -> StartedBlocks:
-    upper = tuple(band.up_to for band in rows)
-    lower = (0, *(edge for edge in upper if edge is not None))
-    return StartedBlocks(lower, upper, tuple(band.per_started for band in rows), tuple(band.add for band in rows))
-
-
-def _quantity(chunk: Chunk, of: BandQuantity) -> Ints:
-    column: Ints = getattr(chunk.journeys, of)
-    return column
-
-
-@dataclass(frozen=True)
-class StepFare:
-    """Compiled :class:`Bands` in mode step: ``fares[k]`` up to ``edges[k]``, then ``beyond``."""
-
-    of: BandQuantity
-    classes: Bools | None
-    edges: Ints
-    fares: Ints
-    beyond: Beyond | None
-    first_rule: int
-
-    def apply(self, chunk: Chunk) -> None:
-        quantity = _quantity(chunk, self.of)
-        rows = chunk.unpriced(in_range(quantity), self.classes)
-        # Few edges: counting those below is faster than a binary search per row.
-        band = np.zeros(len(quantity), np.int64)
-        for edge in self.edges:
-            band += quantity > edge
-        fare = self.fares.take(band)
-        if self.beyond is not None:
-            over = np.where(rows, quantity, 0) - self.edges[-1]
-            np.maximum(over, 0, out=over)
-            over += self.beyond.per_started - 1
-            over //= self.beyond.per_started
-            over *= self.beyond.add
-            fare += over
-        band += self.first_rule
-        chunk.set_gross(rows, fare, band)
-
-
-@dataclass(frozen=True)
-class MarginalFare:
-    """Compiled :class:`Bands` in mode marginal."""
-
-    of: BandQuantity
-    classes: Bools | None
-    blocks: StartedBlocks
-    rule: int
-
-    def apply(self, chunk: Chunk) -> None:
-        quantity = _quantity(chunk, self.of)
-        rows = chunk.unpriced(in_range(quantity), self.classes)
-        chunk.set_gross(rows, self.blocks.price(np.where(rows, quantity, 0)), self.rule)
-
-
-class DailyCap(Strict):
-    """At most ``fare`` for each started ``per_started`` seconds from the beginning of the stay."""
-
-    per_started: PositiveQuantity
-    fare: Fen
-
-
-class DurationBlocks(TransitStep):
-    """Rental or parking: free seconds, then started blocks.
-
-    ``charge_from: start`` forfeits the free time once it is exceeded (a 70-minute stay with 60 free minutes
-    pays from minute 0); ``free_end`` charges only what lies beyond it. With ``at_most`` the blocks start anew
-    in each of its periods; the free time counts once.
+    ``blocks`` are of the quantity ``of``; a row without that quantity pays no surcharge. A night factor is a
+    ``per_10000`` under a ``when`` with a time frame.
     """
 
     phase: ClassVar[Phase] = Phase.GROSS
-    free: Quantity
-    charge_from: Literal["start", "free_end"]
-    blocks: Annotated[list[MarginalBand], Field(min_length=1)]
-    at_most: DailyCap | None = None
+    add: Fen | None = None
+    per_10000: Markup | None = None
+    rounding: RoundingMode | None = None
+    to: RoundTo = 1
+    of: BandQuantity | None = None
+    blocks: Annotated[list[MarginalBand], Field(min_length=1)] | None = None
 
-    def compile(self, context: Context) -> DurationFare:
-        upper_edges(self.blocks, "blocks", open_end=True)
-        free_rule = context.rule("duration_blocks.free")
-        return DurationFare(
-            self.free,
-            self.free if self.charge_from == "free_end" else 0,
-            _blocks(self.blocks),
-            self.at_most,
-            free_rule,
-            context.rule("duration_blocks.charged"),
-        )
+    def compile(self, context: Context) -> FixedSurcharge | ShareSurcharge | BlockSurcharge:
+        if sum(part is not None for part in (self.add, self.per_10000, self.blocks)) != 1:
+            raise ParameterError("add", self.model_dump(exclude_none=True), "give one of add, per_10000, blocks")
+        if (self.per_10000 is None) != (self.rounding is None):
+            raise ParameterError("rounding", self.rounding, "state it with per_10000, and only there")
+        if self.to != 1 and self.per_10000 is None:
+            raise ParameterError("to", self.to, "state it with per_10000, and only there")
+        if (self.blocks is None) != (self.of is None):
+            raise ParameterError("of", self.of, "state the quantity with blocks, and only there")
+        rule = context.rule("surcharge")
+        if self.blocks is not None and self.of is not None:
+            upper_edges(self.blocks, "blocks", open_end=True)
+            return BlockSurcharge(self.of, started_blocks(self.blocks), rule)
+        if self.per_10000 is not None and self.rounding is not None:
+            return ShareSurcharge(self.per_10000, self.rounding, self.to, rule)
+        return FixedSurcharge(self.add or 0, rule)
 
 
 @dataclass(frozen=True)
-class DurationFare:
-    """Compiled :class:`DurationBlocks`; the charge begins ``offset`` seconds into the stay."""
+class FixedSurcharge:
+    """Compiled :class:`Surcharge` of a fixed amount."""
 
-    free: int
-    offset: int
-    blocks: StartedBlocks
-    at_most: DailyCap | None
-    free_rule: int
+    amount: int
     rule: int
 
     def apply(self, chunk: Chunk) -> None:
-        duration = chunk.journeys.duration_s
-        rows = chunk.unpriced(in_range(duration), classes=None)
-        charged = rows & (duration > self.free)
-        seconds = np.where(charged, duration - self.offset, 0)
-        fare = self._capped(seconds)
-        chunk.set_gross(rows, fare, np.where(charged, self.rule, self.free_rule))
+        chunk.set_gross(chunk.priced & chunk.condition, chunk.gross + self.amount, self.rule)
 
-    def _capped(self, seconds: Ints) -> Ints:
-        if self.at_most is None:
-            return self.blocks.price(seconds)
-        periods = seconds // self.at_most.per_started
-        rest = seconds - periods * self.at_most.per_started
-        # A full period costs what its blocks cost, at most the cap.
-        whole = self.blocks.price(np.array([self.at_most.per_started], np.int64))[0]
-        periods *= min(int(whole), self.at_most.fare)
-        return periods + np.minimum(self.blocks.price(rest), self.at_most.fare)
+
+@dataclass(frozen=True)
+class ShareSurcharge:
+    """Compiled :class:`Surcharge` of a share of the fare so far."""
+
+    ratio: int
+    rounding: RoundingMode
+    to: int
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        more = share_of(chunk.gross, self.ratio, self.to, self.rounding)
+        more += chunk.gross
+        chunk.set_gross(chunk.priced & chunk.condition, more, self.rule)
+
+
+@dataclass(frozen=True)
+class BlockSurcharge:
+    """Compiled :class:`Surcharge` of started blocks."""
+
+    of: BandQuantity
+    blocks: StartedBlocks
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        quantity = quantity_of(chunk, self.of)
+        rows = chunk.priced & chunk.condition & in_range(quantity)
+        more = self.blocks.price(np.where(rows, quantity, 0))
+        rows &= more > 0
+        more += chunk.gross
+        chunk.set_gross(rows, more, self.rule)
+
+
+class HighestFare(Strict):
+    """The highest fare a table of station pairs has from (or to) the one station that is known."""
+
+    table: str
+    directed: Flag
+    column: str
 
 
 class MaxFare(TransitStep):
     """What an incomplete journey costs, whatever the steps before found.
 
+    ``highest`` takes the dearest journey of the station that is known; ``fare`` is for the others.
     ``discounts: false`` charges it in full to every class.
     """
 
     phase: ClassVar[Phase] = Phase.GROSS
     fare: Fen
+    highest: HighestFare | None = None
     discounts: Flag
 
     def compile(self, context: Context) -> IncompleteFare:
-        return IncompleteFare(self.fare, self.discounts, context.rule("max_fare"))
+        station = None
+        if self.highest is not None:
+            terms = self.highest
+            index, fares = pair_index(context.table(terms.table), [terms.column], directed=terms.directed)
+            square = fares.reshape(len(index.stations), -1)
+            station = StationMaximum(index, square.max(axis=1), square.max(axis=0))
+        return IncompleteFare(self.fare, station, self.discounts, context.rule("max_fare"))
+
+
+@dataclass(frozen=True)
+class StationMaximum:
+    """Highest fare from and to each station, int64 of shape (stations,); −1 = none published."""
+
+    index: PairIndex
+    leaving: Ints
+    arriving: Ints
+
+    def fare(self, journeys: TransitJourneys) -> Ints:
+        """Highest fare of the entry station, of the exit station where that is not known; −1 = neither is."""
+        entry = self.index.indices(journeys.entry_station)
+        exit_ = self.index.indices(journeys.exit_station)
+        arriving = np.where(exit_ >= 0, self.arriving.take(exit_, mode="clip"), -1)
+        return np.where(entry >= 0, self.leaving.take(entry, mode="clip"), arriving)
 
 
 @dataclass(frozen=True)
@@ -315,13 +259,19 @@ class IncompleteFare:
     """Compiled :class:`MaxFare`."""
 
     fare: int
+    station: StationMaximum | None
     discounts: bool
     rule: int
 
     def apply(self, chunk: Chunk) -> None:
-        rows = chunk.journeys.incomplete != 0
+        rows = (chunk.journeys.incomplete != 0) & chunk.condition
         if not rows.any():
             return
-        chunk.set_gross(rows, self.fare, self.rule)
+        np.greater(chunk.refused, rows, out=chunk.refused)
+        fare: npt.ArrayLike = self.fare
+        if self.station is not None:
+            highest = self.station.fare(chunk.journeys)
+            fare = np.where(highest >= 0, highest, self.fare)
+        chunk.set_gross(rows, fare, self.rule)
         if not self.discounts:
             chunk.open[rows] = False

@@ -15,8 +15,8 @@ _SPAN_MAX = 1 << 20
 
 
 @dataclass(frozen=True)
-class PairIndex:
-    """Station ids → cell ``entry · n + exit`` of an n × n square.
+class StationIndex:
+    """Numbers of stations (or lines, operators, zones) → their place in a short sorted list.
 
     ``stations`` is sorted int64 of shape (n,). ``dense`` maps ``id − stations[0]`` to the index, −1 between
     ids, and is empty when the ids are spread too wide.
@@ -24,11 +24,6 @@ class PairIndex:
 
     stations: Ints
     dense: Ints
-
-    @property
-    def size(self) -> int:
-        """Cells of the square."""
-        return len(self.stations) ** 2
 
     def indices(self, station: Ints) -> Ints:
         """Index of each station, −1 for a null or unknown one."""
@@ -43,6 +38,16 @@ class PairIndex:
         np.minimum(position, len(self.stations) - 1, out=position)
         return np.where(self.stations[position] == station, position, -1)
 
+
+@dataclass(frozen=True)
+class PairIndex(StationIndex):
+    """Station ids → cell ``entry · n + exit`` of an n × n square."""
+
+    @property
+    def size(self) -> int:
+        """Cells of the square."""
+        return len(self.stations) ** 2
+
     def cells(self, entry: Ints, exit_: Ints) -> tuple[Ints, Bools]:
         """Cell of each pair, and whether both stations are known; else the cell means nothing."""
         first, second = self.indices(entry), self.indices(exit_)
@@ -51,6 +56,12 @@ class PairIndex:
         first += second
         np.maximum(first, 0, out=first)
         return first, known
+
+
+def station_index(stations: Ints) -> StationIndex:
+    """Index of the distinct ``stations``, int64 of any order, at least one."""
+    distinct = np.unique(stations)
+    return StationIndex(distinct, _dense(distinct))
 
 
 def pair_index(table: Table, columns: list[str], *, directed: bool) -> tuple[PairIndex, Ints]:

@@ -11,8 +11,8 @@ from pydantic import Field
 from tariffs.columns import Codes, Ints
 from tariffs.parameters import Context, FundCode, Ratio, Strict
 from tariffs.rounding import RATIO_ONE, divide
-from tariffs.transit.chunk import CLASS_CODES, Chunk, ClassName, Phase, TransitStep, put
-from tariffs.transit.columns import CardClass
+from tariffs.transit.chunk import Chunk, Phase, TransitStep, put
+from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 
 
 class FundShare(Strict):
@@ -55,5 +55,8 @@ class FundSplit:
         conceded = np.minimum(chunk.conceded, chunk.gross - chunk.fare)
         # With two parts, largest remainder with ties to the first is half-up of the first.
         conceded *= chunk.of_class(self.share)
-        chunk.fund_pays[:] = divide(conceded, RATIO_ONE, "half_up")
-        put(chunk.fund, chunk.fund_pays > 0, chunk.of_class(self.fund))
+        fund = chunk.of_class(self.fund)
+        rows = (fund != 0) & chunk.condition
+        put(chunk.fund_pays, rows, divide(conceded, RATIO_ONE, "half_up"))
+        fund *= chunk.fund_pays > 0
+        put(chunk.fund, rows, fund)

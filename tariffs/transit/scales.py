@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from tariffs.columns import Ints
 from tariffs.errors import ParameterError
+from tariffs.parameters import Fen, PositiveQuantity, Quantity, Strict
+from tariffs.rounding import RATIO_ONE, RoundingMode, divide
+
+RoundTo = Annotated[int, Field(strict=True, ge=1, le=100_000)]
+"""Fen a share is rounded to a multiple of: 10 for jiao, 100 for yuan."""
 
 
 class Edged(Protocol):
@@ -41,6 +48,54 @@ def upper_edges(rows: Sequence[Edged], path: str, *, open_end: bool) -> list[int
     return edges
 
 
+_EDGES_COMPARED = 6
+"""Up to so many edges, counting those below a quantity is faster than the division a table needs."""
+_CELLS_MAX = 1 << 16
+
+
+@dataclass(frozen=True)
+class BandIndex:
+    """Quantity → number of the edges below it, int64.
+
+    Where all edges are multiples of ``every``, ``table`` (int64) gives that number for ⌈quantity / every⌉; it
+    is empty for a few edges, or edges without a common measure, which are compared one by one.
+    """
+
+    edges: Ints
+    every: int
+    table: Ints
+
+    def of(self, quantity: Ints) -> Ints:
+        """Band of each quantity up to QUANTITY_MAX; of others some band or other."""
+        if len(self.table):
+            cell = quantity + (self.every - 1)
+            cell //= self.every
+            found: Ints = self.table.take(cell, mode="clip")
+            return found
+        band = np.zeros(len(quantity), np.int64)
+        for edge in self.edges:
+            band += quantity > edge
+        return band
+
+
+def band_index(edges: Sequence[int]) -> BandIndex:
+    """Index over the checked ``edges`` of a scale."""
+    every = math.gcd(*edges)
+    table: Ints = np.empty(0, np.int64)
+    if len(edges) > _EDGES_COMPARED and edges[-1] // every < _CELLS_MAX:
+        cells = np.arange(edges[-1] // every + 2) * every
+        table = np.searchsorted(np.array(edges, np.int64), cells).astype(np.int64)
+    return BandIndex(np.array(edges, np.int64), every, table)
+
+
+def share_of(amount: Ints, per_10000: int | Ints, to: int, mode: RoundingMode) -> Ints:
+    """``per_10000`` / 10,000 of each ``amount`` (int64 fen ≥ 0), rounded once, to a multiple of ``to`` fen."""
+    share = divide(amount * per_10000, RATIO_ONE * to, mode)
+    if to != 1:
+        share *= to
+    return share
+
+
 def parts_between(quantity: Ints, lower: int, upper: int | None) -> Ints:
     """The part of each ``quantity`` (int64 ≥ 0) that lies above ``lower`` and up to ``upper``."""
     above = np.maximum(quantity, lower)
@@ -48,6 +103,14 @@ def parts_between(quantity: Ints, lower: int, upper: int | None) -> Ints:
         np.minimum(above, upper, out=above)
     above -= lower
     return above
+
+
+class MarginalBand(Strict):
+    """``add`` fen for each started ``per_started`` of the part inside the band."""
+
+    up_to: Quantity | None = None
+    per_started: PositiveQuantity
+    add: Fen
 
 
 @dataclass(frozen=True)
@@ -69,3 +132,10 @@ class StartedBlocks:
             part *= add
             total += part
         return total
+
+
+def started_blocks(bands: Sequence[MarginalBand]) -> StartedBlocks:
+    """The scale of ``bands`` whose edges :func:`upper_edges` has checked."""
+    upper = tuple(band.up_to for band in bands)
+    lower = (0, *(edge for edge in upper if edge is not None))
+    return StartedBlocks(lower, upper, tuple(b.per_started for b in bands), tuple(b.add for b in bands))

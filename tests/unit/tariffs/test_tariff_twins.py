@@ -39,12 +39,15 @@ PRICED = Path(__file__).resolve().parents[2] / "cases" / "tariffs" / "priced"
 TRANSIT_FILES = [
     *(LIBRARY / f"{name}.yaml" for name in ("demo.metro", "demo.bus", "demo.bike", "demo.parking", "demo.taxi")),
     *(LIBRARY / f"{name}.yaml" for name in ("shenzhen.metro", "shenzhen.bus", "beijing.subway")),
+    *(LIBRARY / f"{name}.yaml" for name in ("singapore.mrt", "taipei.metro", "demo.taximeter", "demo.garage")),
+    *(LIBRARY / f"{name}.yaml" for name in ("hangzhou.bike", "demo.offpeak")),
     PRICED / "directed_pairs.yaml",
     PRICED / "dated_values.yaml",
     PRICED / "by_class.yaml",
 ]
 AMOUNTS = ("gross", "card_pays", "fund_pays", "fund", "operator_bears", "priced")
 MODES = st.sampled_from(["half_up", "half_even", "down", "up"])
+UNITS = st.sampled_from([1, 10, 100])
 DAY = (date(2026, 3, 2) - date(1970, 1, 1)).days
 
 
@@ -55,16 +58,23 @@ def random_journeys(seed: int, length: int) -> TransitJourneys:
     big = np.array([NULL, -1, 86_400, 86_401, 1_000_000_000, 1_000_000_001, np.iinfo(np.int64).max])
     quantities = np.concatenate([edges, edges + 3600, big, rng.integers(0, 200_000, 20)])
     stations = np.array([*range(100, 114), 1, 2, 3, NULL, -1])
+    # Two days of 2024, one a public holiday, one past every calendar; around the hours that matter.
+    days = np.array(["2024-01-01", "2024-01-02", "2026-02-28", "2099-01-05"], "M8[s]").astype(np.int64)
+    clocks = np.array([0, 17_999, 18_000, 25_199, 25_200, 27_899, 27_900, 32_400, 68_400, 82_800])
+    entry_time = np.where(rng.random(length) < 0.1, NULL, rng.choice(days, length) + rng.choice(clocks, length))
     return TransitJourneys.of(
         length,
         entry_station=rng.choice(stations, length),
         exit_station=rng.choice(stations, length),
+        entry_time=entry_time,
+        exit_time=np.where(entry_time == NULL, NULL, entry_time + rng.choice([0, 899, 900, 901, 20_000], length)),
         distance_m=rng.choice(quantities, length),
         duration_s=rng.choice(quantities, length),
         gross_fare=rng.choice(quantities, length),
         card_class=rng.choice(np.array([*range(10), 255], np.uint8), length),
         transfer=rng.integers(0, 2, length),
         incomplete=rng.choice([0, 0, 0, 1], length),
+        age=rng.choice([NULL, 59, 60, 65, 120], length),
     )
 
 
@@ -155,9 +165,9 @@ def discounts(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "rounding": draw(MODES),
             }
         },
-        {"factor": {"per_10000": draw(st.integers(0, 10_000)), "rounding": draw(MODES)}},
+        {"factor": {"per_10000": draw(st.integers(0, 10_000)), "rounding": draw(MODES), "to": draw(UNITS)}},
         {"transfer": {"minus": draw(st.integers(0, 500)), "floor": draw(st.integers(0, 300)), "classes": ["adult"]}},
-        {"concession": {"classes": terms, "others": "full_fare", "rounding": draw(MODES)}},
+        {"concession": {"classes": terms, "others": "full_fare", "rounding": draw(MODES), "to": draw(UNITS)}},
     ]
     shares = {name: {"fund": 5, "per_10000": draw(st.integers(0, 10_000))} for name in terms}
     return [
@@ -199,6 +209,7 @@ def test_any_blocks_equal_their_twin(
     assert_equals_twin([{"duration_blocks": stay}], journeys)
 
 
+@settings(deadline=None)
 @given(marginal_bands(), st.lists(st.integers(0, 20_000), min_size=2, max_size=40))
 def test_marginal_fares_rise_with_the_distance(bands: list[dict[str, int]], distances: list[int]) -> None:
     steps = [{"bands": {"of": "distance_m", "mode": "marginal", "bands": bands}}]

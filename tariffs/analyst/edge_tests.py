@@ -1,0 +1,72 @@
+"""Edges a person has signed off, as inline tests to paste into the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tariffs.analyst.edges import Edge, Point
+from tariffs.analyst.rows import DATE, days_of
+from tariffs.analyst.scenarios import vary
+from tariffs.analyst.services import SERVICES
+from tariffs.columns import NULL
+from tariffs.tariff import Tariff
+from tariffs.written import day_of, written_of
+
+Row = Mapping[str, int]
+
+
+def inline_tests(tariff: Tariff, edges: Sequence[Edge]) -> str:
+    """The YAML of a list of inline tests, one per day and set of columns; days without a price are left out."""
+    tests: dict[tuple[str, tuple[str, ...]], list[tuple[Row, Mapping[str, object]]]] = {}
+    for edge in edges:
+        for point in edge.points:
+            rows, day = _rows(tariff, edge, point)
+            if tariff.first_day <= day_of(day) <= tariff.last_day:
+                key = (day_of(day).isoformat(), tuple(rows[0]))
+                expected = [*({} for _ in rows[:-1]), _answers(tariff, point)]
+                owner = len(tests.setdefault(key, []))
+                tests[key] += zip((_owned(tariff, row, owner) for row in rows), expected, strict=True)
+    return "".join(
+        f"  - name: {json.dumps(f'edges on {day}: ' + ', '.join(columns), ensure_ascii=False)}\n    date: {day}\n"
+        f"    rows:\n{_lines([row for row, _ in pairs])}    expect:\n{_lines([answer for _, answer in pairs])}"
+        for (day, columns), pairs in tests.items()
+    )
+
+
+def _rows(tariff: Tariff, edge: Edge, point: Point) -> tuple[list[dict[str, int]], int]:
+    """The rows of one variation with the columns the example gives, and its day."""
+    columns = vary(tariff, edge.scenario, edge.column, np.array([point.value], np.int64))
+    day = int(days_of(tariff, len(edge.scenario.rows), columns)[-1])
+    del columns[DATE]
+    if not edge.scenario.history and "sequence" not in edge.scenario.event:
+        del columns["sequence"]
+    length = len(edge.scenario.rows)
+    return [{name: int(values[row]) for name, values in columns.items()} for row in range(length)], day
+
+
+def _owned(tariff: Tariff, row: Row, first: int) -> Row:
+    """Owners numbered on, so that no variation is another's history."""
+    service = SERVICES[tariff.kind]
+    numbered = {name: row[name] + first for name in (service.owner, *service.shared) if name in row}
+    return {**row, **numbered}
+
+
+def _answers(tariff: Tariff, point: Point) -> Mapping[str, object]:
+    if not point.priced:
+        return {"priced": False}
+    return {**{name: point.amounts[name] for name in SERVICES[tariff.kind].shown}, "rule": point.rule}
+
+
+def _lines(rows: Sequence[Mapping[str, object]]) -> str:
+    return "".join(
+        f"      - {{{', '.join(f'{name}: {_scalar(name, row[name])}' for name in row)}}}\n" for row in rows
+    )
+
+
+def _scalar(name: str, value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value != NULL:
+        value = written_of(name, value)
+    return json.dumps(value, ensure_ascii=False)

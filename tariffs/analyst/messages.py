@@ -1,0 +1,94 @@
+"""Every text of the analyst commands in Chinese and English (``messages.yaml``), and refusals (``remedies.yaml``)."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from typing import Any, Literal
+
+from tariffs.errors import ParameterError, TariffDateError, TariffError, TariffFileError, TariffKindError
+from tariffs.strict_yaml import read_yaml
+
+Language = Literal["zh", "en"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A remedy as the package words it, with ``{}`` for what varies, and how it is told to people."""
+
+    pattern: re.Pattern[str]
+    texts: Mapping[str, str]
+
+
+class Messages:
+    """The texts of one language by key."""
+
+    def __init__(self, language: Language) -> None:
+        self.language: Language = language
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of a key with its ``{placeholders}`` filled; KeyError when the catalogue lacks it."""
+        text: str = _catalogue()["texts"][key][self.language]
+        return text.format(**values)
+
+    def name(self, group: str, code: str) -> str:
+        """The name of a code of an open list (columns, reasons); the code itself when it has none."""
+        named: Mapping[str, str] | None = _catalogue()[group].get(code)
+        return code if named is None else named[self.language]
+
+    def error(self, error: TariffError) -> dict[str, str]:
+        """A refusal as file, path, value and remedy; what a kind of error does not have is left out."""
+        if isinstance(error, TariffFileError):
+            return {
+                "file": str(error.file),
+                "path": error.path or self("whole_file"),
+                "value": _shown(error.value),
+                "remedy": self.remedy(error.remedy),
+            }
+        if isinstance(error, ParameterError):
+            return {"path": error.path, "value": _shown(error.value), "remedy": self.remedy(error.remedy)}
+        if isinstance(error, TariffDateError):
+            return {"path": error.tariff_id, "value": str(error.day), "remedy": self.remedy(str(error))}
+        if isinstance(error, TariffKindError):
+            return {"remedy": self.remedy(str(error))}
+        return {"remedy": str(error)}
+
+    def remedy(self, text: str) -> str:
+        """A remedy in this language; one the catalogue does not know stays as the package wrote it."""
+        for refusal in _refusals():
+            if match := refusal.pattern.fullmatch(text):
+                told = refusal.texts.get(self.language)
+                return text if told is None else told.format(*match.groups())
+        return text
+
+
+def knows_remedy(text: str) -> bool:
+    """Whether a remedy is told in Chinese too."""
+    return any(refusal.pattern.fullmatch(text) for refusal in _refusals())
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if not isinstance(value, list | dict) else str(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+@functools.cache
+def _catalogue() -> Mapping[str, Any]:
+    return _read("messages.yaml")
+
+
+@functools.cache
+def _refusals() -> tuple[Refusal, ...]:
+    refusals = []
+    for entry in _read("remedies.yaml")["remedies"]:
+        pattern = re.compile("(.*?)".join(re.escape(part) for part in entry["says"].split("{}")), re.DOTALL)
+        refusals.append(Refusal(pattern, {key: entry[key] for key in ("zh", "en") if key in entry}))
+    return tuple(refusals)
+
+
+def _read(name: str) -> Mapping[str, Any]:
+    with as_file(files("tariffs.analyst").joinpath(name)) as file:
+        return read_yaml(file, file.read_bytes())

@@ -1,0 +1,377 @@
+"""Steps that remember what a card did before: transfer windows, caps, cumulative discounts, passes.
+
+Each owns an accumulator of its name per card. A row that a final concession has closed passes them by and
+moves nothing; so does a row without a price.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tariffs.columns import Bools, Ints
+from tariffs.errors import ParameterError
+from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Ratio, Strict
+from tariffs.rounding import RoundingMode
+from tariffs.transit import kernels
+from tariffs.transit.chunk import Chunk, Conditional, Operation, Phase, TransitStep
+from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
+from tariffs.transit.conditions import Condition, When, class_mask
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""The accumulator keeps what it holds under this name across dated segments and batches."""
+
+_ROUNDING: dict[RoundingMode, int] = {
+    "half_up": kernels.HALF_UP,
+    "half_even": kernels.HALF_EVEN,
+    "down": kernels.DOWN,
+    "up": kernels.UP,
+}
+_ZONES_MAX = 64
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """A compiled accumulating step; ``apply`` only marks its rows, the walk along the cards does the rest.
+
+    ``parameters`` are columns of the kernel's parameter row with their values; ``table`` int64 flat.
+    """
+
+    name: str
+    holds: str
+    """What the accumulator counts, in words: a name that holds another thing from some day on is refused."""
+    position: int
+    parameters: tuple[tuple[int, int], ...]
+    table: Ints
+    legs: Legs | None
+
+    def apply(self, chunk: Chunk) -> None:
+        objects = origins = chunk.takers() & chunk.priced
+        if self.legs is not None:
+            origins = objects & self.legs.rows(chunk, self.legs.origins, objects)
+            objects = objects & self.legs.rows(chunk, self.legs.objects, objects)
+        marked = objects.astype(np.int64) | (origins.astype(np.int64) << 1)
+        np.bitwise_or(chunk.marks, marked << (2 * self.position), out=chunk.marks)
+
+
+@dataclass(frozen=True)
+class Legs:
+    """Which rows of a transfer rule open a window, and which may use one."""
+
+    classes: Bools
+    origins: Condition | None
+    objects: Condition | None
+
+    def rows(self, chunk: Chunk, condition: Condition | None, among: Bools) -> Bools:
+        """Rows of the rule's classes for which the condition holds; those it cannot decide are refused."""
+        inside = chunk.of_class(self.classes)
+        if condition is not None:
+            holds, undecided = condition.of(chunk.journeys)
+            inside &= holds
+            if undecided is not None:
+                chunk.refuse(undecided & among)
+        return inside
+
+
+def accumulator_of(operation: Operation) -> Accumulator:
+    """The accumulator behind an operation of phase ACCUMULATE, with or without a condition."""
+    inner = operation.step if isinstance(operation, Conditional) else operation
+    assert isinstance(inner, Accumulator)
+    return inner
+
+
+def refuse_renamed(segments: Iterable[Sequence[Operation]]) -> None:
+    """ParameterError when an accumulator holds one thing in a segment and another in a later one."""
+    held: dict[str, str] = {}
+    for operations in segments:
+        for step in map(accumulator_of, operations):
+            if held.setdefault(step.name, step.holds) != step.holds:
+                remedy = f"it holds {held[step.name]} before and {step.holds} later: give the later step a new name"
+                raise ParameterError("steps", step.name, remedy)
+
+
+class AccumulatingStep(TransitStep):
+    """Parameters of a step that remembers."""
+
+    phase: ClassVar[Phase] = Phase.ACCUMULATE
+    name: Name
+
+    @abstractmethod
+    def compile(self, context: Context) -> Accumulator:
+        """The step as parameters of the kernel."""
+
+
+class Period(Strict):
+    """When counting begins anew: by the tariff's clock, or a number of days after the first counted journey.
+
+    ``rolling_from: day`` counts whole operating days, ``tap`` exactly 24 hours each from the first tap.
+    """
+
+    unit: Literal["day", "week", "calendar_month", "calendar_year", "rolling"]
+    days: Annotated[int, Field(strict=True, ge=1, le=3660)] | None = None
+    rolling_from: Literal["day", "tap"] | None = None
+
+    def columns(self) -> dict[int, int]:
+        """Kernel columns; ParameterError unless ``days`` and ``rolling_from`` stand with ``rolling`` only."""
+        rolling = self.unit == "rolling"
+        if rolling != (self.days is not None) or rolling != (self.rolling_from is not None):
+            remedy = "give days and rolling_from with unit rolling, and only there"
+            raise ParameterError("period", self.model_dump(exclude_none=True), remedy)
+        units = {
+            "day": kernels.DAY,
+            "week": kernels.WEEK,
+            "calendar_month": kernels.MONTH,
+            "calendar_year": kernels.YEAR,
+            "rolling": kernels.ROLLING_DAYS if self.rolling_from == "day" else kernels.ROLLING_TAP,
+        }
+        return {kernels.UNIT: units[self.unit], kernels.LENGTH: self.days or 0}
+
+
+class TransferWindow(AccumulatingStep):
+    """A leg that follows another within ``window_s`` seconds pays less; a transfer rule names its classes.
+
+    The window belongs to one card class and remembers the highest fare in it (before this step), the line and
+    the mode of its last origin. ``from_tap: first`` measures from the leg that opened it, ``last`` from the
+    last origin. With ``extend_on_step_up`` a leg dearer than all before in the window restarts it. A leg that
+    costs nothing before this step neither opens nor uses a window. After ``transfers_at_most`` the next leg
+    pays in full and opens a new window.
+    """
+
+    from_legs: When | Literal["all"]
+    to_legs: When | Literal["all"]
+    classes: Annotated[list[ClassName], Field(min_length=1)]
+    window_s: PositiveQuantity
+    inclusive: Flag
+    from_tap: Literal["first", "last"]
+    measure: Literal["departure_to_departure", "departure_to_arrival", "arrival_to_departure", "arrival_to_arrival"]
+    between: Literal["any", "other_line", "other_mode"]
+    transfers_at_most: Annotated[int, Field(strict=True, ge=1)] | Literal["unlimited"]
+    extend_on_step_up: Flag
+    pay: Literal["free", "difference", "minus", "per_10000"]
+    minus: Fen | None = None
+    floor: Fen | None = None
+    per_10000: Ratio | None = None
+    rounding: RoundingMode | None = None
+
+    def compile(self, context: Context) -> Accumulator:
+        self._check_pay()
+        since, until = self.measure.split("_to_")
+        pays = {
+            "free": kernels.FREE,
+            "difference": kernels.DIFFERENCE,
+            "minus": kernels.MINUS,
+            "per_10000": kernels.RATIO,
+        }
+        between = {"any": kernels.ANY, "other_line": kernels.OTHER_LINE, "other_mode": kernels.OTHER_MODE}
+        limit = -1 if self.transfers_at_most == "unlimited" else self.transfers_at_most
+        columns = {
+            kernels.WINDOW: self.window_s,
+            kernels.INCLUSIVE: int(self.inclusive),
+            kernels.FROM_LAST: int(self.from_tap == "last"),
+            kernels.SINCE_EXIT: int(since == "arrival"),
+            kernels.UNTIL_EXIT: int(until == "arrival"),
+            kernels.PAY: pays[self.pay],
+            kernels.TAKEN_OFF: self.minus or 0,
+            kernels.FLOOR: self.floor or 0,
+            kernels.PER: self.per_10000 or 0,
+            kernels.ROUNDING: _ROUNDING[self.rounding or "down"],
+            kernels.LIMIT: limit,
+            kernels.BETWEEN: between[self.between],
+            kernels.EXTEND: int(self.extend_on_step_up),
+        }
+        mask = class_mask(self.classes)
+        assert mask is not None
+        legs = Legs(mask, _condition(self.from_legs, "from_legs"), _condition(self.to_legs, "to_legs"))
+        return _accumulator(context, self.name, "transfer_window", kernels.TRANSFER, columns, legs=legs)
+
+    def _check_pay(self) -> None:
+        needed = {"minus": {"minus", "floor"}, "per_10000": {"per_10000", "rounding"}}.get(self.pay, set())
+        for name in ("minus", "floor", "per_10000", "rounding"):
+            if (getattr(self, name) is not None) != (name in needed):
+                remedy = f"pay: {self.pay} goes with {', '.join(sorted(needed)) or 'none of these'}"
+                raise ParameterError(name, getattr(self, name), remedy)
+
+
+class ZoneLimits(Strict):
+    """Limits by the widest zone range the card has used in the period, from a table.
+
+    Columns ``zone_low``, ``zone_high`` and those named per class; a range that is not listed has no cap.
+    """
+
+    table: str
+    columns: Annotated[dict[ClassName | Literal["all"], str], Field(min_length=1)]
+
+
+class Cap(AccumulatingStep):
+    """What the card pays in a period goes no higher than the limit of its class.
+
+    ``capping_ride`` says what the ride that reaches the limit costs: the remainder, or its full fare. A class
+    that has no limit is not capped. Counted is what the card pays in the end.
+    """
+
+    period: Period
+    limits: Annotated[dict[ClassName | Literal["all"], Fen], Field(min_length=1)] | None = None
+    by_zones: ZoneLimits | None = None
+    capping_ride: Literal["remainder", "full_fare"]
+
+    def compile(self, context: Context) -> Accumulator:
+        if (self.limits is None) == (self.by_zones is None):
+            raise ParameterError("limits", self.limits, "give limits or by_zones, not both")
+        if self.limits is not None:
+            span = 0
+            layers: dict[str, Ints] = {name: np.array([limit], np.int64) for name, limit in self.limits.items()}
+        else:
+            assert self.by_zones is not None
+            span, layers = _zone_layers(context, self.by_zones)
+        columns = self.period.columns() | {
+            kernels.CAP_SPAN: span,
+            kernels.CAP_FULL: int(self.capping_ride == "full_fare"),
+        }
+        table = np.concatenate([_layer_of_class(layers), *layers.values()])
+        return _accumulator(context, self.name, "cap", kernels.CAP, columns, table=table)
+
+
+class CumulativeBand(Strict):
+    """From ``start`` (fen, or journeys) on, a journey pays ``per_10000``."""
+
+    start: Quantity
+    per_10000: Ratio
+
+
+class Cumulative(AccumulatingStep):
+    """A discount that grows with what was counted in the period before the journey.
+
+    ``next_ride``: the whole journey pays the ratio of what was counted before it. ``excess_part``: only the
+    part beyond each threshold does. Counted are the full fares, what the card pays in the end, or journeys:
+    legs that continue a transfer window belong to the journey that opened it, legs that cost nothing are none.
+    """
+
+    period: Period
+    basis: Literal["gross", "paid", "journeys"]
+    mode: Literal["next_ride", "excess_part"]
+    bands: Annotated[list[CumulativeBand], Field(min_length=1)]
+    rounding: RoundingMode
+    to: PositiveQuantity = 1
+
+    def compile(self, context: Context) -> Accumulator:
+        starts = [band.start for band in self.bands]
+        if starts[0] != 0 or sorted(set(starts)) != starts:
+            raise ParameterError("bands", starts, "start at 0 and let the starts rise strictly")
+        if self.basis == "journeys" and self.mode == "excess_part":
+            raise ParameterError("mode", self.mode, "a journey has no part beyond a number of journeys: next_ride")
+        if self.to > 100:
+            raise ParameterError("to", self.to, "round to a multiple of at most 100 fen")
+        basis = {"gross": kernels.GROSS, "paid": kernels.PAID, "journeys": kernels.JOURNEYS}
+        columns = self.period.columns() | {
+            kernels.BASIS: basis[self.basis],
+            kernels.EXCESS: int(self.mode == "excess_part"),
+            kernels.BANDS: len(self.bands),
+            kernels.ROUNDING: _ROUNDING[self.rounding],
+            kernels.TO: self.to,
+        }
+        table = np.array([*starts, *(band.per_10000 for band in self.bands)], np.int64)
+        return _accumulator(
+            context,
+            self.name,
+            "cumulative",
+            kernels.CUMULATIVE,
+            columns,
+            holds=f"cumulative {self.basis}",
+            table=table,
+        )
+
+
+class Quota(Strict):
+    """How many journeys, or different operating days, the pass covers in a period; one of the two."""
+
+    rides: PositiveQuantity | None = None
+    days: PositiveQuantity | None = None
+
+
+class Pass(AccumulatingStep):
+    """Journeys under a pass pay ``per_10000`` of the fare until the quota of the period is used, then normally."""
+
+    period: Period
+    quota: Quota | Literal["unlimited"]
+    per_10000: Ratio
+    rounding: RoundingMode
+
+    def compile(self, context: Context) -> Accumulator:
+        amount, of = -1, kernels.RIDES
+        if isinstance(self.quota, Quota):
+            if (self.quota.rides is None) == (self.quota.days is None):
+                raise ParameterError("quota", self.quota.model_dump(), "give rides or days")
+            amount = self.quota.rides or self.quota.days or 0
+            of = kernels.DAYS if self.quota.rides is None else kernels.RIDES
+        columns = self.period.columns() | {
+            kernels.QUOTA: amount,
+            kernels.QUOTA_OF: of,
+            kernels.PER: self.per_10000,
+            kernels.ROUNDING: _ROUNDING[self.rounding],
+        }
+        return _accumulator(context, self.name, "pass", kernels.PASS, columns)
+
+
+def _accumulator(
+    context: Context,
+    name: str,
+    step: str,
+    kind: int,
+    columns: Mapping[int, int],
+    *,
+    holds: str | None = None,
+    table: Ints | None = None,
+    legs: Legs | None = None,
+) -> Accumulator:
+    parameters = {**columns, kernels.KIND: kind, kernels.RULE: context.rule(f"{step}.{name}")}
+    return Accumulator(
+        name,
+        holds or step,
+        context.accumulator(name),
+        tuple(parameters.items()),
+        np.empty(0, np.int64) if table is None else table,
+        legs,
+    )
+
+
+def _condition(legs: When | Literal["all"], path: str) -> Condition | None:
+    if isinstance(legs, str):
+        return None
+    try:
+        return legs.compile()
+    except ParameterError as error:
+        raise ParameterError(f"{path}.{error.path}", error.value, error.remedy) from error
+
+
+def _layer_of_class(layers: Mapping[str, Ints]) -> Ints:
+    """Layer of each class code, shape (256,); −1 = the class has none."""
+    names = list(layers)
+    layer = np.full(CLASS_CODES, names.index("all") if "all" in names else -1, np.int64)
+    for name in names:
+        if name != "all":
+            layer[CardClass[name.upper()]] = names.index(name)
+    return layer
+
+
+def _zone_layers(context: Context, limits: ZoneLimits) -> tuple[int, dict[str, Ints]]:
+    """Number of zone codes and, per class, the limit of each range (low × span + high); −1 = none."""
+    table = context.table(limits.table)
+    low, high = table.column("zone_low"), table.column("zone_high")
+    span = int(high.max(initial=0)) + 1
+    if span > _ZONES_MAX or (low < 0).any() or (low > high).any():
+        remedy = f"write 0 <= zone_low <= zone_high < {_ZONES_MAX}"
+        raise ParameterError("by_zones.table", limits.table, remedy)
+    cell = low * span + high
+    if len(np.unique(cell)) != len(cell):
+        raise ParameterError("by_zones.table", limits.table, "a zone range stands twice")
+    layers: dict[str, Ints] = {}
+    for name, column in limits.columns.items():
+        layer = np.full(span * span, -1, np.int64)
+        layer[cell] = table.column(column)
+        layers[name] = layer
+    return span, layers

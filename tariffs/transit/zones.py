@@ -1,0 +1,172 @@
+"""Fares by zone: a table of zone pairs, or the number of zones touched.
+
+Whatever the fare comes from, the step notes the lowest and highest zone of each journey, which caps by widest
+zone ask for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from tariffs.columns import Bools, Ints
+from tariffs.errors import ParameterError
+from tariffs.parameters import Context, Fen, Flag, Strict
+from tariffs.tables import Table
+from tariffs.transit.chunk import UNKNOWN_ZONE, Chunk, Phase, TransitStep, put
+from tariffs.transit.fares import FareColumns, column_of_class
+from tariffs.transit.pairs import PairIndex, StationIndex, pair_index, station_index
+
+
+class ZonesBetween(Strict):
+    """A table of station pairs with ``zone_low`` and ``zone_high``, for lines that dip into an inner zone."""
+
+    table: str
+    directed: Flag
+
+
+class ZoneFares(Strict):
+    """A table of zone pairs in the columns ``entry`` and ``exit``; which column holds the fare of which class."""
+
+    table: str
+    directed: Flag
+    columns: FareColumns
+
+
+class Zones(TransitStep):
+    """The zones of a journey and, if given, the full fare they decide.
+
+    ``zone_of`` names a table with the columns ``station`` and ``zone``; ``zones_between`` a table of pairs.
+    ``by_count`` lists the fare of a journey that touches one zone, two zones and so on, for zones numbered
+    outwards: from a to b it touches |a − b| + 1. More zones than the list has are not covered.
+    """
+
+    phase: ClassVar[Phase] = Phase.GROSS
+    zone_of: str | None = None
+    zones_between: ZonesBetween | None = None
+    fares: ZoneFares | None = None
+    by_count: Annotated[list[Fen], Field(min_length=1)] | None = None
+
+    def compile(self, context: Context) -> ZoneFare:
+        if self.fares is not None and self.by_count is not None:
+            raise ParameterError("by_count", self.by_count, "give fares or by_count, not both")
+        rule = context.rule("zones")
+        price: ZonePairFare | ZoneCountFare | None = None
+        if self.by_count is not None:
+            price = ZoneCountFare(np.array(self.by_count, np.int64), rule)
+        elif self.fares is not None:
+            names = list(dict.fromkeys(self.fares.columns.values()))
+            index, cells = pair_index(context.table(self.fares.table), names, directed=self.fares.directed)
+            price = ZonePairFare(index, cells, column_of_class(self.fares.columns, names), rule)
+        return ZoneFare(self._source(context), price)
+
+    def _source(self, context: Context) -> ZoneOfStation | ZonesOfPair:
+        if self.zone_of is not None and self.zones_between is None:
+            return _zone_of_station(context.table(self.zone_of))
+        if self.zones_between is not None and self.zone_of is None:
+            between = self.zones_between
+            table = context.table(between.table)
+            index, zones = pair_index(table, ["zone_low", "zone_high"], directed=between.directed)
+            if (zones[: index.size] > zones[index.size :]).any():
+                raise ParameterError("zones_between.table", table.name, "zone_low is not above zone_high")
+            return ZonesOfPair(index, zones)
+        raise ParameterError("zone_of", self.zone_of, "give zone_of or zones_between, one of them")
+
+
+@dataclass(frozen=True)
+class ZoneOfStation:
+    """Station → zone; ``zone`` is int64 of shape (stations,)."""
+
+    index: StationIndex
+    zone: Ints
+
+    def zones(self, chunk: Chunk) -> tuple[Ints, Ints, Bools]:
+        """Zone of entry, zone of exit, and whether both are known."""
+        entry = self.index.indices(chunk.journeys.entry_station)
+        exit_ = self.index.indices(chunk.journeys.exit_station)
+        known: Bools = (entry | exit_) >= 0
+        return self.zone.take(entry, mode="clip"), self.zone.take(exit_, mode="clip"), known
+
+
+@dataclass(frozen=True)
+class ZonesOfPair:
+    """Station pair → lowest and highest zone; ``extent`` is int64 of shape (2 · stations²,), −1 = not listed."""
+
+    index: PairIndex
+    extent: Ints
+
+    def zones(self, chunk: Chunk) -> tuple[Ints, Ints, Bools]:
+        """Lowest zone, highest zone, and whether the pair is known."""
+        cell, known = self.index.cells(chunk.journeys.entry_station, chunk.journeys.exit_station)
+        low = self.extent.take(cell, mode="clip")
+        high = self.extent.take(cell + self.index.size, mode="clip")
+        known &= low >= 0
+        return low, high, known
+
+
+@dataclass(frozen=True)
+class ZonePairFare:
+    """Fares as in :class:`tariffs.transit.fares.PairFare`, of zones instead of stations."""
+
+    index: PairIndex
+    fares: Ints
+    column_of_class: Ints
+    rule: int
+
+    def fare(self, chunk: Chunk, first: Ints, second: Ints) -> tuple[Ints, Bools]:
+        """Fen, and where there is a fare."""
+        cell, known = self.index.cells(first, second)
+        column = chunk.of_class(self.column_of_class)
+        known &= column >= 0
+        column *= self.index.size
+        column += cell
+        fare = self.fares.take(column, mode="clip")
+        known &= fare >= 0
+        return fare, known
+
+
+@dataclass(frozen=True)
+class ZoneCountFare:
+    """``fares[k]`` for k + 1 zones."""
+
+    fares: Ints
+    rule: int
+
+    def fare(self, chunk: Chunk, first: Ints, second: Ints) -> tuple[Ints, Bools]:
+        """Fen, and where there is a fare."""
+        crossed = np.abs(first - second)
+        return self.fares.take(crossed, mode="clip"), crossed < len(self.fares)
+
+
+@dataclass(frozen=True)
+class ZoneFare:
+    """Compiled :class:`Zones`."""
+
+    source: ZoneOfStation | ZonesOfPair
+    price: ZonePairFare | ZoneCountFare | None
+
+    def apply(self, chunk: Chunk) -> None:
+        first, second, known = self.source.zones(chunk)
+        rows = known & chunk.condition & (chunk.zone_low == UNKNOWN_ZONE)
+        put(chunk.zone_low, rows, np.minimum(first, second))
+        put(chunk.zone_high, rows, np.maximum(first, second))
+        if self.price is None:
+            return
+        fare, covered = self.price.fare(chunk, first, second)
+        chunk.set_gross(chunk.unpriced(covered & known, classes=None), fare, self.price.rule)
+
+
+def _zone_of_station(table: Table) -> ZoneOfStation:
+    station, zone = table.column("station"), table.column("zone")
+    if not len(station):
+        raise ParameterError("zone_of", table.name, "the table is empty")
+    if (zone < 0).any():
+        raise ParameterError("zone_of", int(zone.min()), "zones are numbered from 0")
+    index = station_index(station)
+    if len(index.stations) != len(station):
+        distinct, counts = np.unique(station, return_counts=True)
+        raise ParameterError("zone_of", int(distinct[counts > 1][0]), f"the station stands twice in {table.name}")
+    return ZoneOfStation(index, zone[np.argsort(station)])

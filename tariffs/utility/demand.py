@@ -1,0 +1,90 @@
+"""Demand charges: each new peak of a period pays for what it exceeds the peak carried so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tariffs.columns import Ints
+from tariffs.owners import Groups, group_rows
+from tariffs.rounding import RATIO_ONE, divide
+from tariffs.utility.columns import UtilityState, UtilityUsages
+from tariffs.utility.periods import day_key, period_key
+from tariffs.utility.program import DemandProgram
+from tariffs.utility.steps import Ratchet
+
+_PEAK_BITS = 31
+"""A demand is at most 10⁹ W: group and peak fit into one int64, whose running maximum is one per group."""
+
+
+@dataclass(frozen=True)
+class DemandPrices:
+    """Exact amounts per row in 1/(10 × price_scale) fen, and the peaks after them."""
+
+    exact: Ints
+    peaks: UtilityState
+
+
+def price_demand(program: DemandProgram, usages: UtilityUsages, slots: Ints, state: UtilityState) -> DemandPrices:
+    """Charge the peaks of a batch after those in ``state`` (rows with a register above 0).
+
+    ``slots`` int64 (rows,) is the half hour of each row, −1 = unknown: such a row counts only for charges that
+    hold at all times.
+    """
+    key = day_key(usages.period_day) if program.daily else period_key(usages.period_day, "calendar_month")
+    exact = np.zeros(len(usages), np.int64)
+    peaks: list[UtilityState] = []
+    for index, (held, edges, prices) in enumerate(zip(program.slots, program.edges, program.prices, strict=True)):
+        known = state.take(state.register == index + 1)
+        groups = group_rows(known.account, known.year, usages.account, key, usages.sequence)
+        demand = usages.demand_milli if held is None else np.where((slots >= 0) & held[slots], usages.demand_milli, 0)
+        carried = groups.carried(known.peak_milli)
+        before, after, closing = _running_peaks(groups, demand, carried)
+        if program.ratchet is not None:
+            floor = _floor(program.ratchet, groups, closing)[groups.of_row]
+            begun = before >= 0
+            after = np.maximum(after, floor)
+            before = np.where(begun, np.maximum(before, floor), 0)
+        exact += _value(edges, prices, after) - _value(edges, prices, np.maximum(before, 0))
+        zeros = np.zeros(len(closing), np.int64)
+        peaks.append(UtilityState(groups.owner, groups.year, zeros, zeros + index + 1, closing, zeros, zeros))
+    return DemandPrices(exact, UtilityState.concatenate(peaks))
+
+
+def _running_peaks(groups: Groups, demand: Ints, carried: Ints) -> tuple[Ints, Ints, Ints]:
+    """Peak before (−1 = first row of the period) and after each row, and of each group at the end."""
+    known = np.zeros(len(carried), np.bool_)
+    known[groups.of_state] = True
+    group = groups.of_row[groups.order]
+    in_order = np.maximum(demand[groups.order], carried[group])
+    running = np.maximum.accumulate((group << _PEAK_BITS) | in_order) & ((1 << _PEAK_BITS) - 1)
+    begins = np.ones(len(group), np.bool_)
+    begins[1:] = group[1:] != group[:-1]
+    earlier = np.empty(len(group), np.int64)
+    earlier[1:] = running[:-1]
+    earlier[begins] = np.where(known, carried, -1)[group[begins]]
+    before, after = np.empty(len(group), np.int64), np.empty(len(group), np.int64)
+    before[groups.order], after[groups.order] = earlier, running
+    closing = carried.copy()
+    np.maximum.at(closing, groups.of_row, after)
+    return before, after, closing
+
+
+def _floor(ratchet: Ratchet, groups: Groups, closing: Ints) -> Ints:
+    """Least billed demand of each (account, month): a share of the highest peak of the months before it."""
+    months = groups.year // 100 * 12 + groups.year % 100
+    # Groups are sorted by account and month: the months before are among the few groups before.
+    highest = np.zeros(len(closing), np.int64)
+    for back in range(1, min(ratchet.months, len(closing) - 1) + 1):
+        same = (groups.owner[back:] == groups.owner[:-back]) & (months[back:] - months[:-back] <= ratchet.months)
+        np.maximum(highest[back:], np.where(same, closing[:-back], 0), out=highest[back:])
+    return divide(highest * ratchet.per_10000, RATIO_ONE, ratchet.rounding)
+
+
+def _value(edges: Ints, prices: Ints, peak: Ints) -> Ints:
+    """F of a charge at ``peak`` W."""
+    value: Ints = peak * prices[-1]
+    for tier, edge in enumerate(edges):
+        value += np.minimum(peak, edge) * (prices[tier] - prices[tier + 1])
+    return value
