@@ -114,7 +114,8 @@ def read_tariffs(folder: Path) -> dict[str, Tariff]:
 def _read_table(path: Path) -> Table:
     with path.open(encoding="utf-8", newline="") as stream:
         lines = [{name: int(text) for name, text in line.items()} for line in csv.DictReader(stream)]
-    return {(line["entry"], line["exit"]): line for line in lines}
+    # Tables of other shapes belong to steps that no new centre uses.
+    return {(line["entry"], line["exit"]): line for line in lines if {"entry", "exit"} <= line.keys()}
 
 
 def _class_name(card_class: int) -> str:

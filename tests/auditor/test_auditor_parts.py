@@ -65,10 +65,14 @@ def test_possible_times(date4: int, time3: int, exists: bool) -> None:
     assert (wall_time(date4, time3) is not None) == exists
 
 
+CITY = ("demo.bike", "demo.bus", "demo.metro", "demo.parking", "demo.taxi")
+"""The fares of a new centre: the auditor knows these steps and no others."""
+
+
 def _inline_tests() -> list[Any]:
     cases = []
     for tariff_id, tariff in sorted(read_tariffs(LIBRARY).items()):
-        if tariff_id.startswith("demo."):
+        if tariff_id in CITY:
             tests = yaml.safe_load((LIBRARY / f"{tariff_id}.yaml").read_text("utf-8"))["tests"]
             cases += [pytest.param(tariff, test, id=f"{tariff_id}: {test['name']}") for test in tests]
     return cases
