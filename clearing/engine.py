@@ -241,8 +241,7 @@ def _prepared(
         return prepared, shelve(prepared)
 
     threads = centre.settings.centre.threads
-    # One more than may compute: now and then one waits for the archive's fsync.
-    with concurrent.futures.ThreadPoolExecutor(threads + 1 if threads > 1 else 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         waiting: list[concurrent.futures.Future[tuple[Prepared, Blocks]]] = []
         for job in jobs:
             waiting.append(pool.submit(one, *job))
