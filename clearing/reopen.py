@@ -73,9 +73,9 @@ class Reopening:
         self._centre = centre
         calendar = centre.settings.calendar
         self._windows = sorted({int(received_window(at, calendar)) for at in received})
-        self._placings = {txn_id: (status, linked) for txn_id, status, linked in placings}
+        self._txn_id, self._status, self._linked = np.array(sorted(placings), np.int64).reshape(-1, 3).T
         self._intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
-        self._services = {self._intake[txn_id >> 32].body["service"] for txn_id in self._placings}
+        self._services = {self._intake[int(file_no)].body["service"] for file_no in np.unique(self._txn_id >> 32)}
         self._batches = [
             entry
             for entry in centre.journal.of_kind("batch")
@@ -124,7 +124,7 @@ class Reopening:
         return service.name.lower() in self._services
 
     def _placed(self, rows: Rows) -> Mask:
-        return np.isin(rows["txn_id"], list(self._placings))
+        return np.isin(rows["txn_id"], self._txn_id)
 
     def _earlier(self, service: Service, wanted: Callable[[Rows], Mask]) -> Rows | None:
         """Newest decisions of a service's wanted rows of the open windows; None when there are none."""
@@ -154,9 +154,9 @@ class Reopening:
         """How competition places rows: anew where it changed its mind, else as their decision says."""
         kept = np.isin(rows["status"], _PLACED)
         status, linked = np.where(kept, rows["status"], 0).astype(np.int16), rows["linked_txn_id"].copy()
-        for at, txn_id in enumerate(rows["txn_id"].tolist()):
-            if txn_id in self._placings:
-                status[at], linked[at] = self._placings[txn_id]
+        anew = np.flatnonzero(self._placed(rows))
+        placing = np.searchsorted(self._txn_id, rows["txn_id"][anew])
+        status[anew], linked[anew] = self._status[placing], self._linked[placing]
         return status, linked
 
     def _from_archive(self, before: Rows) -> Rows:
