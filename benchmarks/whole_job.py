@@ -43,8 +43,9 @@ keep_freed_memory()
 import duckdb  # noqa: E402 - the floor is DuckDB's own, outside the engine's store
 
 from clearing import calendar  # noqa: E402
-from clearing.engine import RunSummary, run_centre  # noqa: E402
+from clearing.engine import run_centre  # noqa: E402
 from clearing.initialise import initialise_centre  # noqa: E402
+from clearing.run_summary import RunSummary  # noqa: E402
 from clearing.simulate import simulate_day  # noqa: E402
 from clearing.warm_up import warm_up  # noqa: E402
 

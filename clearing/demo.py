@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from clearing import calendar
-from clearing.engine import Progress, RunSummary, run_centre
+from clearing.engine import run_centre
 from clearing.errors import RefusedError
 from clearing.initialise import initialise_centre
 from clearing.metrics import write_metrics
 from clearing.report import write_daily_report, write_statements
+from clearing.run_summary import Progress, RunSummary
 from clearing.settlement import close_window
 from clearing.simulate import simulate_day
 from clearing.status import ClearingStatus, Disposition

@@ -18,9 +18,9 @@ from prometheus_client.registry import Collector
 
 from clearing import calendar
 from clearing.config import load_settings
-from clearing.engine import RunSummary
 from clearing.ledger.journal import Journal
 from clearing.report.facts import CheckResult, published_ledger, run_checks
+from clearing.run_summary import RunSummary
 from clearing.store import Store
 
 TEXTFILE: Final = Path("metrics", "clearing.prom")

@@ -15,11 +15,12 @@ from typing import Any, Final, Literal
 from clearing import calendar
 from clearing.centre import Centre
 from clearing.config import RESERVE, FeeSchedule, Participant, Settings
-from clearing.engine import Progress, RunSummary, clear_pending, declared_now, opened, project
+from clearing.engine import clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
 from clearing.posting import MEMO_KINDS, AccountKey
 from clearing.proposal import write_proposal
 from clearing.recompute import kept_findings, recompute_window
+from clearing.run_summary import Progress, RunSummary
 from clearing.store import Store, sql_text
 
 SETTLED_KINDS: Final = frozenset(

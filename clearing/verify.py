@@ -22,12 +22,12 @@ from card_io.keys.errors import KeysError
 from card_io.records import Service
 from clearing import __version__
 from clearing.archive import file_sha256
+from clearing.batch import Batch
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.config import load_settings
 from clearing.decide import decision_roots, merge_roots, roots_text
 from clearing.durable import centre_lock
-from clearing.engine import Batch, RunSummary
 from clearing.errors import ClearingError, EvidenceError
 from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.projection import PRIVATE_NAME, Projection
@@ -41,6 +41,7 @@ from clearing.pricing import PriceBook
 from clearing.proposal import proposal_document, proposal_path
 from clearing.recover import feedback_from_segments
 from clearing.registers import load_registers
+from clearing.run_summary import RunSummary
 from clearing.store import Store, check_names, sql_text
 
 

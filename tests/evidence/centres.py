@@ -19,9 +19,10 @@ from card_io.delivery.manifest import Manifest, load_manifest, write_manifest
 from card_io.keys.signature import SigningKey
 from clearing.calendar import seconds_of
 from clearing.content import add_roots
-from clearing.engine import RunSummary, run_centre
+from clearing.engine import run_centre
 from clearing.initialise import initialise_centre
 from clearing.ledger.journal import Entry, Journal
+from clearing.run_summary import RunSummary
 from clearing.simulate import FaultLevel, simulate_day
 
 PASSPHRASE = "evidence"

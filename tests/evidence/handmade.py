@@ -31,9 +31,10 @@ from card_io.keys.tac_keys import issuer_master
 from card_io.records import BILL_FIELDS, LOAD_TYPES, MEDICAL_FIELDS, NULL, Service, fields_of
 from clearing.calendar import seconds_of
 from clearing.cards import CardKeys
-from clearing.engine import RunSummary, run_centre
+from clearing.engine import run_centre
 from clearing.initialise import BLACKLIST_SCHEMA, CARDS_SCHEMA, initialise_centre
 from clearing.registers import STILL_LISTED
+from clearing.run_summary import RunSummary
 from clearing.status import ClearingStatus
 from evidence.centres import CHEAP_SCRYPT, PASSPHRASE
 

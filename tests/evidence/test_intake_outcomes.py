@@ -15,9 +15,9 @@ import pytest
 
 from card_io.delivery.manifest import Manifest, load_manifest, manifest_name, write_manifest
 from clearing.centre import Centre as OpenCentre
-from clearing.engine import RunSummary
 from clearing.intake import Outcome
 from clearing.ledger.journal import Entry
+from clearing.run_summary import RunSummary
 from clearing.verify import verify
 from evidence.centres import PASSPHRASE, entries
 from evidence.handmade import Cases, Centre, sender_signing_key

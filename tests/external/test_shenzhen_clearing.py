@@ -27,8 +27,9 @@ from card_io.delivery import Manifest, write_manifest
 from card_io.delivery.profile import PACKAGED
 from card_io.keys.signature import SigningKey
 from clearing.calendar import seconds_of
-from clearing.engine import RunSummary, run_centre
+from clearing.engine import run_centre
 from clearing.initialise import initialise_centre
+from clearing.run_summary import RunSummary
 from clearing.status import ClearingStatus, Disposition, PriceVerdict
 from clearing.store import Store
 from clearing.verify import verify, verify_by_recomputing

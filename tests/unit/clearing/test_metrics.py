@@ -11,9 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from clearing.calendar import seconds_of
-from clearing.engine import RunSummary, run_centre
+from clearing.engine import run_centre
 from clearing.initialise import initialise_centre
 from clearing.metrics import write_metrics
+from clearing.run_summary import RunSummary
 from clearing.simulate import simulate_day
 from clearing.store import Store
 

@@ -1,0 +1,343 @@
+"""One batch: rows wait between two passes, compete, are settled, posted, written and sealed (docs/ARCHITECTURE.md).
+
+The stages are pure; here they meet. The batch entry is the commit point: before it, nothing of the batch is true.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from card_io.records import Service
+from clearing import posting
+from clearing.caches import Caches
+from clearing.cards import CardRows
+from clearing.centre import Centre
+from clearing.decide import (
+    COMPARED_ONLY,
+    Bills,
+    Contest,
+    Grants,
+    Placings,
+    compete,
+    decision_roots,
+    merge_roots,
+    roots_text,
+    settle_bills,
+    settle_statuses,
+)
+from clearing.intake import Prepared, prepare_again
+from clearing.ledger import segments
+from clearing.ledger.journal import Entry
+from clearing.participant_files import Feedback, write_feedback, write_receipt
+from clearing.posting import Balances
+from clearing.records import Rows, concatenate
+from clearing.reopen import Redecided, Reopening
+from clearing.run_summary import Progress, RunSummary
+from clearing.spill import Partitions, Shelf, Shelved
+
+Blocks = list[tuple[Shelved, Contest]]
+"""The blocks of one received file between the passes: rows on the shelf, and what is compared of them."""
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """No progress bar."""
+
+
+SEGMENT_ROWS: Final = 1 << 17
+"""Rows aimed at per segment: as many are in memory as threads run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block of a received file; ``offset`` is the position of its first row in the batch."""
+
+    file_no: int
+    offset: int
+    shelved: Shelved
+
+
+class Batch:
+    """One batch between its two passes and its commit."""
+
+    def __init__(self, centre: Centre, summary: RunSummary, progress: Progress | None = None) -> None:
+        self.centre, self.summary, self.progress = centre, summary, progress or _silent
+        self.caches = Caches.open(centre)
+        self.intake: dict[int, Entry] = {}
+        self.blocks: dict[Service, list[_Block]] = {}
+        self.feedback: dict[int, Feedback] = {}
+        self.answers: dict[int, bytes] = {}
+        self.files: list[dict[str, Any]] = []
+        self.unreadable: list[tuple[int, Any]] = []
+        self.segments: list[dict[str, Any]] = []
+        self.balances: Balances = Counter()
+        self.roots: dict[int, int] = {}
+        self.grants = [self.caches.grants]
+        self.utility: list[Rows] = []
+        self.placed_otherwise: list[tuple[int, int, int]] = []
+        self.cards: list[CardRows] = []
+        self.total = self.done = 0
+        self._together = threading.Lock()
+
+    def expect(self, rows: int) -> None:
+        """Choose where rows wait between the passes, by the rows announced."""
+        self.total = rows
+        folder = self.centre.directory / "work" / "spill"
+        self.partitions, self.shelf = Partitions(folder, rows), Shelf(folder, rows)
+
+    def shelve(self, prepared: Prepared) -> Blocks:
+        """Pass 1, last row-local step: part what will be compared from what will be written; from any thread."""
+        blocks = []
+        for number, rows in enumerate(prepared.rows):
+            shelved = self.shelf.put(f"{prepared.file_no:08d}-{number:04d}", rows.without(COMPARED_ONLY))
+            blocks.append((shelved, Contest.of(rows, self.partitions.order)))
+        prepared.rows = []
+        return blocks
+
+    def take(self, entry: Entry, prepared: Prepared, blocks: Blocks) -> None:
+        """Take a received file into the batch: scatter what will be compared into card partitions."""
+        file_no = prepared.file_no
+        self.intake[file_no] = entry
+        self.feedback[file_no] = Feedback(file_no, entry.body["rows"])
+        source_rows = np.array([row.source_row for row in prepared.unreadable], np.int64)
+        self.feedback[file_no].take_unreadable(source_rows)
+        self.unreadable += [(file_no, row) for row in prepared.unreadable]
+        self.cards += prepared.cards
+        for shelved, contest in blocks:
+            self.partitions.add(contest.columns(self.summary.rows))
+            self.blocks.setdefault(shelved.service, []).append(_Block(file_no, self.summary.rows, shelved))
+            self.summary.rows += shelved.count
+        self.progress("pass 1", self.summary.rows, self.total)
+
+    def take_again(self, entry: Entry) -> None:
+        """Take a file that an earlier command received, from the archive."""
+        prepared = prepare_again(self.centre, entry)
+        self.take(entry, prepared, self.shelve(prepared))
+
+    def commit(self, now: int) -> None:
+        """Pass 2 and the commit point; nothing happens when no file was received."""
+        if not self.intake:
+            return
+        centre = self.centre
+        prefix = f"{len(centre.journal.entries) + 1:08d}"
+        with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
+            adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
+            self._pass_two(prefix)
+            chunk = adding.result()
+        self.files.sort(key=lambda file: int(file["file_no"]))
+        body: dict[str, Any] = {
+            "files": self.files,
+            "segments": self.segments,
+            "vault": [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [],
+            "configuration": centre.archive_configuration(),
+            "tariffs": centre.prices.ids,
+            "postings": [[*account, fen] for account, fen in sorted(self.balances.items())],
+            "content_roots": roots_text(self.roots),
+            "rows": self.summary.rows,
+        }
+        with self.summary.timed("commit"):
+            entry = centre.journal.append("batch", body, at=now, key=centre.signing)
+        self.summary.batch, self.summary.content_roots = entry.sequence, body["content_roots"]
+        self.summary.results = _added_up(body["files"])
+
+    def _pass_two(self, prefix: str) -> None:
+        centre = self.centre
+        self.partitions.finish()
+        self.placings = Placings(self.summary.rows)
+        with concurrent.futures.ThreadPoolExecutor(centre.settings.centre.threads) as pool:
+            list(pool.map(self._compete, range(self.partitions.count)))
+            self.caches.stage_all_states()
+            self.reopening = Reopening(centre, (entry.at for entry in self.intake.values()), self.placed_otherwise)
+            # Which grant a pick-up matches is known when all grants of the window are decided.
+            self._settle_services(pool, prefix, [Service.BENEFIT])
+            changed_keys = self._reopen_grants(prefix, self.reopening.grants())
+            others: list[Service] = [service for service in Service if service is not Service.BENEFIT]
+            self._settle_services(pool, prefix, others)
+            for service in others:
+                if service is not Service.UTILITY:
+                    self._write_events(
+                        prefix, self.reopening.others(service, Grants.joined(self.grants), changed_keys)
+                    )
+            self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
+        if self.unreadable:
+            path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
+            self.segments.append(segments.write_unreadable(path, self.unreadable))
+        for file_no in sorted(self.feedback):
+            # Of files without a readable row.
+            self._answer_ready(file_no)
+        self.segments.sort(key=lambda segment: str(segment["name"]))
+
+    def _compete(self, number: int) -> None:
+        """Decide who stands in one partition; several run side by side and meet only at :attr:`_together`."""
+        states = self.caches.history.states.between(*self.partitions.cards(number))
+        columns = self.partitions.read(number)
+        if columns is None:
+            self.caches.stage_states(number, states)
+            return
+        contest = Contest.of_columns(columns)
+        competed = compete(contest, states, self.caches.history.standing, disabled=self.centre.disabled)
+        self.caches.stage(number, states, competed)
+        with self._together:
+            self.placings.note(contest, competed)
+            self.placed_otherwise += competed.placings
+
+    def _settle(self, prefix: str, number: int, blocks: list[_Block]) -> None:
+        """Settle, post, hash and write blocks of one service as one segment; several run side by side."""
+        centre, service, settled = self.centre, blocks[0].shelved.service, []
+        grants = Grants.joined(self.grants)
+        for block in blocks:
+            rows = self.placings.placed(block.shelved.take(), block.offset)
+            rows = settle_statuses(rows, grants, centre.settings, disabled=centre.disabled)
+            self._feed_back(block.file_no, rows)
+            settled.append(rows)
+        if service is Service.UTILITY:
+            # Whose payment pays a bill is known when all payments of the batch are.
+            with self._together:
+                self.utility += settled
+            return
+        if service is Service.BENEFIT:
+            with self._together:
+                self.grants += [Grants.of(rows) for rows in settled]
+        self._book(settled)
+        self._seal(service.name.lower(), f"{prefix}-{number:04d}", settled)
+
+    def _seal(self, folder: str, name: str, parts: list[Rows]) -> None:
+        """Write one segment and note what the batch entry says of it."""
+        path = self.centre.directory / "segments" / folder / f"{name}.parquet"
+        segment = (segments.write_bills if folder == "bill" else segments.write_segment)(path, parts)
+        with self._together:
+            self.segments.append(segment)
+
+    def _settle_services(self, pool: concurrent.futures.Executor, prefix: str, services: list[Service]) -> None:
+        groups = [group for service in services for group in _groups(self.blocks.get(service, []))]
+        list(pool.map(lambda group: self._settle(prefix, *group), groups))
+
+    def _finish_utility(self, pool: concurrent.futures.Executor, prefix: str, earlier: Redecided | None) -> None:
+        """Pay bills over the batch and the earlier payments of its windows that it touches; write both."""
+        if earlier is None and not self.utility:
+            return
+        paid = self.caches.bills
+        rows = list(self.utility)
+        if earlier is not None:
+            own = Bills.listed(earlier.before).take(earlier.before.bills["bill_paid"] == 1)
+            paid = paid.take(~paid.among(own))
+            rows.insert(0, earlier.after.without(COMPARED_ONLY))
+        settled = settle_bills(concatenate(rows), paid)
+        split = len(earlier.before) if earlier is not None else 0
+        if earlier is not None:
+            again = settled.take(np.arange(split)).with_columns(
+                **{name: earlier.after[name] for name in COMPARED_ONLY}
+            )
+            self._write_events(prefix, Redecided(earlier.before, again))
+        if len(settled) > split:
+            fresh = settled.take(np.arange(split, len(settled)))
+            self._book([fresh])
+            list(pool.map(lambda folder: self._seal(folder, f"{prefix}-0000", [fresh]), ("utility", "bill")))
+
+    def _reopen_grants(self, prefix: str, earlier: Redecided | None) -> npt.NDArray[np.uint64]:
+        """Put benefits decided otherwise in place of what was known; returns the keys of all grants that changed."""
+        fresh, self.grants = self.grants[1:], self.grants[:1]
+        if earlier is not None:
+            before, after = Grants.of(earlier.before), Grants.of(earlier.after)
+            fresh = [*fresh, after]
+            self.grants = [self.grants[0].without(before.key)]
+            self._write_events(prefix, earlier)
+        changed = [grants.key for grants in fresh]
+        changed += [before.key] if earlier is not None else []
+        self.grants += fresh
+        return np.concatenate([np.empty(0, np.uint64), *changed])
+
+    def _write_events(self, prefix: str, earlier: Redecided | None) -> None:
+        """Earlier decisions that this batch changes: linked reversals and new decisions."""
+        events = earlier.events() if earlier is not None else None
+        if events is None:
+            return
+        folder = events[0].service.name.lower()
+        self._seal(folder, f"{prefix}-events", list(events))
+        if events[0].service is Service.UTILITY:
+            self._seal("bill", f"{prefix}-events", list(events))
+        for rows in events:
+            self._book([rows])
+        self.caches.stage_reopened(events[1].service, self.reopening.competitors(events[1]))
+
+    def _book(self, parts: list[Rows]) -> None:
+        posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)
+        roots = [decision_roots(rows) for rows in parts]
+        with self._together:
+            self.balances.update(posted)
+            self.balances = Counter({account: fen for account, fen in self.balances.items() if fen})
+            self.roots = merge_roots(self.roots, *roots)
+
+    def _feed_back(self, file_no: int, rows: Rows) -> None:
+        feedback = self.feedback[file_no]
+        with self._together:
+            feedback.take(rows)
+            self.done += len(rows)
+            self.progress("pass 2", self.done, self.summary.rows)
+        if feedback.complete:
+            self._answer_ready(file_no)
+
+    def _answer_ready(self, file_no: int) -> None:
+        """Sum up a file of which every row is decided and make its feedback; it is sent after the commit."""
+        feedback = self.feedback.pop(file_no)
+        file = {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
+        content = feedback.content()
+        with self._together:
+            self.files.append(file)
+            self.answers[file_no] = content
+
+    def remember(self) -> None:
+        """Save the caches of a committed batch; losing them costs a rebuild, never a decision."""
+        if self.summary.batch is not None:
+            self.caches.save(self.summary.batch)
+
+    def answer(self) -> None:
+        """Result receipts and feedback of a committed batch; the receipt is written last."""
+        outbox = self.centre.directory / "outbox"
+
+        def one(file: dict[str, Any]) -> None:
+            entry = self.intake[file["file_no"]]
+            write_feedback(outbox, entry, self.answers[file["file_no"]])
+            write_receipt(outbox, entry, file["results"])
+
+        with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
+            list(pool.map(one, self.files))
+
+    def close(self) -> None:
+        """Drop what was spilled."""
+        self.partitions.close()
+
+
+def _groups(blocks: list[_Block]) -> Iterator[tuple[int, list[_Block]]]:
+    """Numbered runs of one service's blocks in the order of arrival, each for one segment."""
+    group: list[_Block] = []
+    number = rows = 0
+    for block in blocks:
+        if group and rows + block.shelved.count > SEGMENT_ROWS:
+            yield number, group
+            group, number, rows = [], number + 1, 0
+        group.append(block)
+        rows += block.shelved.count
+    if group:
+        yield number, group
+
+
+def _added_up(files: list[dict[str, Any]]) -> list[list[int | None]]:
+    """[status, disposition, rows, fen] over all files."""
+    rows: Counter[tuple[int, int]] = Counter()
+    fen: Counter[tuple[int, int]] = Counter()
+    for file in files:
+        for status, disposition, count, amount in file["results"]:
+            rows[status, disposition] += count
+            fen[status, disposition] += amount or 0
+    return [
+        [status, disposition, rows[status, disposition], fen[status, disposition]]
+        for status, disposition in sorted(rows)
+    ]
