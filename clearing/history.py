@@ -10,13 +10,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from card_io.records import LOAD_TYPES, NULL
+from clearing.cache_files import mapped, rows_of, save
 from clearing.identity import NO_KEY
 from clearing.records import Rows
 from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
@@ -130,7 +130,7 @@ class History:
         self.stale = not (mark.exists() and mark.read_text() == str(last_batch)) and last_batch > 0
         self.states = CardStates.empty()
         if not self.stale and (folder / _STATES).exists():
-            table = _mapped(folder / _STATES)
+            table = mapped(folder / _STATES)
             self.states = CardStates(*(table.column(name).to_numpy() for name in _STATE_COLUMNS))
 
     def clear(self) -> None:
@@ -145,10 +145,8 @@ class History:
         """
         found = []
         for path in sorted(self.folder.glob("standing-*.arrow")) if len(cards) else ():
-            table = _mapped(path)
-            ids = table.column("card_id").to_numpy()
-            start, stop = np.searchsorted(ids, cards, "left"), np.searchsorted(ids, cards, "right")
-            rows = _ranges(start, stop)
+            table = mapped(path)
+            rows = rows_of(table.column("card_id").to_numpy(), cards)
             if len(rows):
                 found.append(Competitors(*(table.column(name).to_numpy()[rows] for name in COMPETITOR_COLUMNS)))
         if not found:
@@ -160,13 +158,13 @@ class History:
     def stage(self, name: str, rows: Competitors) -> None:
         """Write a partition's newly standing transactions, sorted by card, for :meth:`take_over`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _save(self.folder / f"{name}{_STAGED}", {c: getattr(rows, c) for c in COMPETITOR_COLUMNS})
+        save(self.folder / f"{name}{_STAGED}", {c: getattr(rows, c) for c in COMPETITOR_COLUMNS})
 
     def stage_states(self, parts: list[CardStates]) -> None:
         """Write the card states after the batch, in ascending parts, for :meth:`take_over`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         columns = [{name: getattr(part, name) for name in _STATE_COLUMNS} for part in parts]
-        _save(self.folder / f"{_STATES}{_STAGED}", *columns)
+        save(self.folder / f"{_STATES}{_STAGED}", *columns)
 
     def take_over(self, last_batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
@@ -176,25 +174,3 @@ class History:
             path.replace(self.folder / (name if name == _STATES else f"standing-{last_batch:08d}-{name}.arrow"))
         (self.folder / "batch").write_text(str(last_batch))
         self.stale = False
-
-
-def _ranges(start: Ints, stop: Ints) -> Ints:
-    """All positions of the half-open ranges, in order."""
-    length = stop - start
-    if not length.sum():
-        return np.empty(0, np.int64)
-    begin = np.repeat(start - np.concatenate(([0], np.cumsum(length)[:-1])), length)
-    return np.asarray(begin + np.arange(length.sum()))
-
-
-def _save(path: Path, *parts: dict[str, npt.NDArray[Any]]) -> None:
-    batches = [pa.record_batch({name: pa.array(values) for name, values in part.items()}) for part in parts]
-    beside = path.with_suffix(".tmp")
-    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, batches[0].schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    beside.replace(path)
-
-
-def _mapped(path: Path) -> pa.Table:
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
