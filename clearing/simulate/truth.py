@@ -18,6 +18,7 @@ from card_io.records import Service
 from clearing.calendar import SECONDS_PER_DAY, received_window
 from clearing.config import Calendar
 from clearing.simulate.faults import Fault
+from clearing.simulate.memory import verdicts
 from clearing.simulate.records import SOUND
 from clearing.simulate.table import Bools, Ints, Table, length
 from clearing.status import ClearingStatus, PriceVerdict
@@ -201,7 +202,7 @@ def _windows(rows: Table, sent_at: int, calendar: Calendar) -> Ints:
     operating = (rows["time"] - calendar.day_cut) // SECONDS_PER_DAY
     unusable = rows["date_broken"] | (rows["time"] > sent_at + calendar.future_tolerance_seconds)
     window: Ints = np.where(unusable, received, np.maximum(operating, received))
-    return window
+    return np.maximum(window, rows["moved_window"])
 
 
 def _verdicts(rows: Table, accepted: Bools) -> npt.NDArray[np.uint8]:
@@ -209,6 +210,8 @@ def _verdicts(rows: Table, accepted: Bools) -> npt.NDArray[np.uint8]:
     verdict = np.where(priced, PriceVerdict.MATCH, PriceVerdict.NOT_PRICED).astype(np.uint8)
     for kind, value in _VERDICTS:
         verdict[priced & ((rows["mask"] & kind.bit) != 0)] = value
+    remembered = accepted & rows["remembered"]
+    verdict[remembered] = verdicts(rows, rows["due"])[remembered]
     return verdict
 
 
