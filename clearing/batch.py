@@ -283,7 +283,7 @@ class Batch:
         """Decisions whose price later receipts change: linked reversals and new decisions."""
         events = self.corrections.events()
         if events:
-            self._seal("transit", f"{prefix}-prices", events)
+            self._seal("transit", f"{prefix}-price-events", events)
             self._book(events)
 
     def _book(self, parts: list[Rows]) -> None:

@@ -49,7 +49,7 @@ def _segments_about(centre: Centre, txn_id: Ints) -> Iterator[str]:
     files = set(np.unique(txn_id >> 32).tolist())
     for entry in centre.journal.of_kind("batch"):
         decided = any(file["file_no"] in files for file in entry.body["files"])
-        yield from (name for name in transit_segments(entry) if decided or not name.rsplit("-", 1)[1][0].isdigit())
+        yield from (name for name in transit_segments(entry) if decided or "events" in name)
 
 
 def transit_segments(entry: Entry) -> list[str]:
