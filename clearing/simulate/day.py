@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import Service
-from clearing.calendar import day_number, received_window
+from clearing.calendar import day_number
 from clearing.errors import RefusedError
 from clearing.initialise import KEYSTORE
 from clearing.simulate.benefits import add_grants, add_pickups
@@ -270,10 +270,9 @@ def _go_wrong(day: _Day, rows: Table, population: Population, plan: FaultPlan, r
 def _settle_transfers(day: _Day, rows: Table, details: Details, population: Population) -> None:
     """What the taps before make of a bus fare, of the records as they reach the centre."""
     venues = [venue for venue in day.city.venues if venue.activity is Activity.BUS_TRANSFER]
-    received = received_window(day.schedule.sent_at(rows["sender"], rows["slot"]), day.city.settings.calendar)
     register_class = population.cards["card_class"][rows["card"]]
     terms = Terms.of(day.book, venues[0].tariff) if venues else None
-    settle(rows, details.by_service[Service.TRANSIT], received, register_class, terms)
+    settle(rows, details.by_service[Service.TRANSIT], register_class, terms)
 
 
 def _deliver(

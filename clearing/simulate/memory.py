@@ -17,7 +17,7 @@ from clearing.simulate.city import Activity
 from clearing.simulate.fares import CLASS_CODES, FareBook
 from clearing.simulate.faults import Fault
 from clearing.simulate.records import SOUND
-from clearing.simulate.table import Bools, Ints, Table, length, take
+from clearing.simulate.table import Ints, Table, length, take
 from clearing.status import PriceVerdict
 
 _CONNECTING: Final = (0.30, 0.20)
@@ -28,9 +28,6 @@ _SOONEST, _LATEST = 300, 7_200
 
 _LAST_TAP: Final = 26 * 3600
 _ONE: Final = 10_000
-
-PLAIN, TRANSFER, CAP = 0, 1, 2
-"""What decided a fare."""
 
 
 def connect(rows: Table, midnight: int, rng: np.random.Generator) -> None:
@@ -92,15 +89,15 @@ _SHAPE: Final[dict[str, Any]] = {
 }
 
 
-def walk(terms: Terms, card: Ints, taps: Table) -> tuple[Ints, Ints]:
-    """What the card owes for each tap, fen, and by what; rows stand card by card in the order in which they count.
+def walk(terms: Terms, card: Ints, taps: Table) -> Ints:
+    """What the card owes for each tap, fen; rows stand card by card in the order in which they count.
 
     Args:
         terms: of the tariff.
         card: int64[n].
         taps: ``time``, ``line``, ``card_class``, ``plain_fare`` (fen before both), ``closed`` (takes neither).
     """
-    owed, by = taps["plain_fare"].copy(), np.zeros(len(card), np.int64)
+    owed = taps["plain_fare"].copy()
     last: _Card | None = None
     columns = (card, *(taps[name] for name in ("time", "line", "card_class", "plain_fare", "closed")))
     for row, (number, time, line, card_class, fare, closed) in enumerate(
@@ -109,8 +106,8 @@ def walk(terms: Terms, card: Ints, taps: Table) -> tuple[Ints, Ints]:
         if last is None or last.number != number:
             last = _Card(number)
         if not closed:
-            owed[row], by[row] = last.tap(terms, time, line, card_class, fare)
-    return owed, by
+            owed[row] = last.tap(terms, time, line, card_class, fare)
+    return owed
 
 
 @dataclass
@@ -125,23 +122,21 @@ class _Card:
     day: int = -1
     paid: int = 0
 
-    def tap(self, terms: Terms, time: int, line: int, card_class: int, fare: int) -> tuple[int, int]:
-        """What this tap costs, and by what: :data:`PLAIN`, :data:`TRANSFER` or :data:`CAP`."""
-        by = PLAIN
+    def tap(self, terms: Terms, time: int, line: int, card_class: int, fare: int) -> int:
+        """What this tap costs."""
         if fare > 0 and card_class in terms.classes:
             continues = self._continues(terms, time, line, card_class)
             self.transfers = self.transfers + 1 if continues else 0
             self.tapped_at, self.card_class, self.line = time, card_class, line
             if continues:
-                fare, by = (2 * fare * terms.transfer_per_10000 + _ONE) // (2 * _ONE), TRANSFER
+                fare = (2 * fare * terms.transfer_per_10000 + _ONE) // (2 * _ONE)
         day = (time - terms.day_starts) // SECONDS_PER_DAY
         if day != self.day:
             self.day, self.paid = day, 0
-        room = max(terms.cap.get(card_class, fare + self.paid) - self.paid, 0)
-        if fare > room:
-            fare, by = room, CAP
+        if card_class in terms.cap:
+            fare = min(fare, max(terms.cap[card_class] - self.paid, 0))
         self.paid += fare
-        return fare, by
+        return fare
 
     def _continues(self, terms: Terms, time: int, line: int, card_class: int) -> bool:
         return (
@@ -161,49 +156,31 @@ def ride(terms: Terms, rows: Table, detail: Table, card_class: npt.NDArray[Any])
     order = np.lexsort((rows["time"], rows["card"]))
     taps = {**detail, "time": rows["time"], "card_class": card_class.astype(np.int64)}
     owed = np.empty(length(rows), np.int64)
-    owed[order], _ = walk(terms, rows["card"][order], {name: taps[name][order] for name in _TAP})
+    owed[order] = walk(terms, rows["card"][order], {name: taps[name][order] for name in _TAP})
     return owed
 
 
-def settle(
-    rows: Table, detail: Table, received_window: Ints, register_class: npt.NDArray[Any], terms: Terms | None
-) -> None:
-    """What the centre must find each remembering tap to cost, and the window that last changed it; in place.
+def settle(rows: Table, detail: Table, register_class: npt.NDArray[Any], terms: Terms | None) -> None:
+    """What the centre must find each remembering tap to cost once all records are there; in place.
 
-    ``rows`` gain ``remembered`` (bool) and ``moved_window`` (0 = none), and their ``due`` becomes the final one.
+    ``rows`` gain ``remembered`` (bool), and their ``due`` becomes the final one.
 
     Args:
         rows: all rows of the day, spoiled and copied, with their ``status``.
         detail: journey columns, addressed by the rows' ``detail``.
-        received_window: int64[n] in which window each row arrives.
         register_class: of each row's card.
         terms: of the tariff, None when no bus remembers.
     """
     rows["remembered"] = rows["activity"] == Activity.BUS_TRANSFER
-    rows["moved_window"] = np.zeros(length(rows), np.int64)
     counting = np.flatnonzero(rows["remembered"] & (rows["status"] == SOUND))
     if terms is None or not len(counting):
         return
     columns = ("terminal_counter", "terminal_id", "counter", "time", "card")
     counting = counting[np.lexsort(tuple(rows[name][counting] for name in columns))]
-    chosen, received = take(rows, counting), received_window[counting]
+    chosen = take(rows, counting)
     taps = {name: detail[name][chosen["detail"]] for name in ("line", "plain_fare", "closed")}
     taps |= {"time": chosen["time"], "card_class": register_class[counting].astype(np.int64)}
-    owed, by = chosen["due"].copy(), np.full(len(counting), -1)
-    for window in np.unique(received).tolist():
-        inside = np.flatnonzero(received <= window)
-        again, by_again = walk(terms, chosen["card"][inside], take(taps, inside))
-        charged = take(chosen, inside)
-        moved = (by[inside] != by_again) | _differ(charged, owed[inside], again)
-        rows["moved_window"][counting[inside[moved & (by[inside] >= 0)]]] = window
-        owed[inside], by[inside] = again, by_again
-    rows["due"][counting] = owed
-
-
-def _differ(rows: Table, one: Ints, other: Ints) -> Bools:
-    """Whether two prices make different decisions of what was charged."""
-    paid = np.minimum(rows["amount"], one) != np.minimum(rows["amount"], other)
-    return np.asarray(paid | (verdicts(rows, one) != verdicts(rows, other)))
+    rows["due"][counting] = walk(terms, chosen["card"], taps)
 
 
 def verdicts(rows: Table, due: Ints) -> npt.NDArray[np.uint8]:

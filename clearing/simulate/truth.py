@@ -202,7 +202,7 @@ def _windows(rows: Table, sent_at: int, calendar: Calendar) -> Ints:
     operating = (rows["time"] - calendar.day_cut) // SECONDS_PER_DAY
     unusable = rows["date_broken"] | (rows["time"] > sent_at + calendar.future_tolerance_seconds)
     window: Ints = np.where(unusable, received, np.maximum(operating, received))
-    return np.maximum(window, rows["moved_window"])
+    return window
 
 
 def _verdicts(rows: Table, accepted: Bools) -> npt.NDArray[np.uint8]:

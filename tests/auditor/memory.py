@@ -101,13 +101,9 @@ def register_class(row: Row, centre: Centre) -> int:
 
 def _decide(row: Row, price: Price, window: int, centre: Centre) -> None:
     """The first decision in the row's own window, later ones where the price is another."""
-    before = row.history[-1] if row.history else None
     charge(row, price, centre)
     if row.price_verdict != "MATCH" and row.value["card_class"] != register_class(row, centre):
         row.price_verdict = "CLASS_MISMATCH"
     row.rule = price.rule
-    if before is not None:
-        if row.payers() == before[1]:
-            return
-        row.window = max(window, row.history[0][0])
-    row.history.append((row.window, row.payers()))
+    if not row.history or row.payers() != row.history[-1][1]:
+        row.history.append((max(window, row.window) if row.history else row.window, row.payers()))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from clearing import engine, spill
+from clearing import batch, spill
 from clearing.verify import verify
 from evidence.centres import (
     PASSPHRASE,
@@ -31,7 +31,8 @@ from evidence.centres import (
 )
 
 COMPARED = (
-    'txn_id, service, status, disposition, linked_txn_id, card_paid, fund, fund_paid, posting_template, "window"'
+    "txn_id, service, status, disposition, linked_txn_id, segment, rule, price_verdict, card_paid, overcharge, fund, "
+    "fund_paid, posting_template"
 )
 
 Cut = Callable[[Sent, np.random.Generator], Iterator[tuple[pa.Table, dict[str, Any]]]]
@@ -119,7 +120,7 @@ def test_partitions_do_not_matter(
     monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 700)
     monkeypatch.setattr(spill, "PARTITION_ROWS", 700)
     monkeypatch.setattr(spill, "SCATTERED_ROWS", 300)
-    monkeypatch.setattr(engine, "SEGMENT_ROWS", 700)
+    monkeypatch.setattr(batch, "SEGMENT_ROWS", 700)
     centre = copy_of(heavy_day, tmp_path / "centre")
     clear(centre)
     names = [segment["name"] for segment in entries(centre, "batch")[0].body["segments"]]
@@ -137,7 +138,7 @@ def test_everything_at_once(
     monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 1_500)
     monkeypatch.setattr(spill, "PARTITION_ROWS", 1_500)
     monkeypatch.setattr(spill, "SCATTERED_ROWS", 400)
-    monkeypatch.setattr(engine, "SEGMENT_ROWS", 900)
+    monkeypatch.setattr(batch, "SEGMENT_ROWS", 900)
 
     def cut(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
         for table, changes in split_in_two(sent, rng):
