@@ -88,7 +88,7 @@ def test_engine_and_auditor_agree(city: City, tmp_path: Path, late: str, househo
     mixed = scattered(city, tmp_path, late, households=households)
     found = audit(mixed.centre, mixed.deliveries, mixed.truth)
     moved = [row for row in found.rows.values() if len(row.history) > 1]
-    assert len(moved) > 10, "late journeys were to change earlier fares"
+    assert moved, "late journeys were to change earlier fares"
     lines = list(differences(run_engine(mixed.centre, runs=runs), found))
     assert not lines, report(lines, SEED)
     assert verify(mixed.centre, PASSPHRASE) == []
