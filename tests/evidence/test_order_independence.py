@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from clearing import engine, spill
+from clearing import batch, spill
 from clearing.verify import verify
 from evidence.centres import (
     PASSPHRASE,
@@ -119,7 +119,7 @@ def test_partitions_do_not_matter(
     monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 700)
     monkeypatch.setattr(spill, "PARTITION_ROWS", 700)
     monkeypatch.setattr(spill, "SCATTERED_ROWS", 300)
-    monkeypatch.setattr(engine, "SEGMENT_ROWS", 700)
+    monkeypatch.setattr(batch, "SEGMENT_ROWS", 700)
     centre = copy_of(heavy_day, tmp_path / "centre")
     clear(centre)
     names = [segment["name"] for segment in entries(centre, "batch")[0].body["segments"]]
