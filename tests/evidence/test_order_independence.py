@@ -137,7 +137,7 @@ def test_everything_at_once(
     monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 1_500)
     monkeypatch.setattr(spill, "PARTITION_ROWS", 1_500)
     monkeypatch.setattr(spill, "SCATTERED_ROWS", 400)
-    monkeypatch.setattr(engine, "SEGMENT_ROWS", 900)
+    monkeypatch.setattr(batch, "SEGMENT_ROWS", 900)
 
     def cut(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
         for table, changes in split_in_two(sent, rng):
