@@ -8,9 +8,9 @@ decision. Cost per run is that of the rows that look back, not of the history.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import pyarrow as pa
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping
 from clearing.identity import NO_KEY
+from clearing.packing import pack_all, packings_of, packings_text
 from clearing.records import Rows
 from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
 from clearing.status import ClearingStatus
@@ -31,6 +32,7 @@ _STATES: Final = "states.arrow"
 _STAGED: Final = ".staged"
 _SORTED_CARDS: Final = "sorted_card_id"
 _ORDER: Final = "order"
+_PACKINGS: Final = "packings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,11 @@ class History:
             table = _mapped(path)
             ids = table.column(_SORTED_CARDS).to_numpy()
             start, stop = np.searchsorted(ids, cards, "left"), np.searchsorted(ids, cards, "right")
-            rows = table.column(_ORDER).to_numpy()[_ranges(start, stop)]
-            if len(rows):
-                found.append(Competitors(*(table.column(name).to_numpy()[rows] for name in COMPETITOR_COLUMNS)))
+            places = _ranges(start, stop)
+            if len(places):
+                columns = _taken(table, table.column(_ORDER).to_numpy()[places])
+                columns["card_id"] = ids[places]
+                found.append(Competitors(*(columns[name] for name in COMPETITOR_COLUMNS)))
         if not found:
             return None
         known = join(found)
@@ -176,12 +180,12 @@ class History:
         """Write what became of the rows of a partition for :meth:`take_over`.
 
         They lie as they came, beside the positions that sort them by card (``order``): a look-up gathers few rows,
-        sorting every column here would gather all.
+        sorting every column here would gather all. They are packed, since the disk is slower than packing.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        columns: Columns = {c: getattr(rows, c) for c in COMPETITOR_COLUMNS}
+        columns, packings = pack_all({c: getattr(rows, c) for c in COMPETITOR_COLUMNS if c != "card_id"})
         columns |= {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
-        _save(self.folder / f"{name}{_STAGED}", columns)
+        _save(self.folder / f"{name}{_STAGED}", columns, metadata={_PACKINGS: packings_text(packings)})
 
     def stage_states(self, parts: list[CardStates]) -> None:
         """Write the card states after the batch, in ascending parts, for :meth:`take_over`."""
@@ -208,8 +212,24 @@ def _ranges(start: Ints, stop: Ints) -> Ints:
     return np.asarray(begin + np.arange(length.sum()))
 
 
-def _save(path: Path, *parts: dict[str, npt.NDArray[Any]]) -> None:
-    batches = [pa.record_batch({name: pa.array(values) for name, values in part.items()}) for part in parts]
+def _taken(table: pa.Table, rows: Ints) -> Columns:
+    """The packed columns of a standing cache at the given rows."""
+    packings = packings_of(table.schema.metadata[_PACKINGS.encode()].decode())
+    columns: Columns = {}
+    for name in COMPETITOR_COLUMNS:
+        codes = table.column(name).to_numpy()[rows] if name in table.column_names else None
+        if name in packings:
+            columns[name] = replace(packings[name], rows=len(rows)).unpack(codes)
+        elif codes is not None:
+            columns[name] = codes
+    return columns
+
+
+def _save(path: Path, *parts: Columns, metadata: dict[str, str] | None = None) -> None:
+    batches = [
+        pa.record_batch({name: pa.array(values) for name, values in part.items()}, metadata=metadata)
+        for part in parts
+    ]
     beside = path.with_suffix(".tmp")
     with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, batches[0].schema) as writer:
         for batch in batches:
