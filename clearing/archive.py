@@ -14,7 +14,7 @@ from pathlib import Path
 
 from card_io.keys import aead
 from card_io.keys.aead import KeyEncryptionKey
-from clearing.durable import durable_file, write_durably
+from clearing.durable import WriteBehind, durable_file
 
 
 class Archive:
@@ -24,18 +24,19 @@ class Archive:
         self.folder, self._kek = folder, kek
 
     def path_of(self, file_no: int, kind: str = "data") -> Path:
-        """Where a delivery's sealed bytes lie; ``kind``: data, classes or manifest.json."""
-        return self.folder / f"{file_no:08d}.{kind}"
+        """Where a delivery's bytes lie; ``kind``: data, classes (both sealed) or manifest."""
+        return self.folder / f"{file_no:08d}.{'manifest.json' if kind == 'manifest' else kind}"
 
-    def store(self, file_no: int, content: bytes, *, kind: str = "data") -> str:
-        """Seal and fsync ``content``; returns the SHA-256 hex of the sealed file."""
-        with durable_file(self.path_of(file_no, kind)) as target:
-            digest = aead.encrypt_file(io.BytesIO(content), target, self._kek)
+    def store(self, file_no: int, content: bytes, disk: WriteBehind, *, kind: str = "data") -> str:
+        """Seal ``content`` and give it to ``disk``; returns the SHA-256 hex of the sealed file."""
+        sealed = io.BytesIO()
+        digest = aead.encrypt_file(io.BytesIO(content), sealed, self._kek)
+        disk.write(self.path_of(file_no, kind), sealed.getbuffer())
         return digest.cipher_sha256
 
-    def store_manifest(self, file_no: int, content: bytes) -> str:
+    def store_manifest(self, file_no: int, content: bytes, disk: WriteBehind) -> str:
         """Keep the manifest as sent (it names no card); returns its SHA-256 hex."""
-        write_durably(self.path_of(file_no, "manifest.json"), content)
+        disk.write(self.path_of(file_no, "manifest"), content)
         return hashlib.sha256(content).hexdigest()
 
     def load(self, file_no: int, *, kind: str = "data") -> bytes:

@@ -135,6 +135,7 @@ class Batch:
             adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
             self._pass_two(prefix)
             chunk = adding.result()
+            centre.disk.settle()
         self.files.sort(key=lambda file: int(file["file_no"]))
         body: dict[str, Any] = {
             "files": self.files,
@@ -176,7 +177,7 @@ class Batch:
             self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
         if self.unreadable:
             path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
-            self.segments.append(segments.write_unreadable(path, self.unreadable))
+            self.segments.append(segments.write_unreadable(path, self.unreadable, centre.disk))
         for file_no in sorted(self.feedback):
             # Of files without a readable row.
             self._answer_ready(file_no)
@@ -222,7 +223,8 @@ class Batch:
     def _seal(self, folder: str, name: str, parts: list[Rows]) -> None:
         """Write one segment and note what the batch entry says of it."""
         path = self.centre.directory / "segments" / folder / f"{name}.parquet"
-        segment = (segments.write_bills if folder == "bill" else segments.write_segment)(path, parts)
+        write = segments.write_bills if folder == "bill" else segments.write_segment
+        segment = write(path, parts, self.centre.disk)
         with self._together:
             self.segments.append(segment)
 
@@ -318,17 +320,20 @@ class Batch:
             self.caches.save(self.summary.batch)
             self.remembering.remember(self.summary.batch)
 
+    def feed_back(self) -> None:
+        """Begin to write the record-level feedback of a committed batch."""
+        centre = self.centre
+        for file_no, content in self.answers.items():
+            write_feedback(centre.directory / "outbox", self.intake[file_no], content, centre.disk)
+
     def answer(self) -> None:
-        """Result receipts and feedback of a committed batch; the receipt is written last."""
-        outbox = self.centre.directory / "outbox"
-
-        def one(file: dict[str, Any]) -> None:
+        """Result receipts of a committed batch, once its feedback is there."""
+        centre = self.centre
+        centre.disk.settle()
+        for file in self.files:
             entry = self.intake[file["file_no"]]
-            write_feedback(outbox, entry, self.answers[file["file_no"]])
-            write_receipt(outbox, entry, file["results"])
-
-        with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
-            list(pool.map(one, self.files))
+            write_receipt(centre.directory / "outbox", entry, file["results"], centre.disk)
+        centre.disk.settle()
 
     def close(self) -> None:
         """Drop what was spilled."""

@@ -9,17 +9,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from card_io.records import Columns
+
 Ints = npt.NDArray[np.int64]
 
 
-def save(path: Path, *parts: dict[str, npt.NDArray[Any]], note: str = "") -> None:
-    """Write parts (at least one, with the same columns) in order, with a note that :func:`note_of` reads."""
-    batches = [pa.record_batch({name: pa.array(values) for name, values in part.items()}) for part in parts]
-    schema = batches[0].schema.with_metadata({"note": note})
+def save(path: Path, *parts: Columns, metadata: dict[str, str] | None = None) -> None:
+    """Write parts (at least one, with the same columns) one after the other, with metadata of the whole file."""
+    batches = [
+        pa.record_batch({name: pa.array(values) for name, values in part.items()}, metadata=metadata)
+        for part in parts
+    ]
     beside = path.with_suffix(".tmp")
-    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, batches[0].schema) as writer:
         for batch in batches:
-            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+            writer.write_batch(batch)
     beside.replace(path)
 
 
@@ -28,12 +32,12 @@ def mapped(path: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def note_of(table: pa.Table) -> str:
-    """The note a file was saved with."""
-    return str((table.schema.metadata or {}).get(b"note", b"").decode())
+def metadata_of(table: pa.Table, name: str) -> str:
+    """What the file of a table was saved with; empty when there is nothing of that name."""
+    return str((table.schema.metadata or {}).get(name.encode(), b"").decode())
 
 
-def rows_of(ordered: npt.NDArray[Any], keys: npt.NDArray[Any]) -> Ints:
+def places_of(ordered: npt.NDArray[Any], keys: npt.NDArray[Any]) -> Ints:
     """Positions of all rows of ``ordered`` (ascending) whose value is among ``keys`` (ascending, unique)."""
     start, stop = np.searchsorted(ordered, keys, "left"), np.searchsorted(ordered, keys, "right")
     length = stop - start

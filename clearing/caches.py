@@ -15,7 +15,7 @@ from card_io.records import Service
 from clearing import grouping
 from clearing.centre import Centre
 from clearing.decide import Bills, Competed, Grants
-from clearing.history import CardStates, History, by_card, competitors_of, is_load
+from clearing.history import CardStates, History, by_card, competitors_of, is_load, stands
 from clearing.identity import identities_of
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment
@@ -46,8 +46,9 @@ class Caches:
 
     def stage(self, partition: int, states: CardStates, competed: Competed) -> None:
         """Remember what stands of one decided partition, and the states of its cards; from any thread."""
-        self.history.stage(f"{partition:04d}", competed.standing)
-        fresh = CardStates.of(competed.standing, competed.standing_is_load)
+        rows, order = competed.rows, competed.order
+        self.history.stage(f"{partition:04d}", rows, order)
+        fresh = CardStates.of(rows, competed.load, order[stands(rows.stood)[order]])
         self.stage_states(partition, states.advanced(fresh))
 
     def stage_states(self, partition: int, states: CardStates) -> None:
@@ -61,7 +62,7 @@ class Caches:
 
     def stage_reopened(self, service: Service, standing: Competitors) -> None:
         """Remember what became of a service's transactions that an earlier run had decided otherwise."""
-        self.history.stage(f"events-{service.name.lower()}", standing.take(by_card(standing)))
+        self.history.stage(f"events-{service.name.lower()}", standing, by_card(standing))
 
     def save(self, batch: int) -> None:
         """Take over what the committed batch staged."""
@@ -88,8 +89,8 @@ class Caches:
                 placed = np.isin(standing["status"], (*REPEATS, ClearingStatus.CONFLICT))
                 competitors.stood[:] = np.where(placed, standing["status"], 0)
                 order = by_card(competitors)
-                self.history.stage(f"{number:04d}", competitors.take(order))
-                fresh = CardStates.of(competitors.take(order), is_load(standing)[order])
+                self.history.stage(f"{number:04d}", competitors, order)
+                fresh = CardStates.of(competitors, is_load(standing), order)
                 self.history.states = self.history.states.advanced(fresh)
             self.history.stage_states([self.history.states])
             self.history.take_over(entry.sequence)

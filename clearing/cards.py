@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -121,7 +121,7 @@ class CardRows:
             unique, block.columns["issuer_id"][first], block.card_number[first], block.card_digits[first], text
         )
 
-    def take(self, chosen: npt.NDArray[Any]) -> CardRows:
+    def take(self, chosen: npt.NDArray[Any] | slice) -> CardRows:
         """The cards at the chosen positions; texts stay together, whoever asks for one names its card."""
         return CardRows(
             self.card_id[chosen], self.issuer_id[chosen], self.number[chosen], self.digits[chosen], self.text
@@ -142,7 +142,7 @@ class Vault:
         self.folder, self._kek = folder, kek
         self.chunks = list(chunks)
         self._known: list[tuple[KeyIndex, CardRows]] = []
-        self._remember(_joined([self._read(name) for name in self.chunks]))
+        self._remember(_sorted(_concatenated([self._read(name) for name in self.chunks])))
 
     def _remember(self, cards: CardRows) -> None:
         if len(cards.card_id):
@@ -177,14 +177,7 @@ class Vault:
         Raises:
             ClearingError: two different cards have one card_id.
         """
-        fresh = _joined(parts)
-        self._refuse_clash(
-            np.array([fresh.text[card] != text for part in parts for card, text in part.text.items()], bool)
-        )
-        again = fresh.card_id[1:] == fresh.card_id[:-1]
-        differ = (fresh.number[1:] != fresh.number[:-1]) | (fresh.digits[1:] != fresh.digits[:-1])
-        self._refuse_clash(again & differ)
-        fresh = self.unknown(fresh.take(np.flatnonzero(np.append(True, ~again)[: len(fresh.card_id)])))
+        fresh = self.unknown(_concatenated([self._once(part) for part in _sliced(parts)]))
         if not len(fresh.card_id):
             return None
         columns = {name: getattr(fresh, name) for name in _CHUNK_COLUMNS}
@@ -199,6 +192,20 @@ class Vault:
         self.chunks.append(name)
         self._remember(fresh)
         return name, digest.cipher_sha256
+
+    def _once(self, parts: list[CardRows]) -> CardRows:
+        """The cards of all parts, each once, sorted by ``card_id``."""
+        listed = _concatenated(parts)
+        self._refuse_clash(
+            np.array([listed.text[card] != text for part in parts for card, text in part.text.items()], bool)
+        )
+        if len(parts) == 1:
+            return listed
+        listed = _sorted(listed)
+        again = listed.card_id[1:] == listed.card_id[:-1]
+        differ = (listed.number[1:] != listed.number[:-1]) | (listed.digits[1:] != listed.digits[:-1])
+        self._refuse_clash(again & differ)
+        return listed.take(np.flatnonzero(np.append(True, ~again)[: len(listed.card_id)]))
 
     def _refuse_clash(self, clash: npt.NDArray[np.bool_]) -> None:
         if clash.any():
@@ -229,22 +236,43 @@ class Vault:
         return CardRows(card_id, issuer_id, number, digits, text)
 
 
-def _joined(parts: list[CardRows]) -> CardRows:
-    """The cards of all parts, sorted by ``card_id``; a card of several parts is there several times."""
+def _concatenated(parts: list[CardRows]) -> CardRows:
+    """The cards of all parts, one part after the other."""
     if len(parts) == 1:
         return parts[0]
     text: dict[int, str] = {}
     for part in parts:
         text |= part.text
     none = np.empty(0, np.uint64)
-    listed = CardRows(
+    return CardRows(
         np.concatenate([none, *(part.card_id for part in parts)]),
         np.concatenate([none, *(part.issuer_id for part in parts)]),
         np.concatenate([none, *(part.number for part in parts)]),
         np.concatenate([np.empty(0, np.uint8), *(part.digits for part in parts)]),
         text,
     )
-    return listed.take(np.argsort(listed.card_id))
+
+
+def _sorted(cards: CardRows) -> CardRows:
+    """The cards by ascending ``card_id``."""
+    ascending = bool(np.all(cards.card_id[1:] > cards.card_id[:-1]))
+    return cards if ascending else cards.take(np.argsort(cards.card_id))
+
+
+_SLICE_CARDS: Final = 1 << 16
+"""Cards aimed at per slice: what is sorted and gathered stays in the cache."""
+
+
+def _sliced(parts: list[CardRows]) -> Iterator[list[CardRows]]:
+    """The cards of all parts (each sorted by ``card_id``) by ascending ranges of ``card_id``."""
+    bits = max(0, (sum(len(part.card_id) for part in parts) // _SLICE_CARDS).bit_length())
+    first = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits) if bits else np.empty(0, np.uint64)
+    bounds = [[0, *np.searchsorted(part.card_id, first).tolist(), len(part.card_id)] for part in parts]
+    for number in range(1 << bits):
+        slices = [slice(*cut[number : number + 2]) for cut in bounds]
+        found = [part.take(rows) for part, rows in zip(parts, slices, strict=True) if rows.start < rows.stop]
+        if found:
+            yield found
 
 
 def mask_card(text: str) -> str:

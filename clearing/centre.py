@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from card_io.keys.aead import KeyEncryptionKey
@@ -15,6 +15,7 @@ from clearing.calendar import received_window
 from clearing.cards import CardKeys, Vault
 from clearing.checks import Context
 from clearing.config import Settings, load_settings
+from clearing.durable import WriteBehind
 from clearing.errors import ConfigError
 from clearing.ledger.journal import Journal
 from clearing.posting import Chart
@@ -37,6 +38,8 @@ class Centre:
     journal: Journal
     prices: PriceBook
     chart: Chart
+    disk: WriteBehind = field(default_factory=WriteBehind)
+    """What is being written; settled before anything that depends on it."""
     disabled: frozenset[str] = frozenset()
     """Checks and templates left out; only the tests that prove each of them matters ever set this."""
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import LOAD_TYPES, NULL, PURCHASE_TYPES, Mode, RecordState, Service, TxnType
+from clearing import grouping
 from clearing.calendar import NO_DAY
 from clearing.config import Settings
 from clearing.mac import TacVerdict
@@ -81,7 +82,7 @@ def is_purse(rows: Rows) -> Mask:
 def _form_invalid(rows: Rows, context: Context) -> Mask:
     amount = rows["amount"]
     bad = (amount < 0) | (amount > AMOUNT_MAX)
-    bad |= ~np.isin(rows["txn_type"], _TYPES[rows.service])
+    bad |= ~grouping.among(rows["txn_type"], _TYPES[rows.service])
     bad |= (rows["purse_kind"] < 1) | (rows["purse_kind"] > 2)
     bad |= (rows["record_state"] > RecordState.LOCKED) | (rows["test_flag"] > 1)
     bad |= ~is_purse(rows) & (amount != 0)
@@ -90,7 +91,7 @@ def _form_invalid(rows: Rows, context: Context) -> Mask:
 
 
 def _form_transit(rows: Rows) -> Mask:
-    return np.asarray(~np.isin(rows["mode"], [int(mode) for mode in Mode]))
+    return ~grouping.among(rows["mode"], Mode)
 
 
 def _form_medical(rows: Rows) -> Mask:
@@ -173,7 +174,7 @@ def _algorithm_not_permitted(rows: Rows, context: Context) -> Mask:
     permitted = np.zeros(len(rows), bool)
     for participant in context.settings.participants:
         if participant.issuer_id is not None:
-            fits = np.isin(rows["algorithm"], participant.algorithm_codes)
+            fits = grouping.among(rows["algorithm"], participant.algorithm_codes)
             permitted |= (rows["issuer"] == participant.id) & fits
     return np.asarray(is_purse(rows) & ~permitted)
 
@@ -222,7 +223,7 @@ def _card_blacklisted(rows: Rows, context: Context) -> Mask:
 def _balance_break(rows: Rows, context: Context) -> Mask:
     before, after = rows["balance_before"], rows["balance_after"]
     present = (before != NULL) & (after != NULL) & is_purse(rows)
-    moved = np.where(np.isin(rows["txn_type"], LOAD_TYPES), rows["amount"], -rows["amount"])
+    moved = np.where(grouping.among(rows["txn_type"], LOAD_TYPES), rows["amount"], -rows["amount"])
     return np.asarray(present & (np.where(present, before, 0) + moved != after))
 
 

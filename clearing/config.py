@@ -253,15 +253,23 @@ def parse_settings(text: str, origin: str | Path) -> Settings:
         raise ConfigError(lines, where=origin, remedy="correct these keys; see the comments in the sample") from exc
 
 
+def require_centre(directory: Path) -> Path:
+    """The ``centre.yaml`` of the centre in ``directory``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = directory / "centre.yaml"
+    if not path.is_file():
+        raise ConfigError("no centre.yaml here", where=directory, remedy="run: clearing init DIR")
+    return path
+
+
 def load_settings(directory: Path) -> Settings:
     """Settings of the centre in ``directory``.
 
     Raises:
         ConfigError: if ``centre.yaml`` is missing or wrong.
     """
-    path = directory / "centre.yaml"
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError as exc:
-        raise ConfigError("no centre.yaml here", where=directory, remedy="run: clearing init DIR") from exc
-    return parse_settings(text, path)
+    path = require_centre(directory)
+    return parse_settings(path.read_text("utf-8"), path)

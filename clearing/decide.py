@@ -6,7 +6,7 @@ Pure: rows and standing transactions in, decided rows out. Everything row-local 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -121,17 +121,16 @@ COMPARED_ONLY: Final = ("identity_lo", "identity_hi", "variant", "counter_key", 
 
 @dataclass(frozen=True, slots=True)
 class Competed:
-    """One partition after pass 2: status and link per row of its contest, and what stands.
+    """One partition after pass 2: what became of each row of its contest.
 
-    ``standing`` (sorted by card) and ``standing_is_load`` are the transactions that stand or conflict now;
-    ``placings`` are rows of the same received window that earlier runs placed otherwise: (txn_id, status or 0,
-    linked txn_id).
+    ``rows.stood`` is the status competition gave (0 stands), ``order`` sorts the rows by card; ``placings`` are rows
+    of the same received window that earlier runs placed otherwise: (txn_id, status or 0, linked txn_id).
     """
 
-    status: npt.NDArray[np.int16]
+    rows: Competitors
+    load: npt.NDArray[np.bool_]
+    order: Ints
     linked_txn_id: Ints
-    standing: Competitors
-    standing_is_load: npt.NDArray[np.bool_]
     placings: list[tuple[int, int, int]]
 
 
@@ -155,14 +154,11 @@ def compete(
     for name in ("DUPLICATE", "REPLAY", "CONFLICT"):
         if name in disabled:
             status[status == ClearingStatus[name]] = 0
-    kept = order[np.isin(status[:n], (0, ClearingStatus.CONFLICT))[order]]
-    standing = batch.take(kept)
-    standing.stood[:] = status[kept]
     return Competed(
-        status[:n],
+        replace(batch, stood=status[:n]),
+        contest.load,
+        order,
         placed.linked_txn_id[:n],
-        standing,
-        contest.load[kept],
         [] if earlier is None else _placed_otherwise(batch, earlier, status[n:], placed.linked_txn_id[n:]),
     )
 
@@ -189,7 +185,7 @@ class Placings:
 
     def note(self, contest: Contest, competed: Competed) -> None:
         """Take one partition's placings; from any thread, since no two partitions share a position."""
-        self._status[contest.position] = competed.status
+        self._status[contest.position] = competed.rows.stood
         linked = np.flatnonzero(competed.linked_txn_id != NO_LINK)
         self._links.append((contest.position[linked], competed.linked_txn_id[linked]))
 

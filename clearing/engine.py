@@ -19,10 +19,10 @@ from card_io.delivery.manifest import load_manifest
 from clearing import calendar
 from clearing.batch import Batch, Blocks
 from clearing.centre import Centre
-from clearing.config import load_settings
+from clearing.config import require_centre
 from clearing.durable import centre_lock
 from clearing.errors import RefusedError
-from clearing.intake import KnownFiles, Outcome, Prepared, due_deliveries, intake_body, prepare
+from clearing.intake import KnownFiles, Outcome, Prepared, due_deliveries, intake_body, prepare, settle_archived
 from clearing.ledger.journal import Entry
 from clearing.ledger.projection import Projection
 from clearing.participant_files import write_acknowledgement
@@ -35,7 +35,7 @@ def opened(
     directory: Path, passphrase: str, *, wait: float = 60.0, purpose: str, disabled: frozenset[str] = frozenset()
 ) -> Iterator[tuple[Centre, Projection]]:
     """A locked, recovered centre with its projection."""
-    load_settings(directory)
+    require_centre(directory)
     with centre_lock(directory, wait_seconds=wait, purpose=purpose):
         centre = Centre.open(directory, passphrase)
         centre.disabled = disabled
@@ -44,6 +44,7 @@ def opened(
             recover(centre, projection)
             yield centre, projection
         finally:
+            centre.disk.close()
             projection.close()
 
 
@@ -70,6 +71,7 @@ def receive_centre(directory: Path, *, passphrase: str, now: int | None = None, 
     with opened(directory, passphrase, wait=wait, purpose="clearing receive") as (centre, projection):
         for _ in _receive(centre, declared_now(centre, now), summary, _drop):
             pass
+        centre.disk.settle()
         project(centre, projection, summary)
     return summary
 
@@ -117,6 +119,7 @@ def clear_pending(
         batch.commit(now)
         with concurrent.futures.ThreadPoolExecutor(1) as behind:
             saving = behind.submit(batch.remember)
+            batch.feed_back()
             project(centre, projection, summary)
             with summary.timed("answers"):
                 batch.answer()
@@ -165,10 +168,11 @@ def _receive(
     for (prepared, blocks), (delivery, _, _) in zip(_prepared(centre, jobs, shelve), jobs, strict=True):
         known.judge(prepared)
         body = intake_body(prepared)
+        settle_archived(centre, prepared)
         entry = centre.journal.append("intake", body, at=prepared.received_at, key=centre.signing)
         known.add(body)
         _leave_inbox(delivery)
-        write_acknowledgement(centre.directory / "outbox", entry)
+        write_acknowledgement(centre.directory / "outbox", entry, centre.disk)
         summary.received.append({"file": prepared.name, "file_no": prepared.file_no, "outcome": body["outcome"]})
         if prepared.outcome is Outcome.RECEIVED:
             yield entry, prepared, blocks

@@ -1,4 +1,4 @@
-"""Distinct values, dense group numbers and sums by group of small-range integer columns, without sorting.
+"""Distinct values, membership, dense group numbers and sums by group of small-range columns, without sorting.
 
 Windows, participants, files and templates are few and close together: a count per value is several times faster than
 ``numpy.unique``. Columns with a wide range fall back to it.
@@ -6,6 +6,7 @@ Windows, participants, files and templates are few and close together: a count p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,14 @@ def distinct(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     if counts is None:
         return np.unique(column).astype(np.int64)
     return np.flatnonzero(counts) + low
+
+
+def among(column: npt.NDArray[Any], values: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """bool[n]: the entry is one of a few values (a comparison per value beats ``numpy.isin`` up to about ten)."""
+    found = np.zeros(len(column), bool)
+    for value in values:
+        found |= column == value
+    return found
 
 
 def dense(column: npt.NDArray[Any]) -> tuple[Ints, Ints]:

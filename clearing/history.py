@@ -8,16 +8,19 @@ decision. Cost per run is that of the rows that look back, not of the history.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from card_io.records import LOAD_TYPES, NULL
-from clearing.cache_files import mapped, rows_of, save
+from card_io.records import LOAD_TYPES, NULL, Columns
+from clearing import grouping
+from clearing.cache_files import mapped, metadata_of, places_of, save
 from clearing.identity import NO_KEY
+from clearing.packing import pack_all, packings_of, packings_text
 from clearing.records import Rows
 from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
 from clearing.status import ClearingStatus
@@ -28,6 +31,9 @@ Keys = npt.NDArray[np.uint64]
 _STATE_COLUMNS: Final = ("card_id", "debit_counter", "load_counter", "last_time")
 _STATES: Final = "states.arrow"
 _STAGED: Final = ".staged"
+_SORTED_CARDS: Final = "sorted_card_id"
+_ORDER: Final = "order"
+_PACKINGS: Final = "packings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +70,23 @@ class CardStates:
         return np.asarray(plain & new)
 
     @classmethod
-    def of(cls, rows: Competitors, load: npt.NDArray[np.bool_]) -> CardStates:
-        """The states of cards of which ``rows``, sorted by card, stand: maxima per card."""
-        if not len(rows):
+    def of(cls, rows: Competitors, load: npt.NDArray[np.bool_], order: Ints) -> CardStates:
+        """The states of the cards of standing rows: maxima per card.
+
+        Args:
+            rows: n rows.
+            load: bool[n], whether a row moved the online counter.
+            order: positions of the rows that stand, sorted by card.
+        """
+        if not len(order):
             return cls.empty()
-        first = np.flatnonzero(np.concatenate(([True], rows.card_id[1:] != rows.card_id[:-1])))
+        card_id, counter, load = rows.card_id[order], rows.card_counter[order], load[order]
+        first = np.flatnonzero(np.concatenate(([True], card_id[1:] != card_id[:-1])))
         return cls(
-            rows.card_id[first],
-            np.maximum.reduceat(np.where(load, -1, rows.card_counter), first),
-            np.maximum.reduceat(np.where(load, rows.card_counter, -1), first),
-            np.maximum.reduceat(rows.txn_time, first),
+            card_id[first],
+            np.maximum.reduceat(np.where(load, -1, counter), first),
+            np.maximum.reduceat(np.where(load, counter, -1), first),
+            np.maximum.reduceat(rows.txn_time[order], first),
         )
 
     def between(self, first: np.uint64, last: np.uint64) -> CardStates:
@@ -112,9 +125,14 @@ def by_card(rows: Competitors) -> Ints:
     return np.argsort(rows.card_id)
 
 
+def stands(stood: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+    """bool[n]: by what competition made of a row, it stands or is in conflict: it meets whatever comes."""
+    return grouping.among(stood, (0, ClearingStatus.CONFLICT))
+
+
 def is_load(rows: Rows) -> npt.NDArray[np.bool_]:
     """bool[n]: the row moved the online counter."""
-    return np.asarray(np.isin(rows["txn_type"], LOAD_TYPES))
+    return grouping.among(rows["txn_type"], LOAD_TYPES)
 
 
 class History:
@@ -146,19 +164,28 @@ class History:
         found = []
         for path in sorted(self.folder.glob("standing-*.arrow")) if len(cards) else ():
             table = mapped(path)
-            rows = rows_of(table.column("card_id").to_numpy(), cards)
-            if len(rows):
-                found.append(Competitors(*(table.column(name).to_numpy()[rows] for name in COMPETITOR_COLUMNS)))
+            ids = table.column(_SORTED_CARDS).to_numpy()
+            places = places_of(ids, cards)
+            if len(places):
+                columns = _taken(table, table.column(_ORDER).to_numpy()[places])
+                columns["card_id"] = ids[places]
+                found.append(Competitors(*(columns[name] for name in COMPETITOR_COLUMNS)))
         if not found:
             return None
         known = join(found)
         newest = len(known) - 1 - np.unique(known.txn_id[::-1], return_index=True)[1]
-        return known.take(newest[np.isin(known.stood[newest], (0, ClearingStatus.CONFLICT))])
+        return known.take(newest[stands(known.stood[newest])])
 
-    def stage(self, name: str, rows: Competitors) -> None:
-        """Write a partition's newly standing transactions, sorted by card, for :meth:`take_over`."""
+    def stage(self, name: str, rows: Competitors, order: Ints) -> None:
+        """Write what became of the rows of a partition for :meth:`take_over`.
+
+        They lie as they came, beside the positions that sort them by card (``order``): a look-up gathers few rows,
+        sorting every column here would gather all. They are packed, since the disk is slower than packing.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        save(self.folder / f"{name}{_STAGED}", {c: getattr(rows, c) for c in COMPETITOR_COLUMNS})
+        columns, packings = pack_all({c: getattr(rows, c) for c in COMPETITOR_COLUMNS if c != "card_id"})
+        columns |= {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
+        save(self.folder / f"{name}{_STAGED}", columns, metadata={_PACKINGS: packings_text(packings)})
 
     def stage_states(self, parts: list[CardStates]) -> None:
         """Write the card states after the batch, in ascending parts, for :meth:`take_over`."""
@@ -174,3 +201,16 @@ class History:
             path.replace(self.folder / (name if name == _STATES else f"standing-{last_batch:08d}-{name}.arrow"))
         (self.folder / "batch").write_text(str(last_batch))
         self.stale = False
+
+
+def _taken(table: pa.Table, rows: Ints) -> Columns:
+    """The packed columns of a standing cache at the given rows."""
+    packings = packings_of(metadata_of(table, _PACKINGS))
+    columns: Columns = {}
+    for name in COMPETITOR_COLUMNS:
+        codes = table.column(name).to_numpy()[rows] if name in table.column_names else None
+        if name in packings:
+            columns[name] = replace(packings[name], rows=len(rows)).unpack(codes)
+        elif codes is not None:
+            columns[name] = codes
+    return columns

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import LOAD_TYPES, NULL, Columns, Service, TxnType
+from clearing import grouping
 from clearing.content import RowHashes, hash_rows
 from clearing.records import BILL_NAMES, source_names
 
@@ -131,7 +132,7 @@ def _hashed(columns: Columns, names: tuple[str, ...], kind: int, rows: int) -> R
 
 def _counter_keys(columns: Columns, rows: int) -> npt.NDArray[np.uint64]:
     """One purse counter value belongs to one transaction: (issuer, card, purse, load or debit, counter)."""
-    is_load = np.isin(columns["txn_type"], LOAD_TYPES).astype(np.uint8)
+    is_load = grouping.among(columns["txn_type"], LOAD_TYPES).view(np.uint8)
     hashed = hash_rows(
         [columns["issuer_id"], columns["card_id"], columns["purse_kind"], is_load, columns["card_counter"]], rows
     )

@@ -96,6 +96,7 @@ class Prepared:
     classes: bytes | None = None
     name: str = ""
     archived: dict[str, str] = field(default_factory=dict)
+    """SHA-256 hex of each archived file by its kind."""
 
     def refuse(self, outcome: Outcome, reason: str, remedy: str) -> None:
         """Note what became of the delivery instead of being received; its rows go no further."""
@@ -132,7 +133,10 @@ def _declared_receipt(centre: Centre, delivery: Delivery, now: int) -> int:
 
 
 def prepare(centre: Centre, delivery: Delivery, file_no: int, received_at: int) -> Prepared:
-    """Everything about one waiting delivery that needs no other delivery; refusals are outcomes, not errors."""
+    """Everything about one waiting delivery that needs no other delivery; refusals are outcomes, not errors.
+
+    Its files for the archive are begun to be written; :func:`settle_archived` waits for them.
+    """
     prepared = Prepared(file_no, received_at, None, name=delivery.data.name)
     prepared.content = delivery.data.read_bytes()
     prepared.manifest_bytes = delivery.manifest.read_bytes()
@@ -145,13 +149,18 @@ def prepare(centre: Centre, delivery: Delivery, file_no: int, received_at: int) 
         _check_totals(prepared)
     except Refusal as refusal:
         prepared.refuse(refusal.outcome, refusal.reason, refusal.remedy)
-    archive = centre.archive
-    prepared.archived["data"] = archive.store(file_no, prepared.content)
-    prepared.archived["manifest"] = archive.store_manifest(file_no, prepared.manifest_bytes)
+    archive, disk = centre.archive, centre.disk
+    prepared.archived["data"] = archive.store(file_no, prepared.content, disk)
+    prepared.archived["manifest"] = archive.store_manifest(file_no, prepared.manifest_bytes, disk)
     if prepared.classes is not None:
-        prepared.archived["classes"] = archive.store(file_no, prepared.classes, kind="classes")
+        prepared.archived["classes"] = archive.store(file_no, prepared.classes, disk, kind="classes")
     prepared.content = b""
     return prepared
+
+
+def settle_archived(centre: Centre, prepared: Prepared) -> None:
+    """Wait until what was delivered is in the archive: before that, nothing is received."""
+    centre.disk.settle(*(centre.archive.path_of(prepared.file_no, kind) for kind in prepared.archived))
 
 
 def prepare_again(centre: Centre, entry: Entry) -> Prepared:
@@ -164,7 +173,7 @@ def prepare_again(centre: Centre, entry: Entry) -> Prepared:
         if "classes" in body["archived"]:
             classes = Path(folder) / (body["file"] + ".classes.csv")
             classes.write_bytes(centre.archive.load(body["file_no"], kind="classes"))
-        manifest = Manifest.model_validate_json(centre.archive.path_of(body["file_no"], "manifest.json").read_bytes())
+        manifest = Manifest.model_validate_json(centre.archive.path_of(body["file_no"], "manifest").read_bytes())
         prepared = Prepared(body["file_no"], entry.at, manifest, name=body["file"])
         _decode(centre, prepared, data, classes)
     return prepared

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import Service
-from clearing.cache_files import mapped, note_of, rows_of, save
+from clearing.cache_files import mapped, metadata_of, places_of, save
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.journeys import JOURNEY_COLUMNS, Journeys, Known, journeys_of, price_owners
@@ -31,6 +31,7 @@ Ints = npt.NDArray[np.int64]
 
 _STAGED: Final = ".staged"
 _MEMORY: Final = ".memory.arrow"
+_TARIFF: Final = "tariff_sha256"
 _REMADE_ROWS: Final = 1 << 21
 """Journeys priced at a time when a memory is made again."""
 
@@ -57,7 +58,7 @@ class JourneyCache:
         path = self.folder / f"{tariff_id}{_MEMORY}"
         if path.exists():
             table = mapped(path)
-            if note_of(table) == self._centre.prices.book[tariff_id].sha256:
+            if metadata_of(table, _TARIFF) == self._centre.prices.book[tariff_id].sha256:
                 return Memory(**{name: table.column(name).to_numpy() for name in MEMORY_COLUMNS})
         parts = [self._remade(tariff_id, journeys) for journeys in self._by_owners(tariff_id)]
         return Memory.concatenate([Memory.zeros(0), *parts])
@@ -67,7 +68,7 @@ class JourneyCache:
         found = []
         for path in self._files(tariff_id):
             columns = _columns(path)
-            rows = rows_of(columns["owner"].view(np.int64), owners)
+            rows = places_of(columns["owner"].view(np.int64), owners)
             if len(rows):
                 found.append({name: column[rows] for name, column in columns.items()})
         return _newest(found)
@@ -96,8 +97,8 @@ class JourneyCache:
         """Write the memory after the batch, in ascending parts, for :meth:`take_over`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         columns = [{name: getattr(part, name) for name in MEMORY_COLUMNS} for part in parts]
-        note = self._centre.prices.book[tariff_id].sha256
-        save(self.folder / f"{tariff_id}{_MEMORY}{_STAGED}", *columns, note=note)
+        metadata = {_TARIFF: self._centre.prices.book[tariff_id].sha256}
+        save(self.folder / f"{tariff_id}{_MEMORY}{_STAGED}", *columns, metadata=metadata)
 
     def take_over(self, batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""

@@ -6,6 +6,7 @@ values are equal; 0 stands for a missing value. Hashes and other wide columns st
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -83,6 +84,16 @@ def pack_all(columns: Columns) -> tuple[Columns, dict[str, Packing]]:
         if packing is not None:
             packings[name] = packing
     return packed, packings
+
+
+def packings_text(packings: dict[str, Packing]) -> str:
+    """The packings as JSON, to lie beside the codes."""
+    return json.dumps({name: [p.dtype.name, p.base, p.rows, p.has_missing] for name, p in packings.items()})
+
+
+def packings_of(text: str) -> dict[str, Packing]:
+    """The packings that :func:`packings_text` wrote."""
+    return {name: Packing(np.dtype(dtype), *rest) for name, (dtype, *rest) in json.loads(text).items()}
 
 
 def unpack_all(packed: Columns, packings: dict[str, Packing]) -> Columns:

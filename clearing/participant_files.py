@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from card_io.delivery.acknowledgement import DISPOSITIONS, Tally, acknowledgement, result_receipt
 from clearing import grouping
 from clearing.calendar import text_of
-from clearing.durable import write_durably
+from clearing.durable import WriteBehind
 from clearing.intake import bytes_of, manifest_of_entry
 from clearing.ledger.journal import Entry
 from clearing.records import Rows, row_money
@@ -123,11 +123,11 @@ def acknowledgement_document(entry: Entry) -> bytes:
     return bytes_of(document)
 
 
-def write_acknowledgement(outbox: Path, entry: Entry) -> None:
-    """Put the acknowledgement into the sender's outbox."""
+def write_acknowledgement(outbox: Path, entry: Entry, disk: WriteBehind) -> None:
+    """Begin to put the acknowledgement into the sender's outbox."""
     path = acknowledgement_path(outbox, entry)
     if path is not None:
-        write_durably(path, acknowledgement_document(entry))
+        disk.write(path, acknowledgement_document(entry))
 
 
 def receipt_path(outbox: Path, sender: int, file_no: int) -> Path:
@@ -135,11 +135,10 @@ def receipt_path(outbox: Path, sender: int, file_no: int) -> Path:
     return outbox / str(sender) / f"{file_no:08d}.receipt.json"
 
 
-def write_receipt(outbox: Path, intake: Entry, results: list[list[int | None]]) -> None:
-    """Put the result receipt into the sender's outbox."""
-    write_durably(
-        receipt_path(outbox, intake.body["sender"], intake.body["file_no"]), receipt_document(intake, results)
-    )
+def write_receipt(outbox: Path, intake: Entry, results: list[list[int | None]], disk: WriteBehind) -> None:
+    """Begin to put the result receipt into the sender's outbox; what it speaks of must be there before."""
+    path = receipt_path(outbox, intake.body["sender"], intake.body["file_no"])
+    disk.write(path, receipt_document(intake, results))
 
 
 def receipt_document(intake: Entry, results: list[list[int | None]]) -> bytes:
@@ -191,6 +190,6 @@ def feedback_agrees(path: Path, feedback: Feedback) -> bool:
     )
 
 
-def write_feedback(outbox: Path, intake: Entry, content: bytes) -> None:
-    """Put a file's record-level feedback into the sender's outbox."""
-    write_durably(feedback_path(outbox, intake.body["sender"], intake.body["file_no"]), content)
+def write_feedback(outbox: Path, intake: Entry, content: bytes, disk: WriteBehind) -> None:
+    """Begin to put a file's record-level feedback into the sender's outbox."""
+    disk.write(feedback_path(outbox, intake.body["sender"], intake.body["file_no"]), content)

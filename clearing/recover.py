@@ -29,9 +29,10 @@ def recover(centre: Centre, projection: Projection) -> None:
     for entry in intake.values():
         if not acknowledgement_exists(outbox, entry):
             _clear_inbox(centre, entry)
-            write_acknowledgement(outbox, entry)
+            write_acknowledgement(outbox, entry, centre.disk)
     for batch in centre.journal.of_kind("batch"):
         _answer_again(centre, batch, intake)
+    centre.disk.settle()
     for entry in centre.journal.of_kind("close"):
         if not proposal_path(centre.directory, entry).exists():
             write_proposal(centre.directory, entry, centre.settings)
@@ -44,7 +45,7 @@ def _clear_inbox(centre: Centre, entry: Entry) -> None:
     """
     data = centre.directory / "inbox" / entry.body["file"]
     manifest = data.with_name(manifest_name(data.name))
-    archived = centre.archive.path_of(entry.body["file_no"], "manifest.json")
+    archived = centre.archive.path_of(entry.body["file_no"], "manifest")
     if manifest.exists() and manifest.read_bytes() == archived.read_bytes():
         manifest.unlink()
     if manifest.exists():
@@ -79,8 +80,10 @@ def _answer_again(centre: Centre, batch: Entry, intake: dict[int, Entry]) -> Non
     if not missing:
         return
     for file_no, feedback in feedback_from_segments(centre, batch, {n: intake[n] for n in missing}).items():
-        write_feedback(outbox, intake[file_no], feedback.content())
-        write_receipt(outbox, intake[file_no], missing[file_no])
+        write_feedback(outbox, intake[file_no], feedback.content(), centre.disk)
+    centre.disk.settle()
+    for file_no, results in missing.items():
+        write_receipt(outbox, intake[file_no], results, centre.disk)
 
 
 def feedback_from_segments(centre: Centre, batch: Entry, files: dict[int, Entry]) -> dict[int, Feedback]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from card_io.delivery.classes import FareClass, FareClasses
 from card_io.keys.tac_keys import TacKeyTable
 from card_io.records import LOAD_TYPES, NULL, RecordBlock, TxnType, card_factor, wall_seconds
-from clearing import calendar, mac
+from clearing import calendar, grouping, mac
 from clearing.calendar import NO_DAY, day_number
 from clearing.cards import CardKeys
 from clearing.checks import Context
@@ -169,7 +169,7 @@ def _by_sidecar(classes: FareClasses, source_row: npt.NDArray[np.int64]) -> tupl
 
 def tac_verdicts(rows: Rows, block: RecordBlock, table: TacKeyTable) -> npt.NDArray[np.uint8]:
     """uint8[n] :class:`TacVerdict` of each row, whatever the ladder will say."""
-    is_load = np.isin(rows["txn_type"], LOAD_TYPES)
+    is_load = grouping.among(rows["txn_type"], LOAD_TYPES)
     covered = np.where(
         is_load,
         (rows["balance_after"] != NULL) & (rows["card_counter"] != NULL),
@@ -191,13 +191,19 @@ def _key_rows(rows: Rows, is_load: npt.NDArray[np.bool_], table: TacKeyTable) ->
     """int32[n] key of each row: by issuer, direction, version, index and algorithm, valid on its day; −1 none."""
     key_row = np.full(len(rows), -1, np.int32)
     day = np.where(rows["operating_day"] == NO_DAY, 0, rows["operating_day"])
+    form = _key_form(rows["key_version"], rows["key_index"], rows["algorithm"], is_load)
+    wanted = _key_form(table.key_version, table.key_index, table.algorithm, table.is_load)
     for row in range(len(table)):
-        fits = (rows["key_version"] == table.key_version[row]) & (rows["key_index"] == table.key_index[row])
-        fits &= (is_load == table.is_load[row]) & (rows["algorithm"] == table.algorithm[row])
-        fits &= rows["issuer_id"] == table.issuer_id[row]
-        fits &= (table.valid_from[row] <= day) & (day <= table.valid_to[row])
-        key_row[fits] = row
+        fits = np.flatnonzero((form == wanted[row]) & (rows["issuer_id"] == table.issuer_id[row]))
+        valid = (table.valid_from[row] <= day[fits]) & (day[fits] <= table.valid_to[row])
+        key_row[fits[valid]] = row
     return key_row
+
+
+def _key_form(version: Array, index: Array, algorithm: Array, is_load: Array) -> npt.NDArray[np.uint32]:
+    """uint32[n]: what a key and a row must agree in besides the issuer, in one number."""
+    form = version.astype(np.uint32) << 8 | index.astype(np.uint32)
+    return np.asarray(form << 16 | algorithm.astype(np.uint32) << 8 | is_load)
 
 
 def _tac_input(rows: Rows, block: RecordBlock, key_row: npt.NDArray[np.int32]) -> TacInput:

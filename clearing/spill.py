@@ -35,6 +35,9 @@ SCATTERED_ROWS: Final = 1 << 18
 """Rows gathered before they are scattered to disk: small writes would cost more than their bytes."""
 
 
+_SQUEEZED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+"""Columns that are equal throughout vanish; the disk is slower than the codec."""
+
 Bounds = npt.NDArray[np.intp]
 """Where each partition begins in a block's rows, and their number."""
 
@@ -132,7 +135,7 @@ class Partitions:
         if path not in self._writers:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = pa.OSFile(str(path), "wb")
-            self._writers[path] = (file, pa.ipc.new_stream(file, batch.schema))
+            self._writers[path] = (file, pa.ipc.new_stream(file, batch.schema, options=_SQUEEZED))
         self._writers[path][1].write_batch(batch)
 
 

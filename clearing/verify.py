@@ -108,8 +108,7 @@ def _check_archive(centre: Centre, report: Report) -> None:
     named = set()
     for entry in centre.journal.of_kind("intake"):
         for kind, sha256 in entry.body["archived"].items():
-            suffix = "manifest.json" if kind == "manifest" else kind
-            path = centre.archive.path_of(entry.body["file_no"], suffix)
+            path = centre.archive.path_of(entry.body["file_no"], kind)
             named.add(path.name)
             _compare_hash(path, f"archive/{path.name}", sha256, report)
     for path in sorted(centre.archive.folder.glob("*.*")):
@@ -283,6 +282,7 @@ def _empty_twin(centre: Centre, folder: Path) -> Centre:
         journal=Journal(folder / "journal"),
         prices=centre.prices,
         chart=centre.chart,
+        disk=centre.disk,
     )
 
 

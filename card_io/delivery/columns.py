@@ -173,14 +173,15 @@ def assemble(
     if not faults.bad.any():
         return RecordBlock(service, source_row, number, digits, texts, columns, bills), []
     keep = ~faults.bad
+    kept = np.flatnonzero(keep)
     position_after = np.cumsum(keep) - 1
     block = RecordBlock(
         service=service,
-        source_row=source_row[keep],
-        card_number=number[keep],
-        card_digits=digits[keep],
+        source_row=source_row[kept],
+        card_number=number[kept],
+        card_digits=digits[kept],
         card_text={int(position_after[row]): text for row, text in texts.items() if keep[row]},
-        columns={name: values[keep] for name, values in columns.items()},
+        columns={name: values[kept] for name, values in columns.items()},
         bills=_kept_bills(bills, keep, position_after),
     )
     return block, faults.rows(source_row)

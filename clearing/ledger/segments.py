@@ -7,6 +7,7 @@ Missing values are Parquet nulls. A segment is truth once a batch entry names it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from card_io.records import BILL_FIELDS, NULL, Columns, Field, Service, UnreadableRow, fields_of
-from clearing.archive import file_sha256
 from clearing.calendar import NO_DAY
-from clearing.durable import durable_file
+from clearing.durable import WriteBehind
 from clearing.errors import EvidenceError
 from clearing.records import BILL_NAMES, DECIDED_FIELDS, Rows, empty_bills
 
@@ -40,17 +40,16 @@ def segment_fields(service: Service) -> tuple[Field, ...]:
     return (*DECIDED_FIELDS, *fields_of(service))
 
 
-def write_segment(path: Path, parts: list[Rows]) -> dict[str, Any]:
-    """Write rows of one service, block after block, durably; returns what the batch entry says of the segment."""
+def write_segment(path: Path, parts: list[Rows], disk: WriteBehind) -> dict[str, Any]:
+    """Begin to write rows of one service, block after block; returns what the batch entry says of the segment."""
     fields = segment_fields(parts[0].service)
-    return _write(
-        path, pa.table({f.name: pa.chunked_array([_arrow(rows[f.name], f) for rows in parts]) for f in fields})
-    )
+    columns = {f.name: pa.chunked_array([_arrow(rows[f.name], f) for rows in parts]) for f in fields}
+    return _write(path, pa.table(columns), disk)
 
 
-def write_bills(path: Path, parts: list[Rows]) -> dict[str, Any]:
-    """Write the bills of utility rows durably."""
-    return _write(path, pa.concat_tables([_bills(rows) for rows in parts]))
+def write_bills(path: Path, parts: list[Rows], disk: WriteBehind) -> dict[str, Any]:
+    """Begin to write the bills of utility rows; returns what the batch entry says of the segment."""
+    return _write(path, pa.concat_tables([_bills(rows) for rows in parts]), disk)
 
 
 def _bills(rows: Rows) -> pa.Table:
@@ -65,8 +64,8 @@ def _bills(rows: Rows) -> pa.Table:
     return pa.table(columns)
 
 
-def write_unreadable(path: Path, rows: Iterable[tuple[int, UnreadableRow]]) -> dict[str, Any]:
-    """Write (file_no, unreadable row) pairs durably; a card number never leaves through the value shown."""
+def write_unreadable(path: Path, rows: Iterable[tuple[int, UnreadableRow]], disk: WriteBehind) -> dict[str, Any]:
+    """Begin to write (file_no, unreadable row) pairs; a card number never leaves through the value shown."""
     listed = list(rows)
     table = pa.table(
         {
@@ -76,7 +75,7 @@ def write_unreadable(path: Path, rows: Iterable[tuple[int, UnreadableRow]]) -> d
             "remedy": [row.remedy for _, row in listed],
         }
     )
-    return _write(path, table)
+    return _write(path, table, disk)
 
 
 def _arrow(values: npt.NDArray[Any], field: Field) -> pa.Array:
@@ -88,22 +87,24 @@ def _arrow(values: npt.NDArray[Any], field: Field) -> pa.Array:
     return array.view(pa.timestamp("s")) if field.name in TIME_COLUMNS else array
 
 
-def _write(path: Path, table: pa.Table) -> dict[str, Any]:
+def _write(path: Path, table: pa.Table, disk: WriteBehind) -> dict[str, Any]:
     """Byte streams split, then LZ4: less than half the time and bytes of LZ4 alone (docs/decisions/0006)."""
     split = {f.name: "BYTE_STREAM_SPLIT" for f in table.schema if not pa.types.is_string(f.type)}
-    with durable_file(path) as file:
-        pq.write_table(
-            table,
-            file,
-            compression="lz4",
-            use_dictionary=False,
-            column_encoding=split,
-            write_statistics=["txn_id", "card_id", "window"],
-            row_group_size=1 << 20,
-            store_schema=False,
-        )
+    file = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        file,
+        compression="lz4",
+        use_dictionary=False,
+        column_encoding=split,
+        write_statistics=["txn_id", "card_id", "window"],
+        row_group_size=1 << 20,
+        store_schema=False,
+    )
+    content = memoryview(file.getvalue())
+    disk.write(path, content)
     name = f"{path.parent.name}/{path.name}"
-    return {"name": name, "rows": len(table), "sha256": file_sha256(path)}
+    return {"name": name, "rows": len(table), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def read_segment(folder: Path, name: str, *, bills: str | None = None) -> Rows:

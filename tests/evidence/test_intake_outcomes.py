@@ -283,7 +283,7 @@ def test_outcome(crowd: Crowd, arrive: Callable[[Door], str]) -> None:
     data, manifest = crowd.sent[name]
     file_no, archive = body["file_no"], crowd.opened.archive
     assert archive.load(file_no) == data, "the archived bytes decrypt to what was sent"
-    assert archive.path_of(file_no, "manifest.json").read_bytes() == manifest
+    assert archive.path_of(file_no, "manifest").read_bytes() == manifest
 
     answers = list((crowd.door.centre.directory / "outbox").glob(f"*/{file_no:08d}.*"))
     if outcome == "bad_manifest":

@@ -10,7 +10,7 @@ from reference import replay_reference as reference
 from reference.replay_reference import Record
 
 from card_io.records import NULL
-from clearing.history import CardStates
+from clearing.history import CardStates, by_card
 from clearing.replay import Competitors, decide, join
 
 
@@ -128,7 +128,7 @@ def test_what_is_surely_new_meets_nothing(known: list[Record], fresh: list[Recor
         Competitors(**{**{n: getattr(c, n) for n in Competitors.__slots__}, "txn_time": t})
         for c, t in zip((before, rows), times, strict=True)
     )
-    states = CardStates.empty().advanced(CardStates.of(before, np.zeros(len(before), bool)))
+    states = CardStates.empty().advanced(CardStates.of(before, np.zeros(len(before), bool), by_card(before)))
     new = states.surely_new(rows, np.zeros(len(rows), bool), np.arange(len(rows)))
     alone, together = decided(rows), decided(join([before, rows]))
     for record, surely in zip(fresh, new.tolist(), strict=True):
