@@ -15,11 +15,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from card_io.records import Service
+from card_io.records import Columns, Service
 from clearing import posting
 from clearing.caches import Caches
 from clearing.cards import CardRows
 from clearing.centre import Centre
+from clearing.corrections import Corrections
 from clearing.decide import (
     COMPARED_ONLY,
     Bills,
@@ -39,12 +40,13 @@ from clearing.ledger.journal import Entry
 from clearing.participant_files import Feedback, write_feedback, write_receipt
 from clearing.posting import Balances
 from clearing.records import Rows, concatenate
+from clearing.remembering import Remembering
 from clearing.reopen import Redecided, Reopening
 from clearing.run_summary import Progress, RunSummary
 from clearing.spill import Partitions, Shelf, Shelved
 
-Blocks = list[tuple[Shelved, Contest]]
-"""The blocks of one received file between the passes: rows on the shelf, and what is compared of them."""
+Blocks = list[tuple[Shelved, Contest, Columns | None]]
+"""The blocks of one received file between the passes: rows on the shelf, what is compared of them, their journeys."""
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -91,13 +93,14 @@ class Batch:
         self.total = rows
         folder = self.centre.directory / "work" / "spill"
         self.partitions, self.shelf = Partitions(folder, rows), Shelf(folder, rows)
+        self.remembering = Remembering(self.centre, folder / "journeys", rows)
 
     def shelve(self, prepared: Prepared) -> Blocks:
         """Pass 1, last row-local step: part what will be compared from what will be written; from any thread."""
         blocks = []
         for number, rows in enumerate(prepared.rows):
             shelved = self.shelf.put(f"{prepared.file_no:08d}-{number:04d}", rows.without(COMPARED_ONLY))
-            blocks.append((shelved, Contest.of(rows, self.partitions.order)))
+            blocks.append((shelved, Contest.of(rows, self.partitions.order), self.remembering.columns(rows)))
         prepared.rows = []
         return blocks
 
@@ -110,8 +113,9 @@ class Batch:
         self.feedback[file_no].take_unreadable(source_rows)
         self.unreadable += [(file_no, row) for row in prepared.unreadable]
         self.cards += prepared.cards
-        for shelved, contest in blocks:
+        for shelved, contest, journeys in blocks:
             self.partitions.add(contest.columns(self.summary.rows))
+            self.remembering.add(journeys, self.summary.rows)
             self.blocks.setdefault(shelved.service, []).append(_Block(file_no, self.summary.rows, shelved))
             self.summary.rows += shelved.count
         self.progress("pass 1", self.summary.rows, self.total)
@@ -139,6 +143,7 @@ class Batch:
             "vault": [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [],
             "configuration": centre.archive_configuration(),
             "tariffs": centre.prices.ids,
+            "remembering": self.remembering.used,
             "postings": [[*account, fen] for account, fen in sorted(self.balances.items())],
             "content_roots": roots_text(self.roots),
             "rows": self.summary.rows,
@@ -156,6 +161,9 @@ class Batch:
             list(pool.map(self._compete, range(self.partitions.count)))
             self.caches.stage_all_states()
             self.reopening = Reopening(centre, (entry.at for entry in self.intake.values()), self.placed_otherwise)
+            moved = self.reopening.moved_journeys()
+            self.fares = self.remembering.price(pool, self.placings, moved, self.reopening.windows)
+            self.corrections = Corrections(centre, self.fares.steps)
             # Which grant a pick-up matches is known when all grants of the window are decided.
             self._settle_services(pool, prefix, [Service.BENEFIT])
             changed_keys = self._reopen_grants(prefix, self.reopening.grants())
@@ -163,9 +171,9 @@ class Batch:
             self._settle_services(pool, prefix, others)
             for service in others:
                 if service is not Service.UTILITY:
-                    self._write_events(
-                        prefix, self.reopening.others(service, Grants.joined(self.grants), changed_keys)
-                    )
+                    grants = Grants.joined(self.grants)
+                    self._write_events(prefix, self.reopening.others(service, grants, changed_keys, self.fares))
+            self._write_corrections(prefix)
             self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
         if self.unreadable:
             path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
@@ -195,7 +203,10 @@ class Batch:
         grants = Grants.joined(self.grants)
         for block in blocks:
             rows = self.placings.placed(block.shelved.take(), block.offset)
+            if service is Service.TRANSIT:
+                rows = self.fares.priced(rows)
             rows = settle_statuses(rows, grants, centre.settings, disabled=centre.disabled)
+            self.corrections.keep(rows)
             self._feed_back(block.file_no, rows)
             settled.append(rows)
         if service is Service.UTILITY:
@@ -258,6 +269,7 @@ class Batch:
 
     def _write_events(self, prefix: str, earlier: Redecided | None) -> None:
         """Earlier decisions that this batch changes: linked reversals and new decisions."""
+        self.corrections.keep(earlier.decided() if earlier is not None else None)
         events = earlier.events() if earlier is not None else None
         if events is None:
             return
@@ -268,6 +280,13 @@ class Batch:
         for rows in events:
             self._book([rows])
         self.caches.stage_reopened(events[1].service, self.reopening.competitors(events[1]))
+
+    def _write_corrections(self, prefix: str) -> None:
+        """Decisions whose price later receipts change: linked reversals and new decisions."""
+        events = self.corrections.events()
+        if events:
+            self._seal("transit", f"{prefix}-price-events", events)
+            self._book(events)
 
     def _book(self, parts: list[Rows]) -> None:
         posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)
@@ -299,6 +318,7 @@ class Batch:
         """Save the caches of a committed batch; losing them costs a rebuild, never a decision."""
         if self.summary.batch is not None:
             self.caches.save(self.summary.batch)
+            self.remembering.remember(self.summary.batch)
 
     def feed_back(self) -> None:
         """Begin to write the record-level feedback of a committed batch."""
@@ -318,6 +338,7 @@ class Batch:
     def close(self) -> None:
         """Drop what was spilled."""
         self.partitions.close()
+        self.remembering.close()
 
 
 def _groups(blocks: list[_Block]) -> Iterator[tuple[int, list[_Block]]]:

@@ -189,6 +189,10 @@ class Placings:
         linked = np.flatnonzero(competed.linked_txn_id != NO_LINK)
         self._links.append((contest.position[linked], competed.linked_txn_id[linked]))
 
+    def stand(self, position: Ints) -> npt.NDArray[np.bool_]:
+        """bool[n]: the rows at some positions met nobody, or stand among those they met."""
+        return np.asarray(self._status[position] == 0)
+
     def placed(self, rows: Rows, offset: int) -> Rows:
         """A block's rows with ``status_replay`` and ``linked_txn_id``; its first row is row ``offset``."""
         stop = offset + len(rows)

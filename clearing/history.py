@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping
+from clearing.cache_files import mapped, metadata_of, places_of, save
 from clearing.identity import NO_KEY
 from clearing.packing import pack_all, packings_of, packings_text
 from clearing.records import Rows
@@ -147,7 +148,7 @@ class History:
         self.stale = not (mark.exists() and mark.read_text() == str(last_batch)) and last_batch > 0
         self.states = CardStates.empty()
         if not self.stale and (folder / _STATES).exists():
-            table = _mapped(folder / _STATES)
+            table = mapped(folder / _STATES)
             self.states = CardStates(*(table.column(name).to_numpy() for name in _STATE_COLUMNS))
 
     def clear(self) -> None:
@@ -162,10 +163,9 @@ class History:
         """
         found = []
         for path in sorted(self.folder.glob("standing-*.arrow")) if len(cards) else ():
-            table = _mapped(path)
+            table = mapped(path)
             ids = table.column(_SORTED_CARDS).to_numpy()
-            start, stop = np.searchsorted(ids, cards, "left"), np.searchsorted(ids, cards, "right")
-            places = _ranges(start, stop)
+            places = places_of(ids, cards)
             if len(places):
                 columns = _taken(table, table.column(_ORDER).to_numpy()[places])
                 columns["card_id"] = ids[places]
@@ -185,13 +185,13 @@ class History:
         self.folder.mkdir(parents=True, exist_ok=True)
         columns, packings = pack_all({c: getattr(rows, c) for c in COMPETITOR_COLUMNS if c != "card_id"})
         columns |= {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
-        _save(self.folder / f"{name}{_STAGED}", columns, metadata={_PACKINGS: packings_text(packings)})
+        save(self.folder / f"{name}{_STAGED}", columns, metadata={_PACKINGS: packings_text(packings)})
 
     def stage_states(self, parts: list[CardStates]) -> None:
         """Write the card states after the batch, in ascending parts, for :meth:`take_over`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         columns = [{name: getattr(part, name) for name in _STATE_COLUMNS} for part in parts]
-        _save(self.folder / f"{_STATES}{_STAGED}", *columns)
+        save(self.folder / f"{_STATES}{_STAGED}", *columns)
 
     def take_over(self, last_batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
@@ -203,18 +203,9 @@ class History:
         self.stale = False
 
 
-def _ranges(start: Ints, stop: Ints) -> Ints:
-    """All positions of the half-open ranges, in order."""
-    length = stop - start
-    if not length.sum():
-        return np.empty(0, np.int64)
-    begin = np.repeat(start - np.concatenate(([0], np.cumsum(length)[:-1])), length)
-    return np.asarray(begin + np.arange(length.sum()))
-
-
 def _taken(table: pa.Table, rows: Ints) -> Columns:
     """The packed columns of a standing cache at the given rows."""
-    packings = packings_of(table.schema.metadata[_PACKINGS.encode()].decode())
+    packings = packings_of(metadata_of(table, _PACKINGS))
     columns: Columns = {}
     for name in COMPETITOR_COLUMNS:
         codes = table.column(name).to_numpy()[rows] if name in table.column_names else None
@@ -223,19 +214,3 @@ def _taken(table: pa.Table, rows: Ints) -> Columns:
         elif codes is not None:
             columns[name] = codes
     return columns
-
-
-def _save(path: Path, *parts: Columns, metadata: dict[str, str] | None = None) -> None:
-    batches = [
-        pa.record_batch({name: pa.array(values) for name, values in part.items()}, metadata=metadata)
-        for part in parts
-    ]
-    beside = path.with_suffix(".tmp")
-    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, batches[0].schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    beside.replace(path)
-
-
-def _mapped(path: Path) -> pa.Table:
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

@@ -1,7 +1,7 @@
 """Asks ``tariffs`` for each journey's price and compares it with the amount charged (docs/clearing-rules.md §6).
 
-Settlements and bills, which post as billed, are asked for by :mod:`clearing.recompute` (§9).
-The only module of clearing that imports ``tariffs``.
+Tariffs that remember what a card did before are asked in pass 2 (:mod:`clearing.journeys`); settlements and bills,
+which post as billed, by :mod:`clearing.recompute` (§9). The only module of clearing that imports ``tariffs``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from tariffs import (
     MedicalSettlements,
     MedicalState,
     MedicalVisits,
+    Tariff,
     TariffBook,
     TransitJourneys,
     TransitPrices,
+    TransitState,
     UtilityPrices,
     UtilityState,
     UtilityUsages,
@@ -47,11 +49,14 @@ class PriceBook:
     book: TariffBook
     settings: Settings
     ids: list[str] = field(default_factory=list)
+    remembering: list[int] = field(default_factory=list)
+    """Numbers of the tariffs that remember."""
     _compiled: dict[tuple[str, int], CompiledTariff] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Number the tariffs in the order of their ids, so that equal books give equal numbers."""
         self.ids = sorted(tariff.id for tariff in self.book)
+        self.remembering = [n for n, each in enumerate(self.ids, 1) if _remembers(self.book[each])]
         self._funds = np.zeros(2**16, np.int64)
         for participant in self.settings.participants:
             if participant.fund is not None:
@@ -69,8 +74,12 @@ class PriceBook:
             self._compiled[key] = tariffs.compile_segment(self.book[tariff_id], segment)
         return self._compiled[key]
 
-    def groups(self, rows: Rows) -> Iterator[tuple[str, int, npt.NDArray[np.int64]]]:
-        """(tariff id, segment, positions) of transit rows that some tariff covers on their operating day."""
+    def number(self, tariff_id: str) -> int:
+        """What the ``tariff`` column says of a tariff of the book."""
+        return self.ids.index(tariff_id) + 1
+
+    def groups(self, rows: Rows) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+        """(tariff id, positions) of transit rows with a time, by the tariff of their merchant and mode."""
         day = rows["operating_day"]
         for merchant in grouping.distinct(rows["merchant_id"]):
             participant = next((p for p in self.settings.participants if p.id == merchant), None)
@@ -78,9 +87,7 @@ class PriceBook:
                 continue
             of_merchant = rows["merchant_id"] == merchant
             for mode, tariff_id in participant.tariff_by_mode.items():
-                chosen = np.flatnonzero(of_merchant & (rows["mode"] == mode) & (day != NO_DAY))
-                for compiled, at in self.dated(tariff_id, day[chosen]):
-                    yield tariff_id, compiled.segment, chosen[at]
+                yield tariff_id, np.flatnonzero(of_merchant & (rows["mode"] == mode) & (day != NO_DAY))
 
     def dated(self, tariff_id: str, day: Array) -> Iterator[tuple[CompiledTariff, npt.NDArray[np.int64]]]:
         """(segment, positions) of the days some segment of a tariff covers; nothing for a tariff the book lacks."""
@@ -94,8 +101,15 @@ class PriceBook:
         return self._funds[codes]
 
 
+def _remembers(tariff: Tariff) -> bool:
+    return tariff.kind == "transit" and bool(tariffs.accumulator_names(tariff))
+
+
 def price(rows: Rows, book: PriceBook) -> Rows:
-    """Rows with tariff, amounts per payer and price verdict; services without a tariff owe what was charged."""
+    """Rows with tariff, amounts per payer and price verdict; services without a tariff owe what was charged.
+
+    Of a tariff that remembers, a row alone says only whether it is covered.
+    """
     n = len(rows)
     amount = rows["amount"].astype(np.int64)
     columns: dict[str, Array] = {
@@ -113,11 +127,30 @@ def price(rows: Rows, book: PriceBook) -> Rows:
     }
     if rows.service is Service.TRANSIT:
         columns["priced"][:] = 0
-        for tariff_id, segment, at in book.groups(rows):
-            answer = _price_group(rows, at, book, tariff_id, segment)
-            for name, values in answer.items():
-                columns[name][at] = values
+        for tariff_id, of_tariff in book.groups(rows):
+            for at, answer in _answers(rows, of_tariff, book, tariff_id):
+                for name, values in answer.items():
+                    columns[name][at] = values
     return rows.with_columns(**columns)
+
+
+def _answers(
+    rows: Rows, of_tariff: npt.NDArray[np.int64], book: PriceBook, tariff_id: str
+) -> Iterator[tuple[npt.NDArray[np.int64], Columns]]:
+    """(positions, price columns) of the rows of one tariff, as far as each row alone decides."""
+    if tariff_id in book.book and book.number(tariff_id) in book.remembering:
+        if len(of_tariff):
+            yield of_tariff, _coverage(rows, of_tariff, book, tariff_id)
+        return
+    for compiled, at in book.dated(tariff_id, rows["operating_day"][of_tariff]):
+        chosen = of_tariff[at]
+        yield chosen, _price_group(rows, chosen, book, tariff_id, compiled.segment)
+
+
+def _coverage(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_id: str) -> Columns:
+    chosen = {name: rows[name][at] for name in MEMORY_JOURNEY_COLUMNS}
+    _, priced, _ = price_in_order(book, tariff_id, Ordered.alone(chosen), None)
+    return {"tariff": np.full(len(at), book.number(tariff_id), np.uint16), "priced": priced.astype(np.uint8)}
 
 
 def _price_group(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_id: str, segment: int) -> Columns:
@@ -128,17 +161,25 @@ def _price_group(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_
     prices = tariffs.price_transit(compiled, _journeys(chosen, transfer))
     charged = chosen["amount"].astype(np.int64)
     return {
-        "tariff": np.full(len(at), book.ids.index(tariff_id) + 1, np.uint16),
+        "tariff": np.full(len(at), book.number(tariff_id), np.uint16),
+        "priced": prices.priced.astype(np.uint8),
+        **_amounts(charged, prices, book),
+        "price_verdict": _verdicts(chosen, charged, prices, compiled),
+    }
+
+
+def _amounts(charged: Array, prices: TransitPrices, book: PriceBook) -> Columns:
+    """Who pays what of each journey, by which rule, given what the card was charged."""
+    card_paid = np.minimum(charged, prices.card_pays)
+    return {
         "segment": prices.segment,
         "rule": prices.rule,
-        "priced": prices.priced.astype(np.uint8),
         "gross": prices.gross,
-        "card_paid": np.minimum(charged, prices.card_pays),
-        "overcharge": np.maximum(charged - prices.card_pays, 0),
+        "card_paid": card_paid,
+        "overcharge": charged - card_paid,
         "fund": np.where(prices.fund_pays > 0, book.funds(prices.fund), 0),
         "fund_paid": prices.fund_pays,
-        "operator_borne": prices.gross - np.minimum(charged, prices.card_pays) - prices.fund_pays,
-        "price_verdict": _verdicts(chosen, charged, prices, compiled),
+        "operator_borne": prices.gross - card_paid - prices.fund_pays,
     }
 
 
@@ -149,7 +190,7 @@ _JOURNEY_COLUMNS = (
 )  # fmt: skip
 
 
-def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
+def _journeys(columns: Columns, transfer: Array, **more: Array) -> TransitJourneys:
     return TransitJourneys.of(
         len(transfer),
         mode=columns["mode"],
@@ -164,6 +205,7 @@ def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
         transfer=transfer,
         gross_fare=columns["gross_fare"],
         incomplete=columns["incomplete"],
+        **more,
     )
 
 
@@ -171,12 +213,8 @@ def _verdicts(
     columns: Columns, charged: Array, prices: TransitPrices, compiled: CompiledTariff
 ) -> npt.NDArray[np.uint8]:
     """How charged and computed fare compare; only rows that differ are priced a second time, with a transfer."""
-    verdict = np.full(len(charged), PriceVerdict.MATCH, np.uint8)
-    verdict[charged > prices.card_pays] = PriceVerdict.OVERCHARGE
-    verdict[charged < prices.card_pays] = PriceVerdict.UNDERCHARGE
-    differs = verdict != PriceVerdict.MATCH
-    verdict[differs & (columns["card_class"] != columns["register_class"])] = PriceVerdict.CLASS_MISMATCH
-    maybe = np.flatnonzero(differs & (columns["transfer_flag"] == 0))
+    verdict = _compared(columns, charged, prices)
+    maybe = np.flatnonzero((verdict != PriceVerdict.MATCH) & (columns["transfer_flag"] == 0))
     if len(maybe):
         again = {name: columns[name][maybe] for name in _JOURNEY_COLUMNS}
         as_transfer = tariffs.price_transit(compiled, _journeys(again, np.ones(len(maybe), np.uint8)))
@@ -185,6 +223,83 @@ def _verdicts(
     verdict[by_sidecar & (verdict == PriceVerdict.MATCH)] = PriceVerdict.UNFLAGGED_TRANSFER
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED
     return verdict
+
+
+def _compared(columns: Columns, charged: Array, prices: TransitPrices) -> npt.NDArray[np.uint8]:
+    """How charged and computed fare compare, transfers aside."""
+    verdict = np.full(len(charged), PriceVerdict.MATCH, np.uint8)
+    verdict[charged > prices.card_pays] = PriceVerdict.OVERCHARGE
+    verdict[charged < prices.card_pays] = PriceVerdict.UNDERCHARGE
+    differs = verdict != PriceVerdict.MATCH
+    verdict[differs & (columns["card_class"] != columns["register_class"])] = PriceVerdict.CLASS_MISMATCH
+    return verdict
+
+
+Memory = TransitState
+"""What the owners of one tariff's journeys carry from batch to batch: rows sorted by ``card`` (the owner)."""
+
+MEMORY_COLUMNS: Final = tuple(TransitState.SPECS)
+
+MEMORY_JOURNEY_COLUMNS: Final = (*(name for name in _JOURNEY_COLUMNS if name != "unflagged_transfer"), "merchant_id")
+"""What a tariff that remembers reads of a journey."""
+
+PRICE_COLUMNS: Final = (
+    "segment", "rule", "gross", "card_paid", "overcharge", "fund", "fund_paid", "operator_borne", "price_verdict",
+)  # fmt: skip
+"""What a price says of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Journeys by :data:`MEMORY_JOURNEY_COLUMNS`, whose memory each uses and in which order they count.
+
+    ``owner``, ``sequence`` (order at one time) and ``counted_at`` (seconds, NULL = their own time) are int64[n].
+    """
+
+    columns: Columns
+    owner: npt.NDArray[np.int64]
+    sequence: npt.NDArray[np.int64]
+    counted_at: npt.NDArray[np.int64]
+
+    @classmethod
+    def alone(cls, columns: Columns) -> Ordered:
+        """Each journey as the first one of an owner of its own."""
+        n = len(columns["amount"])
+        return cls(columns, np.arange(n), np.zeros(n, np.int64), np.full(n, tariffs.NULL, np.int64))
+
+
+def price_in_order(
+    book: PriceBook, tariff_id: str, journeys: Ordered, memory: Memory | None
+) -> tuple[Columns, npt.NDArray[np.bool_], Memory]:
+    """Price journeys of a tariff that remembers, owner by owner, after what ``memory`` holds (None = nothing).
+
+    Returns:
+        :data:`PRICE_COLUMNS`, bool[n] whether the tariff covers the journey, and the memory after them.
+    """
+    columns = journeys.columns
+    listed = _journeys(
+        columns,
+        columns["transfer_flag"],
+        operator=columns["merchant_id"].astype(np.int64),
+        card=journeys.owner,
+        sequence=journeys.sequence,
+        counted_at=journeys.counted_at,
+    )
+    prices, after = tariffs.price_journeys(book.book[tariff_id], listed, memory)
+    charged = columns["amount"].astype(np.int64)
+    verdict = _compared(columns, charged, prices)
+    verdict[~prices.priced] = PriceVerdict.NOT_PRICED
+    return {**_amounts(charged, prices, book), "price_verdict": verdict}, prices.priced, after
+
+
+def counting(
+    book: PriceBook, tariff_id: str, columns: Columns, received_window: Array
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """(counts, counted_at) of journeys by the tariff's policy for late receipt; NULL = at their own time."""
+    listed = _journeys(columns, columns["transfer_flag"])
+    never = np.full(len(listed), tariffs.NEVER, np.int32)
+    stands = tariffs.standing(book.book[tariff_id], listed, received_window.astype(np.int32), never)
+    return stands.counts, stands.counted_at
 
 
 @dataclass(frozen=True, slots=True)

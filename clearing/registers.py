@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from card_io.keys.signature import VerifyKey
@@ -22,6 +23,9 @@ from clearing.calendar import day_number
 from clearing.config import Settings
 from clearing.errors import ConfigError
 from clearing.key_index import KeyIndex
+
+_NO_OWNER: Final = -1
+"""What :meth:`Validities.at` says where it finds nothing; no ``owner_id`` has these bits."""
 
 STILL_LISTED: Final = 2**63 - 1
 """``removed_at`` of a blacklist entry that has not been removed."""
@@ -125,6 +129,15 @@ class Registers:
     cards: Validities
     blacklist: Blacklist
     senders: dict[int, tuple[SenderKey, ...]]
+    owners: Validities | None = None
+    """The owner of each card's memory as the bits of an int64; None when every card owns its own."""
+
+    def owner_of(self, card_id: npt.NDArray[np.uint64], days: Int32s) -> npt.NDArray[np.uint64]:
+        """uint64[n] under which card the memory of each card is kept on each day."""
+        if self.owners is None:
+            return card_id
+        found = self.owners.at(card_id, days)
+        return np.where(found == _NO_OWNER, card_id, found.view(np.uint64))
 
 
 REGISTER_FILES: Final = ("terminals.csv", "senders.csv", "cards.parquet", "blacklist.parquet")
@@ -137,12 +150,14 @@ def load_registers(directory: Path, settings: Settings) -> Registers:
         ConfigError: naming file, row and field.
     """
     folder = directory / "registers"
+    cards, owners = load_cards(folder / "cards.parquet")
     return Registers(
         parties=parties_of(settings),
         terminals=_load_terminals(folder / "terminals.csv"),
-        cards=_load_cards(folder / "cards.parquet"),
+        cards=cards,
         blacklist=_load_blacklist(folder / "blacklist.parquet"),
         senders=_load_senders(folder / "senders.csv"),
+        owners=owners,
     )
 
 
@@ -191,22 +206,40 @@ def _column(path: Path, table: object, name: str, dtype: type) -> npt.NDArray[np
         raise ConfigError(f"column {name} is missing", where=path, remedy="see docs/clearing-rules.md §1") from exc
 
 
-def _load_cards(path: Path) -> Validities:
+def load_cards(path: Path) -> tuple[Validities, Validities | None]:
+    """Class of each card, and the owner of its memory where the register names owners (raises ConfigError)."""
     table = pq.read_table(path)
     key = np.asarray(_column(path, table, "card_id", np.uint64), np.uint64)
     valid_from = np.asarray(_column(path, table, "valid_from", np.int32), np.int32)
     valid_to = np.asarray(_column(path, table, "valid_to", np.int32), np.int32)
     card_class = np.asarray(_column(path, table, "card_class", np.int64), np.int64)
+    owner = _owners(path, table, key)
     if not np.all(key[1:] > key[:-1]):
         order = np.lexsort((valid_from, key))
         key, valid_from, valid_to, card_class = key[order], valid_from[order], valid_to[order], card_class[order]
+        owner = owner if owner is None else owner[order]
     overlap = (key[1:] == key[:-1]) & (valid_from[1:] <= valid_to[:-1])
     if overlap.any():
         card = int(key[1:][overlap][0])
         raise ConfigError(
             f"card {card:016x} has overlapping validities", where=path, remedy="end the first before the second"
         )
-    return Validities(key, card_class, valid_from, valid_to)
+    owners = None if owner is None else Validities(key, owner.view(np.int64), valid_from, valid_to)
+    return Validities(key, card_class, valid_from, valid_to), owners
+
+
+def _owners(path: Path, table: pa.Table, card_id: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
+    """uint64[n] ``owner_id``, where missing the card itself; None when the register has no such column."""
+    if "owner_id" not in table.column_names:
+        return None
+    owner = table.column("owner_id")
+    if not pa.types.is_uint64(owner.type):
+        raise ConfigError(f"owner_id is {owner.type}", where=path, remedy="make it uint64, the card_id of an owner")
+    missing = np.asarray(owner.is_null().to_numpy())
+    found = np.where(missing, card_id, np.asarray(owner.fill_null(0).to_numpy(), np.uint64))
+    if (found.view(np.int64) == _NO_OWNER).any():
+        raise ConfigError("owner_id 2⁶⁴ − 1 is no card", where=path, remedy="write the card_id of an owner")
+    return found
 
 
 def _load_blacklist(path: Path) -> Blacklist:

@@ -24,6 +24,7 @@ from clearing.intake import prepare_again
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment
 from clearing.records import CONTENT_FIELDS, Rows, concatenate, newest_decisions
+from clearing.remembering import Fares, Moved
 from clearing.replay import REPEATS, Competitors
 from clearing.status import ClearingStatus
 
@@ -47,6 +48,11 @@ class Redecided:
             bills = self.before.bills["bill_paid"] != self.after.bills["bill_paid"]
             changed[self.before.bills["bill_row"][bills].astype(np.int64)] = True
         return np.asarray(changed)
+
+    def decided(self) -> Rows:
+        """All rows as they stand decided once :meth:`events` are written."""
+        changed = self.changed().astype(np.uint8)
+        return self.after.with_columns(event=self.before["event"] + changed)
 
     def events(self) -> tuple[Rows, Rows] | None:
         """(reversals, new decisions) of the rows that changed; None when none did."""
@@ -72,15 +78,24 @@ class Reopening:
         """
         self._centre = centre
         calendar = centre.settings.calendar
-        self._windows = sorted({int(received_window(at, calendar)) for at in received})
+        self.windows = sorted({int(received_window(at, calendar)) for at in received})
         self._txn_id, self._status, self._linked = np.array(sorted(placings), np.int64).reshape(-1, 3).T
         self._intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
         self._services = {self._intake[int(file_no)].body["service"] for file_no in np.unique(self._txn_id >> 32)}
         self._batches = [
             entry
             for entry in centre.journal.of_kind("batch")
-            if int(received_window(entry.at, calendar)) >= self._windows[0]
+            if int(received_window(entry.at, calendar)) >= self.windows[0]
         ]
+
+    def moved_journeys(self) -> Moved:
+        """Transit rows placed otherwise, for tariffs that remember: what yields now, and what stands now."""
+        transit = [no for no, entry in self._intake.items() if entry.body.get("service") == "transit"]
+        of_transit = np.isin(self._txn_id >> 32, transit)
+        stand = self._txn_id[of_transit & (self._status == 0)]
+        since = self._batches[0].sequence if self._batches else 0
+        gone = self._txn_id[of_transit & (self._status != 0)]
+        return Moved(gone, self._archived(stand) if self._centre.prices.remembering else [], since)
 
     def grants(self) -> Redecided | None:
         """Benefit rows placed otherwise."""
@@ -88,7 +103,9 @@ class Reopening:
             return None
         return self._again(self._earlier(Service.BENEFIT, self._placed), Grants.empty())
 
-    def others(self, service: Service, grants: Grants, changed_keys: npt.NDArray[np.uint64]) -> Redecided | None:
+    def others(
+        self, service: Service, grants: Grants, changed_keys: npt.NDArray[np.uint64], fares: Fares
+    ) -> Redecided | None:
         """Rows of a service placed otherwise, and loads whose grant came, went or changed."""
 
         def touched(rows: Rows) -> Mask:
@@ -99,7 +116,7 @@ class Reopening:
 
         if not self._touches(service) and not (service is Service.LOAD and len(changed_keys)):
             return None
-        return self._again(self._earlier(service, touched), grants)
+        return self._again(self._earlier(service, touched), grants, fares)
 
     def payments(self, fresh: list[Rows]) -> Redecided | None:
         """Utility payments placed otherwise, and those of bills that they or new payments are about."""
@@ -133,19 +150,22 @@ class Reopening:
             for name in _segments_of(entry, service):
                 bills = f"bill/{name.split('/')[1]}" if service is Service.UTILITY else None
                 rows = read_segment(folder, name, bills=bills)
-                mask = np.isin(rows["received_window"], self._windows) & wanted(rows)
+                mask = np.isin(rows["received_window"], self.windows) & wanted(rows)
                 if mask.any():
                     found.append(rows.take(np.flatnonzero(mask)))
         return newest_decisions(concatenate(found)) if found else None
 
-    def _again(self, before: Rows | None, grants: Grants) -> Redecided | None:
+    def _again(self, before: Rows | None, grants: Grants, fares: Fares | None = None) -> Redecided | None:
         """Settle rows again, from the archive and with what is known now."""
         if before is None:
             return None
         centre = self._centre
         party = centre.registers.parties.position(before["merchant_id"]).astype(np.int32)
         before = with_identities(centre, before.with_columns(party=party))
-        fresh = self._from_archive(before)
+        fresh = concatenate(self._archived(before["txn_id"]))
+        assert np.array_equal(fresh["txn_id"], before["txn_id"]), "files and rows come in the order of txn_id"
+        if fares is not None and fresh.service is Service.TRANSIT:
+            fresh = fares.priced(fresh)
         status, linked = self._placing(before)
         fresh = fresh.with_columns(status_replay=status, linked_txn_id=linked)
         return Redecided(before, settle_statuses(fresh, grants, centre.settings, disabled=centre.disabled))
@@ -159,17 +179,15 @@ class Reopening:
         status[anew], linked[anew] = self._status[placing], self._linked[placing]
         return status, linked
 
-    def _from_archive(self, before: Rows) -> Rows:
-        """The same rows, decoded, resolved, laddered and priced again, in the same order."""
+    def _archived(self, txn_id: npt.NDArray[np.int64]) -> list[Rows]:
+        """Rows by txn_id (ascending), decoded, resolved, laddered and priced again, in the same order."""
         parts = []
-        for file_no in grouping.distinct(before["txn_id"] >> 32):
+        for file_no in grouping.distinct(txn_id >> 32):
             for rows in prepare_again(self._centre, self._intake[int(file_no)]).rows:
-                wanted = np.flatnonzero(np.isin(rows["txn_id"], before["txn_id"]))
+                wanted = np.flatnonzero(np.isin(rows["txn_id"], txn_id))
                 if len(wanted):
                     parts.append(rows.take(wanted))
-        found = concatenate(parts)
-        assert np.array_equal(found["txn_id"], before["txn_id"]), "files and rows come in the order of txn_id"
-        return found
+        return parts
 
 
 def _segments_of(entry: Entry, service: Service) -> list[str]:

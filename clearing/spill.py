@@ -45,8 +45,12 @@ Bounds = npt.NDArray[np.intp]
 class Partitions:
     """Columns of one batch by partition; the columns of all blocks have the same names and dtypes."""
 
-    def __init__(self, folder: Path, rows_expected: int) -> None:
-        """Choose the number of partitions, a power of two, for the rows the manifests announce."""
+    def __init__(self, folder: Path, rows_expected: int, key: str = "card_id") -> None:
+        """Choose the number of partitions, a power of two, for the rows the manifests announce.
+
+        ``key`` names the uint64 column by whose high bits rows are scattered.
+        """
+        self._key = key
         self.bits = 1 if rows_expected > ONE_PARTITION_ROWS else 0
         self._on_disk = rows_expected > IN_MEMORY_ROWS
         if self._on_disk:
@@ -71,8 +75,8 @@ class Partitions:
         return np.argsort(self._partition(card_id), kind="stable")
 
     def add(self, columns: Columns) -> None:
-        """Take the columns of one block in the order of :meth:`order`; ``card_id`` uint64[n] is one of them."""
-        bounds = np.searchsorted(self._partition(columns["card_id"]), np.arange(self.count + 1))
+        """Take the columns of one block in the order of :meth:`order`; the key is one of them."""
+        bounds = np.searchsorted(self._partition(columns[self._key]), np.arange(self.count + 1))
         self._gathered.append((columns, bounds))
         if self._on_disk and sum(bounds[-1] for _, bounds in self._gathered) >= SCATTERED_ROWS:
             self._scatter()
@@ -113,7 +117,7 @@ class Partitions:
         """What is gathered of one partition."""
         slices = [(columns, slice(*bounds[number : number + 2])) for columns, bounds in self._gathered]
         parts = [{name: column[rows] for name, column in columns.items()} for columns, rows in slices]
-        parts = [part for part in parts if len(part["card_id"])]
+        parts = [part for part in parts if len(part[self._key])]
         return _joined(parts) if parts else None
 
     def _path(self, number: int) -> Path:

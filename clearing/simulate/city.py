@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +10,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from card_io.records import Mode, Service
 from clearing.config import Participant, Settings, load_settings
 from clearing.errors import RefusedError
+from clearing.simulate.fares import REMEMBERING
 
 
 class Activity(IntEnum):
@@ -30,11 +32,14 @@ class Activity(IntEnum):
     LOAD = 8
     PICKUP = 9
     GRANT = 10
+    BUS_TRANSFER = 11
+    """Bus of a company whose tariff remembers the taps before."""
 
 
 MODE_OF: Final = {
     Activity.METRO: Mode.METRO,
     Activity.BUS: Mode.BUS,
+    Activity.BUS_TRANSFER: Mode.BUS,
     Activity.BIKE: Mode.BIKE,
     Activity.PARKING: Mode.PARKING,
     Activity.TAXI: Mode.TAXI,
@@ -130,12 +135,13 @@ def read_city(directory: Path) -> City:
         raise RefusedError(
             "this centre is not simulated", where=directory, remedy="simulate into a centre made for it"
         )
-    venues = tuple(venue for p in settings.participants for venue in _venues(p, settings))
+    venues = tuple(_remembering(directory, venue) for p in settings.participants for venue in _venues(p, settings))
     issuers = [p for p in settings.participants if p.kind == "issuer"][:1]
     issuers += [p for p in settings.participants if p.kind == "counterparty"]
     insurers = [p for p in settings.participants if p.kind == "insurer" and p.region is not None]
     utilities = tuple(p for p in settings.participants if p.kind == "utility")
-    lacking = [a.name.lower() for a in Activity if not any(v.activity is a for v in venues)]
+    needed = [activity for activity in Activity if activity is not Activity.BUS_TRANSFER]
+    lacking = [a.name.lower() for a in needed if not any(v.activity is a for v in venues)]
     if lacking or len(issuers) < 3 or not insurers or not utilities:
         raise RefusedError(
             f"the city lacks participants ({', '.join(lacking) or 'issuers, insurer or utilities'})",
@@ -156,7 +162,7 @@ def _venues(participant: Participant, settings: Settings) -> list[Venue]:
             return [
                 Venue(number, sender, activity, tariffs[mode])
                 for activity, mode in MODE_OF.items()
-                if mode in tariffs
+                if mode in tariffs and activity is not Activity.BUS_TRANSFER
             ]
         case "hospital" if "medical" in services:
             return [Venue(number, sender, Activity.MEDICAL, "")]
@@ -169,3 +175,12 @@ def _venues(participant: Participant, settings: Settings) -> list[Venue]:
         case "fund" if "benefit" in services:
             return [Venue(number, sender, Activity.GRANT, "")]
     return []
+
+
+def _remembering(directory: Path, venue: Venue) -> Venue:
+    """A bus by what its tariff file says: whether it remembers."""
+    if venue.activity is not Activity.BUS:
+        return venue
+    content = yaml.safe_load((directory / "tariffs" / f"{venue.tariff}.yaml").read_text("utf-8"))
+    remembers = any(name in REMEMBERING for step in content["steps"] for name in step)
+    return replace(venue, activity=Activity.BUS_TRANSFER) if remembers else venue

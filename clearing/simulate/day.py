@@ -24,6 +24,7 @@ from clearing.simulate.fares import FareBook
 from clearing.simulate.faults import FaultLevel, FaultPlan
 from clearing.simulate.journeys import add_journeys
 from clearing.simulate.keyring import Secrets, open_secrets
+from clearing.simulate.memory import Terms, connect, settle
 from clearing.simulate.misdelivery import misdeliver
 from clearing.simulate.population import Population, grow, read_population
 from clearing.simulate.purse import fund_purses, top_up_rows, walk_purses
@@ -122,6 +123,7 @@ def simulate_day(
             rows, details = _live(day, population, plan, district, rng)
             terminals.append(np.unique(rows["terminal_id"][rows["terminal_id"] != 0]))
             rows = _go_wrong(day, rows, population, plan, rng)
+            _settle_transfers(day, rows, details, population)
             sent += _deliver(day, rows, details, population, inbox, totals, row_file, rng)
             population.save(state)
             cards += len(population)
@@ -177,7 +179,7 @@ def _live(
     day: _Day, population: Population, plan: FaultPlan, district: int, rng: np.random.Generator
 ) -> tuple[Table, Details]:
     """The district's day as it happened, before anything goes wrong on the way."""
-    counts = activity_counts(plan.rows)
+    counts = activity_counts(plan.rows, day.city)
     base = (day.number * _DISTRICTS + district) * _NUMBERS_PER_DISTRICT
     parts: list[Table] = []
     details: dict[Service, list[Table]] = {}
@@ -196,6 +198,8 @@ def _live(
         for activity, count in counts.items()
         if count and activity is not Activity.LOAD
     }
+    if transfers := drawn.get(Activity.BUS_TRANSFER):
+        connect(transfers, day.midnight, rng)
     for activity, rows in drawn.items():
         if activity in MODE_OF:
             keep(rows, add_journeys(rows, activity, day.city, population, day.book, plan, rng))
@@ -261,6 +265,14 @@ def _go_wrong(day: _Day, rows: Table, population: Population, plan: FaultPlan, r
     # Tomorrow's listings must leave today's records alone, those of clocks that are ahead too.
     np.maximum.at(population.cards["latest"], rows["card"], rows["time"])
     return rows
+
+
+def _settle_transfers(day: _Day, rows: Table, details: Details, population: Population) -> None:
+    """What the taps before make of a bus fare, of the records as they reach the centre."""
+    venues = [venue for venue in day.city.venues if venue.activity is Activity.BUS_TRANSFER]
+    register_class = population.cards["card_class"][rows["card"]]
+    terms = Terms.of(day.book, venues[0].tariff) if venues else None
+    settle(rows, details.by_service[Service.TRANSIT], register_class, terms)
 
 
 def _deliver(

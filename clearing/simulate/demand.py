@@ -13,7 +13,8 @@ from clearing.simulate.table import Ints, Table
 
 _SHARES: Final = {
     Activity.METRO: 0.30,
-    Activity.BUS: 0.26,
+    Activity.BUS: 0.13,
+    Activity.BUS_TRANSFER: 0.13,
     Activity.BIKE: 0.05,
     Activity.PARKING: 0.03,
     Activity.TAXI: 0.04,
@@ -34,6 +35,7 @@ _EVENING: Final = (0.5, 1, 3, 5, 5, 5, 5, 5, 5, 5, 5, 6, 8, 10, 10, 9, 7, 5, 3, 
 _HOURS: Final = {
     Activity.METRO: _COMMUTE,
     Activity.BUS: _COMMUTE,
+    Activity.BUS_TRANSFER: _COMMUTE,
     Activity.BIKE: _COMMUTE,
     Activity.PARKING: _EVENING,
     Activity.TAXI: _EVENING,
@@ -49,9 +51,11 @@ _ONE_CARD_ONE_ROW: Final = frozenset({Activity.MEDICAL, Activity.PICKUP, Activit
 _ROWS_PER_TERMINAL: Final = 600
 
 
-def activity_counts(rows: int) -> dict[Activity, int]:
+def activity_counts(rows: int, city: City) -> dict[Activity, int]:
     """How many of ``rows`` transactions each activity gets; they sum to ``rows`` exactly."""
     counts = {activity: int(rows * share) for activity, share in _SHARES.items()}
+    if not len(city.venues_of(Activity.BUS_TRANSFER)):
+        del counts[Activity.BUS_TRANSFER]
     counts[Activity.BUS] += rows - sum(counts.values())
     return counts
 

@@ -26,17 +26,25 @@ CLASS_CODES: Final = {
         ("adult", "student", "elderly", "disabled", "veteran", "staff", "half", "free", "none")
     )
 }
+REMEMBERING: Final = ("transfer_window", "cap", "cumulative", "pass")
+"""Steps that look at what the card did before (:mod:`clearing.simulate.memory`)."""
+
 _ONE: Final = 10_000
 
 
 @dataclass
 class Fares:
-    """Prices of n journeys in fen: gross = card + fund_paid + what the operator bears; ``fund`` is its code."""
+    """Prices of n journeys in fen: gross = card + fund_paid + what the operator bears; ``fund`` is its code.
+
+    What a card did before is left out: of a tariff that remembers, ``card`` is the fare of a first journey.
+    """
 
     gross: Ints
     card: Ints
     fund_paid: Ints
     fund: Ints
+    closed: Bools
+    """Takes no further discount."""
 
 
 @dataclass
@@ -94,12 +102,14 @@ class FareBook:
         for step in self._file(tariff)["steps"]:
             ((name, terms),) = step.items()
             apply = _STEPS.get(name)
+            if name in REMEMBERING:
+                continue
             if apply is None:
-                raise self._refuse(tariff, f"step {name!r} is unknown to the simulator")
+                raise self.refuse(tariff, f"step {name!r} is unknown to the simulator")
             apply(work, self._resolved(tariff, terms), self)
         if not work.priced.all():
-            raise self._refuse(tariff, "a journey has no price")
-        return Fares(work.gross, work.card, work.fund_paid, work.fund)
+            raise self.refuse(tariff, "a journey has no price")
+        return Fares(work.gross, work.card, work.fund_paid, work.fund, work.closed)
 
     def stations(self, tariff: str) -> Ints:
         """Station codes of a tariff's station pairs."""
@@ -120,7 +130,7 @@ class FareBook:
             content = yaml.safe_load(path.read_text("utf-8"))
             published = content["published"]
             if not published["first"] <= self._date <= published["last"]:
-                raise self._refuse(tariff, f"{self._date} is outside the published dates")
+                raise self.refuse(tariff, f"{self._date} is outside the published dates")
             self._files[tariff] = content
         return self._files[tariff]
 
@@ -133,7 +143,16 @@ class FareBook:
                 resolved[key] = dated[max(day for day in dated if day <= self._date)]
         return resolved
 
-    def _refuse(self, tariff: str, what: str) -> RefusedError:
+    def steps(self, tariff: str) -> dict[str, dict[str, Any]]:
+        """Terms by step, of a tariff that has each step once."""
+        return {name: terms for step in self._file(tariff)["steps"] for name, terms in step.items()}
+
+    def clock(self, tariff: str) -> str:
+        """When the tariff's day begins, HH:MM."""
+        return str(self._file(tariff).get("clock", {}).get("day_starts", "00:00"))
+
+    def refuse(self, tariff: str, what: str) -> RefusedError:
+        """The error that says what of a tariff the simulator cannot do."""
         return RefusedError(what, where=self._folder / f"{tariff}.yaml", remedy="simulate with the demo tariffs")
 
 

@@ -58,6 +58,8 @@ class Fault(IntEnum):
     NO_TARIFF = 38
     MEDICAL_MISCALCULATED = 39
     BILL_MISPRICED = 40
+    MEMORY_LOST = 41
+    """The terminal charged as if the card remembered nothing."""
 
     @property
     def bit(self) -> np.int64:

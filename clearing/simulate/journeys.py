@@ -10,6 +10,7 @@ from card_io.records import NULL
 from clearing.simulate.city import MODE_OF, OWN, Activity, City
 from clearing.simulate.fares import CLASS_CODES, FareBook
 from clearing.simulate.faults import Fault, FaultPlan
+from clearing.simulate.memory import Terms, ride
 from clearing.simulate.population import Population
 from clearing.simulate.table import Bools, Ints, Table, length, take
 
@@ -17,6 +18,7 @@ _ADULT: Final = CLASS_CODES["adult"]
 _CLAIMED: Final = CLASS_CODES["student"]
 """What a terminal believes under :attr:`Fault.FALSE_CLASS`: half fare instead of the full one."""
 
+_BUSES: Final = (Activity.BUS, Activity.BUS_TRANSFER)
 _TRANSFER_SHARE: Final = 0.15
 _COMMUTER_SHARE: Final = 0.7
 _NOON: Final = 12 * 3600
@@ -41,8 +43,11 @@ def add_journeys(
     tariff = city.venues[int(city.venues_of(activity)[0])].tariff
     fares = book.price(tariff, detail, register_class)
     detail["gross_fare"] = fares.gross
-    rows |= {"due": fares.card, "fund_paid": fares.fund_paid, "fund": fares.fund}
-    rows["amount"] = fares.card.copy()
+    rows |= {"due": fares.card.copy(), "fund_paid": fares.fund_paid, "fund": fares.fund}
+    detail |= {"plain_fare": fares.card, "closed": fares.closed}
+    if activity is Activity.BUS_TRANSFER:
+        rows["due"] = ride(Terms.of(book, tariff), rows, detail, register_class)
+    rows["amount"] = rows["due"].copy()
     detail["card_class"] = register_class.copy()
     _mischarge(rows, detail, tariff, book, population, plan, rng)
     return detail
@@ -56,11 +61,11 @@ def _journeys(
     duration = _durations(activity, count, rng)
     detail: Table = {
         "mode": np.full(count, MODE_OF[activity], np.uint8),
-        "line": rng.integers(1, 120, count) if activity is Activity.BUS else null.copy(),
+        "line": rng.integers(1, 120, count) if activity in _BUSES else null.copy(),
         "entry_station": null.copy(),
         "exit_station": null.copy(),
         "entry_time": rows["time"] - duration,
-        "vehicle": rows["terminal"] + 1000 if activity in (Activity.BUS, Activity.TAXI) else null.copy(),
+        "vehicle": rows["terminal"] + 1000 if activity in (*_BUSES, Activity.TAXI) else null.copy(),
         "direction": rng.integers(1, 3, count).astype(np.uint8),
         "transfer_flag": np.zeros(count, np.uint8),
         "incomplete": np.zeros(count, np.uint8),
@@ -71,9 +76,10 @@ def _journeys(
     match activity:
         case Activity.METRO:
             _ride_metro(rows, detail, city, population, book, rng)
-        case Activity.BUS:
+        case Activity.BUS | Activity.BUS_TRANSFER:
             adult = population.cards["card_class"][rows["card"]] == _ADULT
-            detail["transfer_flag"][:] = adult & (rng.random(count) < _TRANSFER_SHARE)
+            flagged = adult & (rng.random(count) < _TRANSFER_SHARE)
+            detail["transfer_flag"][:] = flagged & (activity is Activity.BUS)
             detail["entry_time"] = null
             detail["duration_s"] = null.copy()
         case Activity.TAXI:
@@ -151,6 +157,8 @@ def _mischarge(
     false = mark(Fault.FALSE_CLASS, plain)
     detail["card_class"][false] = _CLAIMED
     rows["amount"][false] = book.price(tariff, take(detail, false), np.full(len(false), _CLAIMED)).card
+    lost = mark(Fault.MEMORY_LOST, detail["plain_fare"] > rows["due"])
+    rows["amount"][lost] = detail["plain_fare"][lost]
     flagged = book.price(tariff, detail | {"transfer_flag": np.ones(length(rows), np.uint8)}, detail["card_class"])
-    unflagged = mark(Fault.UNFLAGGED_TRANSFER, plain & (flagged.card < rows["due"]))
+    unflagged = mark(Fault.UNFLAGGED_TRANSFER, plain & (flagged.card < detail["plain_fare"]))
     rows["amount"][unflagged] = flagged.card[unflagged]

@@ -47,7 +47,14 @@ _FUTURE_TOLERANCE_MARGIN: Final = 60
 _UNMATCHED_BENEFIT: Final = 9_000_000_000_000_000_000
 
 _CHARGING: Final = mask_of(
-    (Fault.OVERCHARGE, Fault.UNDERCHARGE, Fault.FALSE_CLASS, Fault.UNFLAGGED_TRANSFER, Fault.INCOMPLETE_JOURNEY)
+    (
+        Fault.OVERCHARGE,
+        Fault.UNDERCHARGE,
+        Fault.FALSE_CLASS,
+        Fault.UNFLAGGED_TRANSFER,
+        Fault.INCOMPLETE_JOURNEY,
+        Fault.MEMORY_LOST,
+    )
 )
 
 

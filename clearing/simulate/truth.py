@@ -18,6 +18,7 @@ from card_io.records import Service
 from clearing.calendar import SECONDS_PER_DAY, received_window
 from clearing.config import Calendar
 from clearing.simulate.faults import Fault
+from clearing.simulate.memory import verdicts
 from clearing.simulate.records import SOUND
 from clearing.simulate.table import Bools, Ints, Table, length
 from clearing.status import ClearingStatus, PriceVerdict
@@ -209,6 +210,8 @@ def _verdicts(rows: Table, accepted: Bools) -> npt.NDArray[np.uint8]:
     verdict = np.where(priced, PriceVerdict.MATCH, PriceVerdict.NOT_PRICED).astype(np.uint8)
     for kind, value in _VERDICTS:
         verdict[priced & ((rows["mask"] & kind.bit) != 0)] = value
+    remembered = accepted & rows["remembered"]
+    verdict[remembered] = verdicts(rows, rows["due"])[remembered]
     return verdict
 
 

@@ -78,6 +78,8 @@ class Centre:
     policy: dict[str, dict[str, str]] = field(default_factory=dict)
     cards: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     """card id → (class, first day, last day)."""
+    owners: dict[int, list[tuple[int | None, int, int]]] = field(default_factory=dict)
+    """card id → (owner of its memory, first day, last day), where the register names owners."""
     blacklist: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     """card id → (published at, removed at)."""
     terminals: dict[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict)
@@ -113,6 +115,13 @@ class Centre:
                 return card_class
         return None
 
+    def owner(self, card_id: int, day: int | None) -> int:
+        """Under which card the memory of a card is kept on a day."""
+        for owner, first, last in self.owners.get(card_id, ()):
+            if day is not None and first <= day <= last and owner is not None:
+                return owner
+        return card_id
+
 
 def read_centre(folder: Path) -> Centre:
     settings = yaml.safe_load((folder / "centre.yaml").read_text("utf-8"))
@@ -126,6 +135,8 @@ def read_centre(folder: Path) -> Centre:
         entry = (bytes.fromhex(line["public_key"]), first, last)
         centre.senders.setdefault(int(line["sender"]), []).append(entry)
     centre.cards = _grouped(registers / "cards.parquet", "card_id", "card_class", "valid_from", "valid_to")
+    if "owner_id" in pq.read_schema(registers / "cards.parquet").names:
+        centre.owners = _grouped(registers / "cards.parquet", "card_id", "owner_id", "valid_from", "valid_to")
     centre.blacklist = _grouped(registers / "blacklist.parquet", "card_id", "published_at", "removed_at")
     return centre
 

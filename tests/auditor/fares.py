@@ -27,6 +27,32 @@ Table = dict[tuple[int, int], dict[str, int]]
 
 
 @dataclass
+class Memory:
+    """What one owner carries from journey to journey, by the names of the steps; and when the present one counts.
+
+    ``carried``: the journey counts at another time than its own.
+    """
+
+    windows: dict[str, Window] = field(default_factory=dict)
+    paid: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    """Cap → (period, fen paid in it)."""
+    now: int = 0
+    carried: bool = False
+
+
+@dataclass
+class Window:
+    """A transfer window: when it is measured from, whose it is, and how often it was used."""
+
+    since: int
+    class_name: str
+    leg: tuple[Any, Any]
+    """Line and mode of its last leg."""
+    highest: int
+    transfers: int = 0
+
+
+@dataclass
 class Journey:
     """A row on its way through the steps; ``gross`` None = not priced yet."""
 
@@ -39,6 +65,11 @@ class Journey:
     takes_discounts: bool = True
     fund_code: int = 0
     fund_pays: int = 0
+    memory: Memory = field(default_factory=Memory)
+    day_starts: int = 0
+    rule: str = ""
+    caps: list[str] = field(default_factory=list)
+    """Caps that count what the journey costs in the end."""
 
     def set_gross(self, fare: int) -> None:
         self.gross = self.fare = fare
@@ -52,6 +83,7 @@ class Price:
     card_pays: int
     fund_pays: int
     fund_code: int
+    rule: str = ""
 
     @property
     def operator_bears(self) -> int:
@@ -66,14 +98,30 @@ class Tariff:
     tables: dict[str, Table]
     _steps_of_day: dict[int, list[tuple[str, Any]]] = field(default_factory=dict)
 
-    def price(self, value: dict[str, Any], day: int, card_class: int, *, transfer: bool) -> Price | None:
-        """The price of a transit row; None where the tariff does not cover it."""
+    @property
+    def remembers(self) -> bool:
+        return any(name in ("transfer_window", "cap") for step in self.content["steps"] for name in step)
+
+    @property
+    def day_starts(self) -> int:
+        """Seconds after midnight at which the tariff's day begins."""
+        hours, minutes = self.content.get("clock", {}).get("day_starts", "00:00").split(":")
+        return int(hours) * 3600 + int(minutes) * 60
+
+    def price(
+        self, value: dict[str, Any], day: int, card_class: int, *, transfer: bool, memory: Memory | None = None
+    ) -> Price | None:
+        """The price of a transit row; None where the tariff does not cover it. ``memory`` moves on."""
         journey = Journey(value, _class_name(card_class), transfer)
+        journey.memory, journey.day_starts = memory or Memory(), self.day_starts
         for name, parameters in self._steps(day):
             STEPS[name](journey, parameters, self.tables)
         if journey.gross is None:
             return None
-        return Price(journey.gross, journey.fare, journey.fund_pays, journey.fund_code)
+        for name in journey.caps:
+            period, paid = journey.memory.paid[name]
+            journey.memory.paid[name] = (period, paid + journey.fare)
+        return Price(journey.gross, journey.fare, journey.fund_pays, journey.fund_code, journey.rule)
 
     def _steps(self, day: int) -> list[tuple[str, Any]]:
         """The steps in force on a day, dated values put in; none outside the published days."""
@@ -222,6 +270,70 @@ def _transfer(journey: Journey, step: dict[str, Any], _tables: dict[str, Table])
         journey.fare = min(journey.fare, max(journey.fare - step["minus"], step["floor"]))
 
 
+def _transfer_window(journey: Journey, step: dict[str, Any], _tables: dict[str, Table]) -> None:
+    """A leg of the rule's classes that follows another soon enough pays less; otherwise it opens a window."""
+    if journey.gross is None or not journey.takes_discounts or journey.class_name not in step["classes"]:
+        return
+    if journey.fare == 0:
+        return
+    if step["from_legs"] != "all" or step["to_legs"] != "all" or step["extend_on_step_up"]:
+        raise ValueError("the auditor knows transfer windows between all legs only")
+    departure, arrival = _taps(journey)
+    since, until = ({"departure": departure, "arrival": arrival}[end] for end in step["measure"].split("_to_"))
+    windows, leg = journey.memory.windows, (journey.value["line"], journey.value["mode"])
+    window = windows.get(step["name"])
+    if window is None or not _continues(journey, step, window, until, leg):
+        windows[step["name"]] = Window(since, journey.class_name, leg, journey.fare)
+        return
+    full = journey.fare
+    journey.fare = {
+        "free": lambda: 0,
+        "difference": lambda: max(full - window.highest, 0),
+        "minus": lambda: max(full - step["minus"], min(full, step["floor"])),
+        "per_10000": lambda: _divide(full * step["per_10000"], 10_000, step["rounding"]),
+    }[step["pay"]]()
+    journey.rule = f"transfer_window.{step['name']}"
+    window.transfers += 1
+    window.highest = max(window.highest, full)
+    window.leg = leg
+    if step["from_tap"] == "last":
+        window.since = since
+
+
+def _taps(journey: Journey) -> tuple[int, int]:
+    """Departure and arrival; a bus has one tap, and a leg carried forward lies where it counts."""
+    if journey.memory.carried:
+        return journey.memory.now, journey.memory.now
+    entry, exit_ = journey.value["entry_time"], journey.value["txn_time"]
+    return exit_ if entry is None else entry, exit_
+
+
+def _continues(journey: Journey, step: dict[str, Any], window: Window, until: int, leg: tuple[Any, Any]) -> bool:
+    passed = until - window.since
+    in_time = 0 <= passed <= step["window_s"] if step["inclusive"] else 0 <= passed < step["window_s"]
+    limit = step["transfers_at_most"]
+    left = limit == "unlimited" or window.transfers < limit
+    elsewhere = {"any": True, "other_line": leg != window.leg, "other_mode": leg[1] != window.leg[1]}
+    return window.class_name == journey.class_name and in_time and left and elsewhere[step["between"]]
+
+
+def _cap(journey: Journey, step: dict[str, Any], _tables: dict[str, Table]) -> None:
+    """What a day costs goes no higher than the limit of the class."""
+    if journey.gross is None or not journey.takes_discounts:
+        return
+    if step["period"] != {"unit": "day"} or step["capping_ride"] != "remainder":
+        raise ValueError("the auditor knows daily caps whose last ride pays the remainder")
+    day = (journey.memory.now - journey.day_starts) // 86_400
+    period, paid = journey.memory.paid.get(step["name"], (day, 0))
+    paid = paid if period == day else 0
+    journey.memory.paid[step["name"]] = (day, paid)
+    journey.caps.append(step["name"])
+    limit = step["limits"].get(journey.class_name, step["limits"].get("all"))
+    if limit is not None and journey.fare > max(limit - paid, 0):
+        journey.fare = max(limit - paid, 0)
+        journey.rule = f"cap.{step['name']}"
+
+
 def _split(journey: Journey, step: dict[str, Any], _tables: dict[str, Table]) -> None:
     """The fund's share of the concession; the odd fen goes to the larger part, a tie to the fund."""
     share = step["funds"].get(journey.class_name)
@@ -240,5 +352,7 @@ STEPS: dict[str, Step] = {
     "max_fare": _max_fare,
     "concession": _concession,
     "transfer": _transfer,
+    "transfer_window": _transfer_window,
+    "cap": _cap,
     "split": _split,
 }

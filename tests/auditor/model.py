@@ -15,6 +15,7 @@ RowKey = tuple[str, int]
 """(file name, source row)."""
 
 CREDIT_SERVICES = ("load", "benefit")
+PAYERS = ("rule", "price_verdict", "gross", "card_paid", "overcharge", "fund", "fund_paid", "operator_borne")
 
 
 @dataclass(slots=True)
@@ -54,8 +55,17 @@ class Row:
     fund_paid: int = 0
     operator_borne: int = 0
     suspense: int = 0
+    rule: str = ""
+    """What decided a fare of a tariff that remembers."""
     template: str = "NONE"
     legs: list[Leg] = field(default_factory=list)
+    history: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Of a tariff that remembers: window and payers of each decision; the row itself shows the last one."""
+    reversal: bool = False
+
+    def payers(self) -> dict[str, Any]:
+        """What a decision says of the price."""
+        return {name: getattr(self, name) for name in PAYERS}
 
     @property
     def key(self) -> RowKey:
@@ -71,8 +81,8 @@ class Row:
 
     @property
     def sign(self) -> int:
-        """−1 on a cancelled settlement: its legs, and its part of a fee base, are negated."""
-        return -1 if self.value.get("cancel") == 1 else 1
+        """−1 on a cancelled settlement and a reversed decision: its part of a fee base is negated."""
+        return -1 if (self.value.get("cancel") == 1) != self.reversal else 1
 
 
 @dataclass

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 from auditor.centre import Centre, Participant
 from auditor.columns import FUND_COLUMNS
-from auditor.fares import Tariff
+from auditor.fares import Price, Tariff
 from auditor.model import Leg, Row
 
 MEMO_KINDS = frozenset({"operator_borne", "memo_contra", "load_claim", "held_memo", "rejected_memo"})
@@ -30,23 +33,29 @@ def price(row: Row, centre: Centre, tariffs: dict[str, Tariff]) -> bool:
     if priced is None:
         return False
     charged = value["amount"]
-    row.gross = priced.gross
-    row.card_paid = min(charged, priced.card_pays)
-    row.overcharge = max(charged - priced.card_pays, 0)
-    row.fund_paid = priced.fund_pays
-    row.fund = centre.fund_of_code[priced.fund_code] if priced.fund_pays else 0
-    row.operator_borne = priced.gross - row.card_paid - priced.fund_pays
-    if charged == priced.card_pays:
-        row.price_verdict = "MATCH"
+    charge(row, priced, centre)
+    if row.price_verdict == "MATCH":
         return True
     flagged = tariff.price(value, day, card_class, transfer=True)
     if value["transfer_flag"] == 0 and flagged is not None and charged == flagged.card_pays:
         row.price_verdict = "UNFLAGGED_TRANSFER"
     elif value["card_class"] != card_class:
         row.price_verdict = "CLASS_MISMATCH"
-    else:
-        row.price_verdict = "OVERCHARGE" if charged > priced.card_pays else "UNDERCHARGE"
     return True
+
+
+def charge(row: Row, priced: Price, centre: Centre) -> None:
+    """Who pays what, given what the card was charged."""
+    charged = row.value["amount"]
+    row.gross = priced.gross
+    row.card_paid = min(charged, priced.card_pays)
+    row.overcharge = max(charged - priced.card_pays, 0)
+    row.fund_paid = priced.fund_pays
+    row.fund = centre.fund_of_code[priced.fund_code] if priced.fund_pays else 0
+    row.operator_borne = priced.gross - row.card_paid - priced.fund_pays
+    row.price_verdict = "MATCH"
+    if charged != priced.card_pays:
+        row.price_verdict = "OVERCHARGE" if charged > priced.card_pays else "UNDERCHARGE"
 
 
 def unpriced(row: Row) -> None:
@@ -66,6 +75,19 @@ class Poster:
         """Post all rows. The order matters for bills and benefits only."""
         for row in sorted((row for row in rows if not row.unreadable), key=_payment_order):
             self._post_row(row)
+
+    def decisions(self, row: Row) -> list[Row]:
+        """The row as often as it was decided, and reversed in between; most rows are decided once."""
+        if len(row.history) < 2:
+            return [row]
+        decided = [replace(row, window=window, **payers) for window, payers in row.history]
+        for each in decided:
+            _, each.legs = self._purchase(each)
+        events = decided[:1]
+        for before, after in pairwise(decided):
+            taken_back = [(account, -amount) for account, amount in before.legs]
+            events += [replace(before, window=after.window, legs=taken_back, reversal=True), after]
+        return events
 
     def _post_row(self, row: Row) -> None:
         is_test = row.value["test_flag"] == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditor import closing, posting, replay
+from auditor import closing, memory, posting, replay
 from auditor.centre import Centre, read_centre
 from auditor.cipher import Cipher
 from auditor.fares import Tariff, read_tariffs
@@ -37,14 +37,16 @@ def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[st
     for row in rows:
         _resolve(row, centre, cipher)
         row.status = first_failure(row, BEFORE_REPLAY, context)
-    memory = replay.decide([row for row in rows if not row.status])
+    replayed = replay.decide([row for row in rows if not row.status])
     _decide_the_rest(rows, context, tariffs)
-    posting.Poster(centre).post(rows)
+    poster = posting.Poster(centre)
+    poster.post(rows)
+    events = [event for row in rows for event in poster.decisions(row)]
     result = AuditResult(
         rows={row.key: row for row in rows},
-        interchangeable=memory.interchangeable,
-        balances=closing.balances_of(rows),
-        fees=closing.fees_of(rows, centre),
+        interchangeable=replayed.interchangeable,
+        balances=closing.balances_of(events),
+        fees=closing.fees_of(events, centre),
     )
     result.closed_balances = closing.close(result.balances, result.fees)
     result.positions = closing.positions_of(result.closed_balances)
@@ -65,12 +67,16 @@ def _resolve(row: Row, centre: Centre, cipher: Cipher) -> None:
 def _decide_the_rest(rows: list[Row], context: Context, tariffs: dict[str, Tariff]) -> None:
     """The checks after replay, price and disposition; grants first, since loads look for accepted ones."""
     centre = context.centre
+    remembered = []
     for row in sorted(rows, key=lambda row: row.service != "benefit"):
         if not row.status:
             row.status = first_failure(row, AFTER_REPLAY, context)
         payable = disposition(row.status or "ACCEPTED", row.direction, centre.policy) == "ACCEPTED"
+        remembering = memory.tariff_of(row, centre, tariffs) if payable and row.service == "transit" else ""
         if payable and row.service != "transit":
             posting.unpriced(row)
+        elif remembering and memory.covered(row, centre, tariffs[remembering]):
+            remembered.append(row)
         elif payable and not posting.price(row, centre, tariffs):
             row.status = row.status or "NO_TARIFF"
         row.status = row.status or "ACCEPTED"
@@ -79,3 +85,4 @@ def _decide_the_rest(rows: list[Row], context: Context, tariffs: dict[str, Tarif
             grant = (row.value["benefit_id"], row.card_id, row.value["granted"])
             first = context.grants.get(grant, row.received_window)
             context.grants[grant] = min(first, row.received_window)
+    memory.settle(remembered, centre, tariffs)

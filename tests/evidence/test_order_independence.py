@@ -31,7 +31,8 @@ from evidence.centres import (
 )
 
 COMPARED = (
-    'txn_id, service, status, disposition, linked_txn_id, card_paid, fund, fund_paid, posting_template, "window"'
+    "txn_id, service, status, disposition, linked_txn_id, segment, rule, price_verdict, card_paid, overcharge, fund, "
+    "fund_paid, posting_template"
 )
 
 Cut = Callable[[Sent, np.random.Generator], Iterator[tuple[pa.Table, dict[str, Any]]]]

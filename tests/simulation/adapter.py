@@ -103,14 +103,18 @@ def _found(centre: Path) -> EngineResult:
 
 
 def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    """The newest decision of every decoded row, enums by name."""
+    """The newest decision of every decoded row, enums by name; its window is that of the first one.
+
+    In which window a later price posts shows in the balances.
+    """
     lines = _query(
         centre,
         """
-        SELECT f.file, txn_id & 4294967295, t.status, disposition, "window", posting_template, tac_verdict,
+        SELECT f.file, txn_id & 4294967295, t.status, disposition, o."window", posting_template, tac_verdict,
             IF(txn_time IS NULL, NULL, operating_day), price_verdict, card_paid, overcharge, fund, fund_paid,
             operator_borne, cardholder_suspense
         FROM decisions t JOIN files f ON f.file_no = txn_id >> 32
+        JOIN (SELECT txn_id, "window" FROM transactions WHERE event = 0) o USING (txn_id)
         """,
     )
     found = {}

@@ -1,4 +1,4 @@
-"""An engine without one of its checks or templates must disagree with the auditor on a faulty day."""
+"""An engine without one of its checks, templates or its memory must disagree with the auditor on a faulty day."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_whole_engine_agrees(city: City, audited: AuditResult, tmp_path: Pat
     assert not lines, report(lines, SEED)
 
 
-@pytest.mark.parametrize("mutant", CHECKS + TEMPLATES)
+@pytest.mark.parametrize("mutant", [*CHECKS, *TEMPLATES, "MEMORY"])
 def test_mutant_is_seen(city: City, audited: AuditResult, tmp_path: Path, mutant: str) -> None:
     try:
         engine = _engine_on_a_copy(city, tmp_path, mutant)

@@ -1,0 +1,169 @@
+"""What tariffs that remember know of earlier batches: the journeys that count, and each owner's memory after them.
+
+Both are caches of the segments, private to ``work/cache/journeys``: losing them costs a rebuild, never a decision.
+Journeys lie in a file per batch, partition and tariff, sorted by owner; the memory in one file per tariff, which says
+of which tariff file it is: under another one it is made again from the journeys.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from card_io.records import Service
+from clearing.cache_files import mapped, metadata_of, places_of, save
+from clearing.caches import batch_rows
+from clearing.centre import Centre
+from clearing.journeys import JOURNEY_COLUMNS, Journeys, Known, journeys_of, price_owners
+from clearing.ledger.journal import Entry
+from clearing.pricing import MEMORY_COLUMNS, Memory
+from clearing.records import concatenate, newest_decisions
+from clearing.registers import load_cards
+from clearing.status import Disposition
+
+Ints = npt.NDArray[np.int64]
+
+_STAGED: Final = ".staged"
+_MEMORY: Final = ".memory.arrow"
+_TARIFF: Final = "tariff_sha256"
+_REMADE_ROWS: Final = 1 << 21
+"""Journeys priced at a time when a memory is made again."""
+
+
+class JourneyCache:
+    """Counting journeys and memories of one centre as of its newest batch."""
+
+    def __init__(self, centre: Centre) -> None:
+        """Open the cache; made again from the segments when it is not that of the newest batch."""
+        self._centre, self.folder = centre, centre.directory / "work" / "cache" / "journeys"
+        for path in self.folder.glob(f"*{_STAGED}"):
+            # Of a batch that did not commit.
+            path.unlink()
+        batches = list(centre.journal.of_kind("batch"))
+        mark = self.folder / "batch"
+        if batches and not (mark.exists() and mark.read_text() == str(batches[-1].sequence)):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            for entry in batches:
+                self._rebuild(entry)
+            self.take_over(batches[-1].sequence)
+
+    def memory(self, tariff_id: str) -> Memory:
+        """What the owners of a tariff remember after the newest batch."""
+        path = self.folder / f"{tariff_id}{_MEMORY}"
+        if path.exists():
+            table = mapped(path)
+            if metadata_of(table, _TARIFF) == self._centre.prices.book[tariff_id].sha256:
+                return Memory(**{name: table.column(name).to_numpy() for name in MEMORY_COLUMNS})
+        parts = [self._remade(tariff_id, journeys) for journeys in self._by_owners(tariff_id)]
+        return Memory.concatenate([Memory.zeros(0), *parts])
+
+    def earlier(self, tariff_id: str, owners: Ints) -> Journeys | None:
+        """The counting journeys of some owners (int64, ascending, unique); None when there are none."""
+        found = []
+        for path in self._files(tariff_id):
+            columns = _columns(path)
+            rows = places_of(columns["owner"].view(np.int64), owners)
+            if len(rows):
+                found.append({name: column[rows] for name, column in columns.items()})
+        return _newest(found)
+
+    def owners(self, tariff_id: str, txn_id: Ints, since: int) -> Ints:
+        """int64[m]: the owners of those of the given journeys that batches from entry ``since`` on counted."""
+        found = [np.empty(0, np.int64)]
+        for path in self._files(tariff_id):
+            if len(txn_id) and int(path.name[:8]) >= since:
+                columns = _columns(path)
+                found.append(columns["owner"].view(np.int64)[np.isin(columns["txn_id"], txn_id)])
+        return np.unique(np.concatenate(found))
+
+    def stage(self, tariff_id: str, name: str, counting: Journeys, gone: Journeys | None = None) -> None:
+        """Write journeys that count now, and those that no longer do, for :meth:`take_over`."""
+        parts = [{**counting.narrow().columns, "counts": np.ones(len(counting), np.uint8)}]
+        if gone is not None:
+            parts.append({**gone.narrow().columns, "counts": np.zeros(len(gone), np.uint8)})
+        columns = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
+        order = np.argsort(columns["owner"].view(np.int64), kind="stable")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{name}-{tariff_id}.arrow{_STAGED}"
+        save(path, {column: values[order] for column, values in columns.items()})
+
+    def stage_memory(self, tariff_id: str, parts: list[Memory]) -> None:
+        """Write the memory after the batch, in ascending parts, for :meth:`take_over`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        columns = [{name: getattr(part, name) for name in MEMORY_COLUMNS} for part in parts]
+        metadata = {_TARIFF: self._centre.prices.book[tariff_id].sha256}
+        save(self.folder / f"{tariff_id}{_MEMORY}{_STAGED}", *columns, metadata=metadata)
+
+    def take_over(self, batch: int) -> None:
+        """What was staged is true after this committed batch; the mark is written last."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(f"*{_STAGED}"):
+            name = path.name.removesuffix(_STAGED)
+            path.replace(self.folder / (name if name.endswith(_MEMORY) else f"{batch:08d}-{name}"))
+        (self.folder / "batch").write_text(str(batch))
+
+    def _files(self, tariff_id: str) -> list[Path]:
+        """Journeys of a tariff, batch by batch."""
+        return sorted(self.folder.glob(f"????????-*-{tariff_id}.arrow"))
+
+    def _by_owners(self, tariff_id: str) -> Iterator[Journeys]:
+        """All counting journeys of a tariff, some owners at a time, in the order of owners."""
+        files = [_columns(path) for path in self._files(tariff_id)]
+        slices = 1 + sum(len(columns["owner"]) for columns in files) // _REMADE_ROWS
+        bounds = [-(2**63) + 2**64 * number // slices for number in range(1, slices)]
+        for first, last in zip([None, *bounds], [*bounds, None], strict=True):
+            found = []
+            for columns in files:
+                owner = columns["owner"].view(np.int64)
+                start = 0 if first is None else int(np.searchsorted(owner, first))
+                stop = len(owner) if last is None else int(np.searchsorted(owner, last))
+                found.append({name: column[start:stop] for name, column in columns.items()})
+            journeys = _newest(found)
+            if journeys is not None:
+                yield journeys
+
+    def _remade(self, tariff_id: str, journeys: Journeys) -> Memory:
+        none = np.empty(0, np.int64)
+        known = Known(Memory.zeros(0), lambda owners: None, none, None, none)
+        windows = np.unique(journeys["received_window"]).tolist()
+        return price_owners(self._centre.prices, tariff_id, journeys, known, windows[-1:]).memory
+
+    def _rebuild(self, entry: Entry) -> None:
+        """The journeys that one batch counted, or no longer counts, from its segments and archived register."""
+        numbers = {entry.body["tariffs"].index(each) + 1: each for each in entry.body.get("remembering", ())}
+        if not numbers:
+            return
+        cards = self._centre.archive.folder / "config" / entry.body["configuration"]["registers/cards.parquet"]
+        registers = replace(self._centre.registers, owners=load_cards(cards)[1])
+        parts = [rows.take(np.flatnonzero(np.isin(rows["tariff"], list(numbers))))
+                 for rows in batch_rows(self._centre, entry, (Service.TRANSIT,))]  # fmt: skip
+        rows = newest_decisions(concatenate(parts))
+        accepted = rows["disposition"] == Disposition.ACCEPTED
+        for number, tariff_id in numbers.items():
+            of_tariff = rows["tariff"] == number
+            counting = journeys_of(rows, np.flatnonzero(of_tariff & accepted), registers)
+            gone = journeys_of(rows, np.flatnonzero(of_tariff & ~accepted & (rows["event"] > 0)), registers)
+            self.stage(tariff_id, "0000", counting, gone)
+        self.take_over(entry.sequence)
+
+
+def _columns(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    table = mapped(path)
+    return {name: table.column(name).to_numpy() for name in (*JOURNEY_COLUMNS, "counts")}
+
+
+def _newest(found: list[dict[str, npt.NDArray[np.generic]]]) -> Journeys | None:
+    """Of journeys in the order recorded, each by its newest record, if it counts; None when none does."""
+    if not found:
+        return None
+    columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    txn_id = columns["txn_id"]
+    newest = len(txn_id) - 1 - np.unique(txn_id[::-1], return_index=True)[1]
+    newest = newest[columns.pop("counts")[newest] == 1]
+    return Journeys({name: column[newest] for name, column in columns.items()}) if len(newest) else None
