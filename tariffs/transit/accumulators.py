@@ -18,19 +18,19 @@ from tariffs.columns import Bools, Ints
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Ratio, Strict
 from tariffs.rounding import RoundingMode
-from tariffs.transit import kernels
 from tariffs.transit.chunk import Chunk, Conditional, Operation, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 from tariffs.transit.conditions import Condition, When, class_mask
+from tariffs.transit.kernels import walk
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """The accumulator keeps what it holds under this name across dated segments and batches."""
 
 _ROUNDING: dict[RoundingMode, int] = {
-    "half_up": kernels.HALF_UP,
-    "half_even": kernels.HALF_EVEN,
-    "down": kernels.DOWN,
-    "up": kernels.UP,
+    "half_up": walk.HALF_UP,
+    "half_even": walk.HALF_EVEN,
+    "down": walk.DOWN,
+    "up": walk.UP,
 }
 _ZONES_MAX = 64
 
@@ -49,6 +49,9 @@ class Accumulator:
     parameters: tuple[tuple[int, int], ...]
     table: Ints
     legs: Legs | None
+    shared: bool
+    slots: int = 1
+    """Memories per card it takes."""
 
     def apply(self, chunk: Chunk) -> None:
         objects = origins = chunk.takers() & chunk.priced
@@ -100,6 +103,8 @@ class AccumulatingStep(TransitStep):
 
     phase: ClassVar[Phase] = Phase.ACCUMULATE
     name: Name
+    shared: Flag = False
+    """Tariffs that are priced together have one memory of this name."""
 
     @abstractmethod
     def compile(self, context: Context) -> Accumulator:
@@ -123,13 +128,13 @@ class Period(Strict):
             remedy = "give days and rolling_from with unit rolling, and only there"
             raise ParameterError("period", self.model_dump(exclude_none=True), remedy)
         units = {
-            "day": kernels.DAY,
-            "week": kernels.WEEK,
-            "calendar_month": kernels.MONTH,
-            "calendar_year": kernels.YEAR,
-            "rolling": kernels.ROLLING_DAYS if self.rolling_from == "day" else kernels.ROLLING_TAP,
+            "day": walk.DAY,
+            "week": walk.WEEK,
+            "calendar_month": walk.MONTH,
+            "calendar_year": walk.YEAR,
+            "rolling": walk.ROLLING_DAYS if self.rolling_from == "day" else walk.ROLLING_TAP,
         }
-        return {kernels.UNIT: units[self.unit], kernels.LENGTH: self.days or 0}
+        return {walk.UNIT: units[self.unit], walk.LENGTH: self.days or 0}
 
 
 class TransferWindow(AccumulatingStep):
@@ -162,32 +167,32 @@ class TransferWindow(AccumulatingStep):
         self._check_pay()
         since, until = self.measure.split("_to_")
         pays = {
-            "free": kernels.FREE,
-            "difference": kernels.DIFFERENCE,
-            "minus": kernels.MINUS,
-            "per_10000": kernels.RATIO,
+            "free": walk.FREE,
+            "difference": walk.DIFFERENCE,
+            "minus": walk.MINUS,
+            "per_10000": walk.RATIO,
         }
-        between = {"any": kernels.ANY, "other_line": kernels.OTHER_LINE, "other_mode": kernels.OTHER_MODE}
+        between = {"any": walk.ANY, "other_line": walk.OTHER_LINE, "other_mode": walk.OTHER_MODE}
         limit = -1 if self.transfers_at_most == "unlimited" else self.transfers_at_most
         columns = {
-            kernels.WINDOW: self.window_s,
-            kernels.INCLUSIVE: int(self.inclusive),
-            kernels.FROM_LAST: int(self.from_tap == "last"),
-            kernels.SINCE_EXIT: int(since == "arrival"),
-            kernels.UNTIL_EXIT: int(until == "arrival"),
-            kernels.PAY: pays[self.pay],
-            kernels.TAKEN_OFF: self.minus or 0,
-            kernels.FLOOR: self.floor or 0,
-            kernels.PER: self.per_10000 or 0,
-            kernels.ROUNDING: _ROUNDING[self.rounding or "down"],
-            kernels.LIMIT: limit,
-            kernels.BETWEEN: between[self.between],
-            kernels.EXTEND: int(self.extend_on_step_up),
+            walk.WINDOW: self.window_s,
+            walk.INCLUSIVE: int(self.inclusive),
+            walk.FROM_LAST: int(self.from_tap == "last"),
+            walk.SINCE_EXIT: int(since == "arrival"),
+            walk.UNTIL_EXIT: int(until == "arrival"),
+            walk.PAY: pays[self.pay],
+            walk.TAKEN_OFF: self.minus or 0,
+            walk.FLOOR: self.floor or 0,
+            walk.PER: self.per_10000 or 0,
+            walk.ROUNDING: _ROUNDING[self.rounding or "down"],
+            walk.LIMIT: limit,
+            walk.BETWEEN: between[self.between],
+            walk.EXTEND: int(self.extend_on_step_up),
         }
         mask = class_mask(self.classes)
         assert mask is not None
         legs = Legs(mask, _condition(self.from_legs, "from_legs"), _condition(self.to_legs, "to_legs"))
-        return _accumulator(context, self.name, "transfer_window", kernels.TRANSFER, columns, legs=legs)
+        return _accumulator(context, self, "transfer_window", walk.TRANSFER, columns, legs=legs)
 
     def _check_pay(self) -> None:
         needed = {"minus": {"minus", "floor"}, "per_10000": {"per_10000", "rounding"}}.get(self.pay, set())
@@ -229,11 +234,11 @@ class Cap(AccumulatingStep):
             assert self.by_zones is not None
             span, layers = _zone_layers(context, self.by_zones)
         columns = self.period.columns() | {
-            kernels.CAP_SPAN: span,
-            kernels.CAP_FULL: int(self.capping_ride == "full_fare"),
+            walk.CAP_SPAN: span,
+            walk.CAP_FULL: int(self.capping_ride == "full_fare"),
         }
         table = np.concatenate([_layer_of_class(layers), *layers.values()])
-        return _accumulator(context, self.name, "cap", kernels.CAP, columns, table=table)
+        return _accumulator(context, self, "cap", walk.CAP, columns, table=table)
 
 
 class CumulativeBand(Strict):
@@ -266,20 +271,20 @@ class Cumulative(AccumulatingStep):
             raise ParameterError("mode", self.mode, "a journey has no part beyond a number of journeys: next_ride")
         if self.to > 100:
             raise ParameterError("to", self.to, "round to a multiple of at most 100 fen")
-        basis = {"gross": kernels.GROSS, "paid": kernels.PAID, "journeys": kernels.JOURNEYS}
+        basis = {"gross": walk.GROSS, "paid": walk.PAID, "journeys": walk.JOURNEYS}
         columns = self.period.columns() | {
-            kernels.BASIS: basis[self.basis],
-            kernels.EXCESS: int(self.mode == "excess_part"),
-            kernels.BANDS: len(self.bands),
-            kernels.ROUNDING: _ROUNDING[self.rounding],
-            kernels.TO: self.to,
+            walk.BASIS: basis[self.basis],
+            walk.EXCESS: int(self.mode == "excess_part"),
+            walk.BANDS: len(self.bands),
+            walk.ROUNDING: _ROUNDING[self.rounding],
+            walk.TO: self.to,
         }
         table = np.array([*starts, *(band.per_10000 for band in self.bands)], np.int64)
         return _accumulator(
             context,
-            self.name,
+            self,
             "cumulative",
-            kernels.CUMULATIVE,
+            walk.CUMULATIVE,
             columns,
             holds=f"cumulative {self.basis}",
             table=table,
@@ -302,24 +307,24 @@ class Pass(AccumulatingStep):
     rounding: RoundingMode
 
     def compile(self, context: Context) -> Accumulator:
-        amount, of = -1, kernels.RIDES
+        amount, of = -1, walk.RIDES
         if isinstance(self.quota, Quota):
             if (self.quota.rides is None) == (self.quota.days is None):
                 raise ParameterError("quota", self.quota.model_dump(), "give rides or days")
             amount = self.quota.rides or self.quota.days or 0
-            of = kernels.DAYS if self.quota.rides is None else kernels.RIDES
+            of = walk.DAYS if self.quota.rides is None else walk.RIDES
         columns = self.period.columns() | {
-            kernels.QUOTA: amount,
-            kernels.QUOTA_OF: of,
-            kernels.PER: self.per_10000,
-            kernels.ROUNDING: _ROUNDING[self.rounding],
+            walk.QUOTA: amount,
+            walk.QUOTA_OF: of,
+            walk.PER: self.per_10000,
+            walk.ROUNDING: _ROUNDING[self.rounding],
         }
-        return _accumulator(context, self.name, "pass", kernels.PASS, columns)
+        return _accumulator(context, self, "pass", walk.PASS, columns)
 
 
 def _accumulator(
     context: Context,
-    name: str,
+    written: AccumulatingStep,
     step: str,
     kind: int,
     columns: Mapping[int, int],
@@ -328,14 +333,15 @@ def _accumulator(
     table: Ints | None = None,
     legs: Legs | None = None,
 ) -> Accumulator:
-    parameters = {**columns, kernels.KIND: kind, kernels.RULE: context.rule(f"{step}.{name}")}
+    parameters = {**columns, walk.KIND: kind, walk.RULE: context.rule(f"{step}.{written.name}")}
     return Accumulator(
-        name,
+        written.name,
         holds or step,
-        context.accumulator(name),
+        context.accumulator(written.name),
         tuple(parameters.items()),
         np.empty(0, np.int64) if table is None else table,
         legs,
+        written.shared,
     )
 
 

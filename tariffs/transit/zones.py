@@ -12,13 +12,16 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Bools, Ints
+from tariffs.columns import Bools, Ints, Shorts
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, Strict
 from tariffs.tables import Table
 from tariffs.transit.chunk import UNKNOWN_ZONE, Chunk, Phase, TransitStep, put
 from tariffs.transit.fares import FareColumns, column_of_class
 from tariffs.transit.pairs import PairIndex, StationIndex, pair_index, station_index
+
+ZONE_MAX = 127
+"""Zones are noted up to here; no table of caps reaches that far."""
 
 
 class ZonesBetween(Strict):
@@ -93,12 +96,12 @@ class ZoneOfStation:
 
 @dataclass(frozen=True)
 class ZonesOfPair:
-    """Station pair → lowest and highest zone; ``extent`` is int64 of shape (2 · stations²,), −1 = not listed."""
+    """Station pair → lowest and highest zone; ``extent`` is int32 of shape (2 · stations²,), −1 = not listed."""
 
     index: PairIndex
-    extent: Ints
+    extent: Shorts
 
-    def zones(self, chunk: Chunk) -> tuple[Ints, Ints, Bools]:
+    def zones(self, chunk: Chunk) -> tuple[Shorts, Shorts, Bools]:
         """Lowest zone, highest zone, and whether the pair is known."""
         cell, known = self.index.cells(chunk.journeys.entry_station, chunk.journeys.exit_station)
         low = self.extent.take(cell, mode="clip")
@@ -112,18 +115,16 @@ class ZonePairFare:
     """Fares as in :class:`tariffs.transit.fares.PairFare`, of zones instead of stations."""
 
     index: PairIndex
-    fares: Ints
-    column_of_class: Ints
+    fares: Shorts
+    column_of_class: Shorts
     rule: int
 
-    def fare(self, chunk: Chunk, first: Ints, second: Ints) -> tuple[Ints, Bools]:
+    def fare(self, chunk: Chunk, first: Ints, second: Ints) -> tuple[Shorts, Bools]:
         """Fen, and where there is a fare."""
         cell, known = self.index.cells(first, second)
         column = chunk.of_class(self.column_of_class)
         known &= column >= 0
-        column *= self.index.size
-        column += cell
-        fare = self.fares.take(column, mode="clip")
+        fare = self.fares.take(column * self.index.size + cell, mode="clip")
         known &= fare >= 0
         return fare, known
 
@@ -151,8 +152,8 @@ class ZoneFare:
     def apply(self, chunk: Chunk) -> None:
         first, second, known = self.source.zones(chunk)
         rows = known & chunk.condition & (chunk.zone_low == UNKNOWN_ZONE)
-        put(chunk.zone_low, rows, np.minimum(first, second))
-        put(chunk.zone_high, rows, np.maximum(first, second))
+        put(chunk.zone_low, rows, np.minimum(np.minimum(first, second), ZONE_MAX))
+        put(chunk.zone_high, rows, np.minimum(np.maximum(first, second), ZONE_MAX))
         if self.price is None:
             return
         fare, covered = self.price.fare(chunk, first, second)

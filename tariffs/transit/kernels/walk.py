@@ -1,15 +1,16 @@
-"""The walk along each card's journeys: arrays in, arrays out, nothing imported from other files.
-
-Numba's disk cache does not notice changes elsewhere, so a kernel may use only what stands here.
-"""
+"""The walk along each card's journeys: what it pays after what it did before."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
+Shorts = npt.NDArray[np.int32]
 
 NULL = -(2**63)
 RATIO_ONE = 10_000
@@ -33,10 +34,29 @@ QUOTA, QUOTA_OF = 8, 9
 WINDOW, INCLUSIVE, FROM_LAST, SINCE_EXIT, UNTIL_EXIT = 6, 7, 8, 9, 10
 PAY, TAKEN_OFF, FLOOR, LIMIT, BETWEEN, EXTEND = 11, 12, 13, 14, 15, 16
 
-# What the walk reads of a row, and the two columns it changes: one stretch of memory instead of a dozen.
-FACTS = 13
-TIME, ENTRY, EXIT, SEGMENT, MARKS, WHO, LINE, MODE = 0, 1, 2, 3, 4, 5, 6, 7
-LOW, HIGH, GROSS_FARE, FARE, DECIDED_BY = 8, 9, 10, 11, 12
+FACTS = np.dtype(
+    [
+        ("time", np.int64),
+        ("entry", np.int64),
+        ("exit", np.int64),
+        ("line", np.int64),
+        ("marks", np.int64),
+        ("gross", np.int32),
+        ("fare", np.int32),
+        ("program", np.uint16),
+        ("rule", np.uint16),
+        ("who", np.uint8),
+        ("mode", np.uint8),
+        ("low", np.int8),
+        ("high", np.int8),
+        ("held_low", np.int8),
+        ("held_high", np.int8),
+    ],
+    align=True,
+)
+"""What the walk reads of a row, one cache line: when it counts, its ends (s), line, marks as in ``Chunk.marks``,
+full fare and fare so far (fen), number of its program, rule, class, mode, lowest and highest zone, and the zones a
+travelcard covers (−1 = none)."""
 
 # What is remembered per card and accumulator. SINCE is NULL until something is.
 # Transfer: SINCE = the tap the window is measured from, VALUE = highest fare in it, COUNT = transfers used,
@@ -99,12 +119,11 @@ def enter_period(
 
 @njit(cache=True, nogil=True)
 def transfer_fare(
-    memory: Ints, c: int, s: int, p: Ints, g: int, i: int, facts: Ints, row: int, mark: int, fare: int
+    memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fact: Any, mark: int, fare: int
 ) -> tuple[int, bool]:
     """Fare of a leg after the transfer rule, and whether it continued a window; moves slot (c, s) of ``memory``."""
     objects, origins = mark & 1 == 1, mark & 2 == 2
-    start, end, who = facts[row, ENTRY], facts[row, EXIT], facts[row, WHO]
-    line, mode = facts[row, LINE], facts[row, MODE]
+    start, end, who, line, mode = fact.entry, fact.exit, fact.who, fact.line, fact.mode
     if fare == 0:
         return fare, False
     until = end if p[g, i, UNTIL_EXIT] else start
@@ -152,13 +171,11 @@ def transfer_fare(
 
 
 @njit(cache=True, nogil=True)
-def capped_fare(
-    memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, facts: Ints, row: int, fare: int
-) -> int:
+def capped_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, fact: Any, fare: int) -> int:
     """Fare under a cap; widens the zone range that slot (c, s) of ``memory`` holds."""
-    who, low, high = facts[row, WHO], facts[row, LOW], facts[row, HIGH]
+    low, high = fact.low, fact.high
     at = p[g, i, TABLE]
-    layer = table[at + who]
+    layer = table[at + fact.who]
     span = p[g, i, CAP_SPAN]
     if layer < 0:
         return fare
@@ -251,52 +268,56 @@ def count(
 
 @njit(cache=True, nogil=True)
 def walk_cards(
-    begins: Ints, parameters: Ints, table: Ints, clock: Ints, firsts: Ints, facts: Ints, memory: Ints
+    begins: Ints,
+    rows: Shorts,
+    parameters: Ints,
+    table: Ints,
+    clock: Ints,
+    firsts: Ints,
+    facts: Any,
+    memory: Ints,
+    card_pays: Ints,
+    rule: Codes,
 ) -> None:
     """Price the journeys of cards in their order.
 
-    Rows stand by card, time and sequence; card c has the rows ``begins[c]`` to ``begins[c + 1]``.
-    ``parameters`` (segments, steps, PARAMETERS), ``table`` flat. ``clock`` = [seconds after midnight at which a
-    day starts, first weekday, first day of ``firsts``]; ``firsts`` (days, 2) = first day of each day's month and
-    of its year, days since 1970. ``facts`` (rows, FACTS): counted at, entry, exit (s), segment, marks as in
-    Chunk.marks, class, line, mode, lowest and highest zone, full fare and fare (fen), rule. Changes fare and
-    rule in ``facts``, and ``memory`` (cards, slots, MEMORY), in place.
+    ``facts`` (records of FACTS) stand by card, time and sequence; card c has those from ``begins[c]`` to
+    ``begins[c + 1]``, and they are the answers' ``rows``. ``parameters`` (programs, steps, PARAMETERS), ``table``
+    flat. ``clock`` = [seconds after midnight at which a day starts, first weekday, first day of ``firsts``];
+    ``firsts`` (days, 2) = first day of each day's month and of its year, days since 1970. Writes ``card_pays`` and
+    ``rule``; changes ``memory`` (cards, slots, MEMORY) in place.
     """
     for card in range(len(begins) - 1):
-        for row in range(begins[card], begins[card + 1]):
-            segment, marks = facts[row, SEGMENT], facts[row, MARKS]
-            gross, fare = facts[row, GROSS_FARE], facts[row, FARE]
-            paid = fare
+        for at in range(begins[card], begins[card + 1]):
+            fact = facts[at]
+            g, marks = np.int64(fact.program), fact.marks
+            gross, fare = np.int64(fact.gross), np.int64(fact.fare)
+            day = (fact.time - clock[0]) // DAY_S
+            paid, decided_by = fare, fact.rule
             continues = False
-            for index in range(parameters.shape[1]):
-                kind = parameters[segment, index, KIND]
-                mark = (marks >> (2 * index)) & 3
+            for i in range(parameters.shape[1]):
+                kind = parameters[g, i, KIND]
+                mark = (marks >> (2 * i)) & 3
                 if kind == 0 or mark == 0:
                     continue
-                slot = parameters[segment, index, SLOT]
+                s = parameters[g, i, SLOT]
                 before = paid
                 decides = False
                 if kind == TRANSFER:
-                    paid, decides = transfer_fare(
-                        memory, card, slot, parameters, segment, index, facts, row, mark, paid
-                    )
+                    paid, decides = transfer_fare(memory, card, s, parameters, g, i, fact, mark, paid)
                     continues = continues or decides
                 else:
-                    time = facts[row, TIME]
-                    day = (time - clock[0]) // DAY_S
-                    enter_period(memory, card, slot, parameters, segment, index, time, day, firsts, clock)
+                    enter_period(memory, card, s, parameters, g, i, fact.time, day, firsts, clock)
                     if kind == CAP:
-                        paid = capped_fare(memory, card, slot, parameters, segment, index, table, facts, row, paid)
+                        paid = capped_fare(memory, card, s, parameters, g, i, table, fact, paid)
                     elif kind == CUMULATIVE:
-                        paid = cumulative_fare(
-                            memory, card, slot, parameters, segment, index, table, gross, paid, continues
-                        )
+                        paid = cumulative_fare(memory, card, s, parameters, g, i, table, gross, paid, continues)
                     else:
-                        paid, decides = pass_fare(memory, card, slot, parameters, segment, index, paid, day)
+                        paid, decides = pass_fare(memory, card, s, parameters, g, i, paid, day)
                 if decides or paid != before:
-                    facts[row, DECIDED_BY] = parameters[segment, index, RULE]
-            for index in range(parameters.shape[1]):
-                if (marks >> (2 * index)) & 1 == 1:
-                    slot = parameters[segment, index, SLOT]
-                    count(memory, card, slot, parameters, segment, index, gross, fare, paid, continues)
-            facts[row, FARE] = paid
+                    decided_by = np.uint16(parameters[g, i, RULE])
+            for i in range(parameters.shape[1]):
+                if (marks >> (2 * i)) & 1 == 1:
+                    count(memory, card, parameters[g, i, SLOT], parameters, g, i, gross, fare, paid, continues)
+            card_pays[rows[at]] = paid
+            rule[rows[at]] = decided_by
