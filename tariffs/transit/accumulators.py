@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -18,10 +18,12 @@ from tariffs.columns import Bools, Ints
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Ratio, Strict
 from tariffs.rounding import RoundingMode
+from tariffs.tables import Table
 from tariffs.transit.chunk import Chunk, Conditional, Operation, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 from tariffs.transit.conditions import Condition, When, class_mask
 from tariffs.transit.kernels import walk
+from tariffs.transit.zones import ZONES_MAX, zone_fares
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """The accumulator keeps what it holds under this name across dated segments and batches."""
@@ -32,7 +34,7 @@ _ROUNDING: dict[RoundingMode, int] = {
     "down": walk.DOWN,
     "up": walk.UP,
 }
-_ZONES_MAX = 64
+_OPTIONS_MAX = 256
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,110 @@ class Cap(AccumulatingStep):
         return _accumulator(context, self, "cap", walk.CAP, columns, table=table)
 
 
+class ZoneRangeFares(Strict):
+    """Fares from a table with the columns ``entry`` and ``exit`` (zones, each pair once for both ways)."""
+
+    table: str
+    full: str
+    reduced: str
+
+
+class ZoneRangeCaps(Strict):
+    """Caps from a table with the columns ``zone_low`` and ``zone_high``; a price of −1 = no such cap."""
+
+    table: str
+    full: str
+    reduced: str
+
+
+class Cheapest(AccumulatingStep):
+    """All legs of a period cost what the cheapest combination of one cap and single fares costs.
+
+    A cap covers every leg (``full``), or those for which ``reduced`` holds, inside its zones; what of a leg lies
+    outside pays the single fares of the zones left, or that of the whole leg if less. Each leg pays what it adds
+    to the cheapest combination so far, so that the sum is right whenever the period ends. Zones that a
+    travelcard covers (step ``extension``) cost nothing.
+    """
+
+    period: Period
+    reduced: When
+    fares: ZoneRangeFares
+    caps: ZoneRangeCaps
+
+    def compile(self, context: Context) -> Accumulator:
+        names = [self.fares.full, self.fares.reduced]
+        fares, span = zone_fares(context.table(self.fares.table), names, "fares")
+        prices = context.table(self.caps.table)
+        low, high = _zone_ranges(prices, "caps.table")
+        if int(high.max(initial=0)) >= span:
+            raise ParameterError("caps.table", self.caps.table, "a cap reaches beyond the zones that have fares")
+        caps = [
+            np.column_stack([prices.column(column), low, high, np.full(len(low), only)])
+            for column, only in ((self.caps.full, 0), (self.caps.reduced, 1))
+        ]
+        offered = np.concatenate(caps)
+        offered = offered[offered[:, 0] >= 0]
+        if len(offered) >= _OPTIONS_MAX:
+            raise ParameterError("caps.table", self.caps.table, f"a table has at most {_OPTIONS_MAX - 1} caps")
+        columns = self.period.columns() | {walk.ZONES: span, walk.OPTIONS: len(offered) + 1}
+        legs = Legs(np.ones(CLASS_CODES, np.bool_), _condition(self.reduced, "reduced"), None)
+        table = np.concatenate([fares.ravel(), offered.ravel()]).astype(np.int64)
+        step = _accumulator(
+            context,
+            self,
+            "cheapest",
+            walk.CHEAPEST,
+            columns,
+            holds=f"cheapest of {len(offered) + 1}",
+            table=table,
+            legs=legs,
+        )
+        return replace(step, slots=len(offered) + 1)
+
+
+class ZoneAmounts(Strict):
+    """Amounts by the zones of the cap that is met: a table with ``zone_low`` and ``zone_high``; others get none."""
+
+    table: str
+    column: str
+
+
+class Rebate(AccumulatingStep):
+    """Money back for days on which a cap was met, once that has happened ``days_at_least`` times in the period.
+
+    ``of`` names a cap or a cheapest combination before this step. What is credited (for the days before too) comes
+    off the leg and those that follow; what they do not use up is carried on, past the end of the period.
+    """
+
+    period: Period
+    of: Name
+    days_at_least: PositiveQuantity
+    amount: Fen | None = None
+    by_zones: ZoneAmounts | None = None
+
+    def compile(self, context: Context) -> Accumulator:
+        if self.of not in context.accumulators:
+            raise ParameterError("of", self.of, "name a cap or cheapest step before this one")
+        if (self.amount is None) == (self.by_zones is None):
+            raise ParameterError("amount", self.amount, "give amount or by_zones, not both")
+        span, table = 0, np.empty(0, np.int64)
+        if self.by_zones is not None:
+            source = context.table(self.by_zones.table)
+            low, high = _zone_ranges(source, "by_zones.table")
+            span = int(high.max(initial=0)) + 1
+            table = np.zeros(span * span, np.int64)
+            table[low * span + high] = source.column(self.by_zones.column)
+            if (table < 0).any():
+                raise ParameterError("by_zones.table", source.name, "leave a range out instead")
+        columns = self.period.columns() | {
+            walk.OF_STEP: context.accumulators.index(self.of),
+            walk.TIMES: self.days_at_least,
+            walk.AMOUNT: self.amount or 0,
+            walk.AMOUNT_SPAN: span,
+        }
+        return replace(_accumulator(context, self, "rebate", walk.REBATE, columns, table=table), slots=2)
+
+
 class CumulativeBand(Strict):
     """From ``start`` (fen, or journeys) on, a journey pays ``per_10000``."""
 
@@ -367,17 +473,22 @@ def _layer_of_class(layers: Mapping[str, Ints]) -> Ints:
 def _zone_layers(context: Context, limits: ZoneLimits) -> tuple[int, dict[str, Ints]]:
     """Number of zone codes and, per class, the limit of each range (low × span + high); −1 = none."""
     table = context.table(limits.table)
-    low, high = table.column("zone_low"), table.column("zone_high")
+    low, high = _zone_ranges(table, "by_zones.table")
     span = int(high.max(initial=0)) + 1
-    if span > _ZONES_MAX or (low < 0).any() or (low > high).any():
-        remedy = f"write 0 <= zone_low <= zone_high < {_ZONES_MAX}"
-        raise ParameterError("by_zones.table", limits.table, remedy)
     cell = low * span + high
-    if len(np.unique(cell)) != len(cell):
-        raise ParameterError("by_zones.table", limits.table, "a zone range stands twice")
     layers: dict[str, Ints] = {}
     for name, column in limits.columns.items():
         layer = np.full(span * span, -1, np.int64)
         layer[cell] = table.column(column)
         layers[name] = layer
     return span, layers
+
+
+def _zone_ranges(table: Table, path: str) -> tuple[Ints, Ints]:
+    """Lowest and highest zone of each row; ParameterError for a range that is none or stands twice."""
+    low, high = table.column("zone_low"), table.column("zone_high")
+    if int(high.max(initial=0)) >= ZONES_MAX or (low < 0).any() or (low > high).any():
+        raise ParameterError(path, table.name, f"write 0 <= zone_low <= zone_high < {ZONES_MAX}")
+    if len(np.unique(low * ZONES_MAX + high)) != len(low):
+        raise ParameterError(path, table.name, "a zone range stands twice")
+    return low, high

@@ -16,7 +16,7 @@ from tariffs.transit.chunk import Chunk, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 from tariffs.transit.conditions import class_mask
 from tariffs.transit.kernels import rows as kernels
-from tariffs.transit.scales import MarginalBand, StartedBlocks, padded, started_blocks, upper_edges
+from tariffs.transit.scales import MarginalBand, StartedBlocks, division_by, started_blocks, upper_edges
 
 
 class StepBand(Strict):
@@ -87,8 +87,13 @@ class Bands(TransitStep):
             fares = [[*of_class, of_class[-1]] for of_class in fares]
         lower = [0, *(edge + 1 for edge in edges)]
         rules = [context.rule(f"bands.{self.of}[{first}..]") for first in lower]
-        beyond = (0, 0, 0) if self.beyond is None else (edges[-1], self.beyond.per_started, self.beyond.add)
-        return StepFare(self.of, column, padded(edges), np.array(fares, np.int32).ravel(), beyond, rules[0])
+        beyond = (0, 0, 0, 0, 0)
+        if self.beyond is not None:
+            part = self.beyond.per_started
+            beyond = (edges[-1], part - 1, *division_by(part), self.beyond.add)
+        return StepFare(
+            self.of, column, np.array(edges, np.int64), np.array(fares, np.int32).ravel(), beyond, rules[0]
+        )
 
 
 def _fares_by_class(bands: Sequence[StepBand | ClassBand]) -> dict[ClassName, list[int]] | None:
@@ -114,7 +119,7 @@ class StepFare:
     column: Shorts
     edges: Ints
     fares: Shorts
-    beyond: tuple[int, int, int]
+    beyond: tuple[int, int, int, int, int]
     first_rule: int
 
     def apply(self, chunk: Chunk) -> None:

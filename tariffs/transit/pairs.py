@@ -33,7 +33,8 @@ class StationIndex:
             # last cell of `dense` holds −1 for them.
             offset = (station - self.stations[0]).view(np.uint64)
             np.minimum(offset, np.uint64(len(self.dense) - 1), out=offset)
-            return self.dense.take(offset.view(np.int64), mode="clip").astype(np.int64)
+            index: Ints = self.dense.take(offset.view(np.int64), mode="clip").astype(np.int64)
+            return index
         position = np.searchsorted(self.stations, station)
         np.minimum(position, len(self.stations) - 1, out=position)
         return np.where(self.stations[position] == station, position, -1)

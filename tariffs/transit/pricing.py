@@ -107,7 +107,7 @@ def price_network(
         workers.run(lambda task: _price(network, task, journeys, prices, dated, memory), tasks)
         if memory is None:
             return prices, opening
-        after = walk_journeys(network.memory, journeys, opening, dated, memory, prices, workers)
+        after = walk_journeys(network.memory, journeys, opening, dated, memory, workers)
         workers.run(lambda task: _settle(network, task, journeys, prices, memory), tasks)
     return prices, after
 
@@ -294,6 +294,7 @@ def _settle(network: _Network, task: _Task, journeys: TransitJourneys, prices: T
         return
     for at in task.chunks():
         answer = prices.take(at)
+        kernels.take_outcome(memory.outcome[at], answer.card_pays, answer.rule)
         chunk = Chunk.over(journeys, answer, at)
         if program.closing:
             chunk.conceded[:] = memory.conceded[at]

@@ -47,12 +47,10 @@ def upper_edges(rows: Sequence[Edged], path: str, *, open_end: bool) -> list[int
     return edges
 
 
-def padded(edges: Sequence[int]) -> Ints:
-    """Rising edges as int64, filled up to 2ᵏ − 1 with the largest integer: a search of k equal steps."""
-    size = (1 << max(len(edges).bit_length(), 1)) - 1
-    filled = np.full(size, np.iinfo(np.int64).max, np.int64)
-    filled[: len(edges)] = edges
-    return filled
+def division_by(divisor: int) -> tuple[int, int]:
+    """``(multiplier, shift)`` with ``x * multiplier >> shift == x // divisor`` for every 0 ≤ x < 2³¹."""
+    bits = max(divisor - 1, 1).bit_length()
+    return (1 << (31 + bits)) // divisor + 1, 31 + bits
 
 
 def share_of(amount: Ints, per_10000: int | Ints, to: int, mode: RoundingMode) -> Ints:

@@ -52,15 +52,21 @@ _MEMORY_COLUMNS = ("since", "value", "count", "mark_1", "mark_2", "mark_3")
 
 @dataclass(frozen=True)
 class CardGroups:
-    """Rows sorted by card, time and sequence.
+    """Rows by card, time and sequence.
 
-    ``rows`` int32 row numbers; card k (``cards[k]``, rising) has the positions ``begins[k]`` to
-    ``begins[k + 1]`` of it.
+    ``rows`` int32 row numbers, ``places`` int32 positions in ``rows`` in that order; card k (``cards[k]``, rising)
+    has ``places[begins[k]:begins[k + 1]]``.
     """
 
     rows: Shorts
+    places: Shorts
     begins: Ints
     cards: Ints
+
+    def row_at(self, position: Ints) -> Shorts:
+        """Row numbers at positions of the order."""
+        found: Shorts = self.rows[self.places[position]]
+        return found
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def refuse_past(state: TransitState, groups: CardGroups, time: Ints, sequence: I
         return
     clocks = state.take(state.accumulator == CLOCK)
     at, known = _find(clocks.card, groups.cards)
-    firsts, since = groups.rows[groups.begins[:-1]][known], clocks.take(at[known])
+    firsts, since = groups.row_at(groups.begins[:-1])[known], clocks.take(at[known])
     late = (time[firsts] < since.since) | ((time[firsts] == since.since) & (sequence[firsts] < since.value))
     if late.any():
         card = int(since.card[late][0])

@@ -24,46 +24,63 @@ INSERTED_MAX = 48
 
 
 @njit(cache=True, nogil=True)
-def in_order(card: Ints, sequence: Ints, facts: Any) -> bool:
+def in_order(card: Ints, time: Ints, sequence: Ints, marked: Bools) -> bool:
     """Whether every row is marked and all stand strictly by (card, time, sequence)."""
-    if facts[0].marks == 0:
-        return False
-    for row in range(1, len(card)):
-        if facts[row].marks == 0 or card[row] < card[row - 1]:
+    for row in range(len(card)):
+        if not marked[row]:
             return False
-        if card[row] == card[row - 1]:
-            before, now = facts[row - 1].time, facts[row].time
-            if now < before or (now == before and sequence[row] <= sequence[row - 1]):
-                return False
+        if row == 0 or card[row] > card[row - 1]:
+            continue
+        if card[row] < card[row - 1] or time[row] < time[row - 1]:
+            return False
+        if time[row] == time[row - 1] and sequence[row] <= sequence[row - 1]:
+            return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def deal(card: Ints, facts: Any, splitters: Ints, first: int, last: int, part: Codes, counts: Ints) -> None:
+def deal(
+    card: Ints,
+    marked: Bools,
+    splitters: Ints,
+    lowest: int,
+    shift: int,
+    cells: Shorts,
+    first: int,
+    last: int,
+    part: Codes,
+    counts: Ints,
+) -> None:
     """Part of each marked row from ``first`` to ``last``, and how many each part gets; unmarked rows: the last code.
 
-    ``splitters`` rise and are padded to 2ᵏ − 1 with the largest int64; equal cards get one part.
+    A card's part is the number of rising ``splitters`` below it. ``cells[k]`` of them lie below the cell k, which
+    holds the cards from ``lowest + (k << shift)`` on; few cells have any inside, so there is hardly ever a search.
     """
-    half = (len(splitters) + 1) >> 1
     for row in range(first, last):
-        if facts[row].marks == 0:
+        if not marked[row]:
             part[row] = 65_535
             continue
-        number, found, step = card[row], 0, half
-        while step:
-            found += step if number > splitters[found + step - 1] else 0
-            step >>= 1
-        part[row] = found
-        counts[found] += 1
+        number = card[row]
+        cell = np.int64(np.uint64(number - lowest) >> np.uint64(shift))
+        low, high = cells[cell], cells[cell + 1]
+        while low < high:
+            middle = (low + high) >> 1
+            if number > splitters[middle]:
+                low = middle + 1
+            else:
+                high = middle
+        part[row] = low
+        counts[low] += 1
 
 
 @njit(cache=True, nogil=True)
-def collect(part: Codes, first: int, last: int, at: Ints, rows: Shorts) -> None:
-    """Write row numbers into their parts; ``at`` holds the next free place of each."""
+def collect(part: Codes, card: Ints, first: int, last: int, at: Ints, rows: Shorts, cards: Ints) -> None:
+    """Write row numbers and cards into their parts; ``at`` holds the next free place of each."""
     for row in range(first, last):
         of = part[row]
         if of != 65_535:
             rows[at[of]] = row
+            cards[at[of]] = card[row]
             at[of] += 1
 
 
@@ -81,11 +98,20 @@ def starts_of_cards(card: Ints, first: int, last: int, begins: Ints) -> int:
 
 @njit(cache=True, nogil=True)
 def group_rows(
-    rows: Shorts, card: Ints, sequence: Ints, facts: Any, ordered: Shorts, cards: Ints, begins: Ints, tied: Bools
+    rows: Shorts,
+    card: Ints,
+    sequence: Ints,
+    facts: Any,
+    block: Any,
+    places: Shorts,
+    cards: Ints,
+    begins: Ints,
+    tied: Bools,
 ) -> tuple[int, bool]:
     """Rows of a part by card (rising), time and sequence: number of cards, and whether some rows are equal in these.
 
-    Fills ``ordered``, ``cards``, ``begins`` (one more than cards) and ``tied`` (positions of equal rows).
+    ``card`` is that of each of ``rows``. Fills ``block`` (the facts of ``rows``), ``places`` (positions in ``rows``
+    in that order), ``cards``, ``begins`` (one more than cards) and ``tied`` (places of equal rows).
     """
     n = len(rows)
     bits = 1
@@ -97,7 +123,9 @@ def group_rows(
     shift = np.uint64(64 - bits)
     found = 0
     for i in range(n):
-        key = card[rows[i]]
+        # Once from far away; all that follows stays in cache.
+        block[i] = facts[rows[i]]
+        key = card[i]
         slot = np.int64((np.uint64(key) * MIX) >> shift)
         while numbers[slot] >= 0 and keys[slot] != key:
             slot = (slot + 1) & ((1 << bits) - 1)
@@ -123,58 +151,50 @@ def group_rows(
     for i in range(n):
         place = at[number_of[i]]
         at[number_of[i]] = place + 1
-        ordered[place] = rows[i]
-        times[place] = facts[rows[i]].time
+        places[place] = i
+        times[place] = block[i].time
     equal = False
     for k in range(found):
-        equal |= sort_run(begins[k], begins[k + 1], times, ordered, sequence, tied)
+        equal |= sort_run(begins[k], begins[k + 1], times, places, rows, sequence, tied)
     return found, equal
 
 
 @njit(cache=True, nogil=True)
-def sort_run(first: int, last: int, times: Ints, ordered: Shorts, sequence: Ints, tied: Bools) -> bool:
+def sort_run(first: int, last: int, times: Ints, places: Shorts, rows: Shorts, sequence: Ints, tied: Bools) -> bool:
     """Sort one card's rows by time and sequence in place; marks, and says, where rows are equal in both."""
     if last - first > INSERTED_MAX:
         keys = np.empty(last - first, np.int64)
         for i in range(len(keys)):
-            keys[i] = sequence[ordered[first + i]]
+            keys[i] = sequence[rows[places[first + i]]]
         by_sequence = np.argsort(keys, kind="mergesort")
         by_both = by_sequence[np.argsort(times[first:last][by_sequence], kind="mergesort")]
         times[first:last] = times[first:last][by_both]
-        ordered[first:last] = ordered[first:last][by_both]
+        places[first:last] = places[first:last][by_both]
     equal = False
     for i in range(first + 1, last):
-        time, row = times[i], ordered[i]
+        time, place = times[i], places[i]
         j = i
         while j > first and (
-            times[j - 1] > time or (times[j - 1] == time and sequence[ordered[j - 1]] > sequence[row])
+            times[j - 1] > time or (times[j - 1] == time and sequence[rows[places[j - 1]]] > sequence[rows[place]])
         ):
             times[j] = times[j - 1]
-            ordered[j] = ordered[j - 1]
+            places[j] = places[j - 1]
             j -= 1
         times[j] = time
-        ordered[j] = row
+        places[j] = place
     for i in range(first + 1, last):
-        same = times[i] == times[i - 1] and sequence[ordered[i]] == sequence[ordered[i - 1]]
-        if same:
+        if times[i] == times[i - 1] and sequence[rows[places[i]]] == sequence[rows[places[i - 1]]]:
             tied[i - 1] = tied[i] = True
             equal = True
     return equal
 
 
 @njit(cache=True, nogil=True)
-def gather(facts: Any, rows: Shorts, block: Any) -> None:
-    """``block[i] = facts[rows[i]]``: the walk would otherwise wait for memory at every row."""
-    for i in range(len(rows)):
-        block[i] = facts[rows[i]]
-
-
-@njit(cache=True, nogil=True)
-def span(facts: Any) -> tuple[int, int]:
+def span(time: Ints, marked: Bools) -> tuple[int, int]:
     """Earliest and latest time of the marked rows; (0, −1) when there is none."""
     earliest, latest = 2**62, -(2**62)
-    for row in range(len(facts)):
-        if facts[row].marks:
-            earliest = min(earliest, facts[row].time)
-            latest = max(latest, facts[row].time)
+    for row in range(len(time)):
+        if marked[row]:
+            earliest = min(earliest, time[row])
+            latest = max(latest, time[row])
     return (0, -1) if latest < earliest else (earliest, latest)

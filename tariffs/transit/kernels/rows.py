@@ -23,7 +23,9 @@ QUANTITY_MAX = np.uint64(1_000_000_000)
 RATIO_ONE = 10_000
 DAY_S = 86_400
 TIME_MAX = 2**37
-UNKNOWN_ZONE = -1
+OFFSET_MAX = 2**31 - 1
+COMPARED_MAX = 17
+"""Bands up to which every edge is compared with every row."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -64,33 +66,47 @@ def band_fares(
     column: Shorts,
     edges: Ints,
     fares: Shorts,
-    beyond: tuple[int, int, int],
+    beyond: tuple[int, int, int, int, int],
     first_rule: int,
     gross: Ints,
     rule: Codes,
     priced: Bools,
 ) -> None:
-    """Fare of the band of each unpriced row. ``edges`` is padded to 2ᵏ − 1 with the largest int64.
+    """Fare of the band of each unpriced row; ``fares`` is flat (columns, bands).
 
-    ``fares`` is flat (columns, bands). ``beyond``: last edge, started part, fen for each; a part of 0 = none.
+    ``beyond``: last edge, and for each started part beyond it: its length less one, multiplier and shift that divide
+    by the length, fen; fen 0 = nothing beyond.
     """
-    bands = len(fares) // (column.max() + 1)
-    last, part, add = beyond
-    half = (len(edges) + 1) >> 1
-    for row in range(len(quantity)):
+    n = len(quantity)
+    bands = len(edges) + 1
+    band = np.zeros(n, np.int32)
+    if bands <= COMPARED_MAX:
+        # One edge at a time over all rows: compared in vectors, and nothing to guess for the processor.
+        for edge in edges:
+            for row in range(n):
+                band[row] += quantity[row] > edge
+    else:
+        for row in range(n):
+            low, high = 0, bands - 1
+            while low < high:
+                middle = (low + high) >> 1
+                above = np.int64(quantity[row] > edges[middle])
+                low += (middle + 1 - low) * above
+                high -= (high - middle) * (1 - above)
+            band[row] = low
+    last, part, multiplier, shift, add = beyond
+    for row in range(n):
         amount = quantity[row]
         of_class = column[card_class[row]]
-        if priced[row] or not condition[row] or refused[row] or of_class < 0 or np.uint64(amount) > QUANTITY_MAX:
+        covered = (not priced[row]) & condition[row] & (not refused[row]) & (of_class >= 0)
+        if not (covered & (np.uint64(amount) <= QUANTITY_MAX)):
             continue
-        band, step = 0, half
-        while step:
-            band += step if amount > edges[band + step - 1] else 0
-            step >>= 1
-        fare = np.int64(fares[of_class * bands + band])
-        if part and amount > last:
-            fare += (amount - last + part - 1) // part * add
+        fare = np.int64(fares[of_class * bands + band[row]])
+        if add:
+            over = max(amount - last, 0)
+            fare += ((over + part) * multiplier >> shift) * add
         gross[row] = fare
-        rule[row] = first_rule + band
+        rule[row] = first_rule + band[row]
         priced[row] = True
 
 
@@ -249,27 +265,43 @@ def note_facts(
     rule: Codes,
     priced: Bools,
     facts: Any,
+    marked: Bools,
+    outcome: Ints,
 ) -> None:
-    """What the walk reads of each row, as records of ``walk.FACTS``; rows without a price are not marked."""
+    """What the walk reads of each row, as records of ``walk.FACTS``; rows without a price are not marked.
+
+    ``outcome`` is what the walk may change: fare << 16 | rule.
+    """
     low, high, held_low, held_high = zones
     for row in range(len(time)):
+        outcome[row] = (fare[row] << 16) | rule[row]
+        marked[row] = priced[row] & (marks[row] != 0)
+        if not marked[row]:
+            continue
         fact = facts[row]
         start = entry[row] if entry[row] != NULL else exit_[row]
         end = exit_[row] if exit_[row] != NULL else start
         # A bus leg has one tap, which is both its ends; a leg carried forward lies where it is counted.
         carried = counted_at[row] != NULL
         fact.time = time[row]
-        fact.entry = time[row] if carried else start
-        fact.exit = time[row] if carried else end
+        fact.entry = 0 if carried else min(max(start - time[row], -OFFSET_MAX), OFFSET_MAX)
+        fact.exit = 0 if carried else min(max(end - time[row], -OFFSET_MAX), OFFSET_MAX)
         fact.line = line[row]
-        fact.marks = marks[row] if priced[row] else 0
+        fact.marks = marks[row]
         fact.gross = gross[row]
         fact.fare = fare[row]
         fact.program = program
-        fact.rule = rule[row]
         fact.who = card_class[row]
         fact.mode = mode[row]
         fact.low = low[row]
         fact.high = high[row]
         fact.held_low = held_low[row]
         fact.held_high = held_high[row]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take_outcome(outcome: Ints, fare: Ints, rule: Codes) -> None:
+    """What the card pays after the walk, and the rule behind it."""
+    for row in range(len(outcome)):
+        fare[row] = outcome[row] >> 16
+        rule[row] = outcome[row] & 0xFFFF

@@ -17,7 +17,7 @@ RATIO_ONE = 10_000
 DAY_S = 86_400
 HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3
 
-TRANSFER, CAP, CUMULATIVE, PASS = 1, 2, 3, 4
+TRANSFER, CAP, CUMULATIVE, PASS, CHEAPEST, REBATE = 1, 2, 3, 4, 5, 6
 DAY, WEEK, MONTH, YEAR, ROLLING_DAYS, ROLLING_TAP = 0, 1, 2, 3, 4, 5
 FREE, DIFFERENCE, MINUS, RATIO = 0, 1, 2, 3
 ANY, OTHER_LINE, OTHER_MODE = 0, 1, 2
@@ -31,20 +31,21 @@ UNIT, LENGTH = 6, 7
 CAP_SPAN, CAP_FULL = 8, 9
 BASIS, EXCESS, BANDS, TO = 8, 9, 10, 11
 QUOTA, QUOTA_OF = 8, 9
+ZONES, OPTIONS = 8, 9
+OF_STEP, TIMES, AMOUNT, AMOUNT_SPAN = 8, 9, 10, 11
 WINDOW, INCLUSIVE, FROM_LAST, SINCE_EXIT, UNTIL_EXIT = 6, 7, 8, 9, 10
 PAY, TAKEN_OFF, FLOOR, LIMIT, BETWEEN, EXTEND = 11, 12, 13, 14, 15, 16
 
 FACTS = np.dtype(
     [
         ("time", np.int64),
-        ("entry", np.int64),
-        ("exit", np.int64),
         ("line", np.int64),
         ("marks", np.int64),
         ("gross", np.int32),
         ("fare", np.int32),
+        ("entry", np.int32),
+        ("exit", np.int32),
         ("program", np.uint16),
-        ("rule", np.uint16),
         ("who", np.uint8),
         ("mode", np.uint8),
         ("low", np.int8),
@@ -54,9 +55,9 @@ FACTS = np.dtype(
     ],
     align=True,
 )
-"""What the walk reads of a row, one cache line: when it counts, its ends (s), line, marks as in ``Chunk.marks``,
-full fare and fare so far (fen), number of its program, rule, class, mode, lowest and highest zone, and the zones a
-travelcard covers (−1 = none)."""
+"""What the walk reads of a row, 48 bytes: when it counts (s), line, marks as in ``Chunk.marks``, full fare and fare
+so far (fen), its ends as seconds after ``time`` (farther than 68 years away: 68 years), number of its program, class,
+mode, lowest and highest zone, and the zones a travelcard covers (−1 = none)."""
 
 # What is remembered per card and accumulator. SINCE is NULL until something is.
 # Transfer: SINCE = the tap the window is measured from, VALUE = highest fare in it, COUNT = transfers used,
@@ -65,14 +66,18 @@ travelcard covers (−1 = none)."""
 # Cap: VALUE = fen paid, MARK_1 and MARK_2 = lowest and highest zone (−1 = none yet).
 # Cumulative: VALUE = fen or journeys counted, MARK_1 = journeys counted before the one now going on.
 # Pass: COUNT = rides or days used, MARK_1 = the last day.
+# Cheapest: one slot per option; VALUE = fen beside the option's price, COUNT (of the first) = fen charged so far.
+# Rebate: COUNT = times met, VALUE = fen for them, MARK_1 = fen credited of it; second slot: VALUE = fen credited and
+# not yet taken off, COUNT = fen for the day going on, MARK_1 = that day.
 MEMORY = 6
 SINCE, VALUE, COUNT, MARK_1, MARK_2, MARK_3 = 0, 1, 2, 3, 4, 5
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def rounded(numerator: int, denominator: int, mode: int) -> int:
     """``numerator / denominator`` (≥ 0, > 0) by the numbered rounding."""
-    quotient = numerator // denominator
+    # A constant divisor becomes a multiplication.
+    quotient = numerator // RATIO_ONE if denominator == RATIO_ONE else numerator // denominator
     rest = numerator - quotient * denominator
     if mode == HALF_UP:
         quotient += 2 * rest >= denominator
@@ -83,7 +88,7 @@ def rounded(numerator: int, denominator: int, mode: int) -> int:
     return quotient
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def enter_period(
     memory: Ints, c: int, s: int, p: Ints, g: int, i: int, time: int, day: int, firsts: Ints, clock: Ints
 ) -> None:
@@ -117,20 +122,19 @@ def enter_period(
         memory[c, s, MARK_3] = kind
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def transfer_fare(
     memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fact: Any, mark: int, fare: int
 ) -> tuple[int, bool]:
     """Fare of a leg after the transfer rule, and whether it continued a window; moves slot (c, s) of ``memory``."""
     objects, origins = mark & 1 == 1, mark & 2 == 2
-    start, end, who, line, mode = fact.entry, fact.exit, fact.who, fact.line, fact.mode
+    who, line, mode = fact.who, fact.line, fact.mode
+    start, end = fact.time + fact.entry, fact.time + fact.exit
     if fare == 0:
         return fare, False
     until = end if p[g, i, UNTIL_EXIT] else start
     since = end if p[g, i, SINCE_EXIT] else start
-    transfers = (
-        objects and memory[c, s, SINCE] != NULL and memory[c, s, MARK_1] == who and since != NULL and until != NULL
-    )
+    transfers = objects and memory[c, s, SINCE] != NULL and memory[c, s, MARK_1] == who
     if transfers:
         passed = until - memory[c, s, SINCE]
         transfers = passed <= p[g, i, WINDOW] if p[g, i, INCLUSIVE] else passed < p[g, i, WINDOW]
@@ -142,7 +146,7 @@ def transfer_fare(
     elif transfers and p[g, i, BETWEEN] == OTHER_MODE:
         transfers = memory[c, s, MARK_3] != mode
     if not transfers:
-        if origins and since != NULL:
+        if origins:
             memory[c, s, SINCE] = since
             memory[c, s, VALUE] = fare
             memory[c, s, COUNT] = 0
@@ -170,24 +174,28 @@ def transfer_fare(
     return paid, True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def cap_limit(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, fact: Any) -> int:
+    """Fen a cap allows in the period, by class and by the zones used so far; −1 = no limit."""
+    at, span = p[g, i, TABLE], p[g, i, CAP_SPAN]
+    layer, cell = table[at + fact.who], 0
+    if layer < 0:
+        return -1
+    if span:
+        if memory[c, s, MARK_1] < 0 or memory[c, s, MARK_2] >= span:
+            return -1
+        cell = memory[c, s, MARK_1] * span + memory[c, s, MARK_2]
+    return table[at + 256 + layer * max(span * span, 1) + cell]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def capped_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, fact: Any, fare: int) -> int:
     """Fare under a cap; widens the zone range that slot (c, s) of ``memory`` holds."""
-    low, high = fact.low, fact.high
-    at = p[g, i, TABLE]
-    layer = table[at + fact.who]
-    span = p[g, i, CAP_SPAN]
-    if layer < 0:
-        return fare
-    cell = 0
-    if span:
-        if low >= 0:
-            memory[c, s, MARK_1] = low if memory[c, s, MARK_1] < 0 else min(memory[c, s, MARK_1], low)
-            memory[c, s, MARK_2] = max(memory[c, s, MARK_2], high)
-        if memory[c, s, MARK_1] < 0 or memory[c, s, MARK_2] >= span:
-            return fare
-        cell = memory[c, s, MARK_1] * span + memory[c, s, MARK_2]
-    limit = table[at + 256 + layer * max(span * span, 1) + cell]
+    if p[g, i, CAP_SPAN] and fact.low >= 0 and table[p[g, i, TABLE] + fact.who] >= 0:
+        low, high = fact.low, fact.high
+        memory[c, s, MARK_1] = low if memory[c, s, MARK_1] < 0 else min(memory[c, s, MARK_1], low)
+        memory[c, s, MARK_2] = max(memory[c, s, MARK_2], high)
+    limit = cap_limit(memory, c, s, p, g, i, table, fact)
     if limit < 0:
         return fare
     room = max(limit - memory[c, s, VALUE], 0)
@@ -196,7 +204,7 @@ def capped_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: In
     return int(min(fare, room))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def cumulative_fare(
     memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, gross: int, fare: int, continues: bool
 ) -> int:
@@ -237,7 +245,7 @@ def cumulative_fare(
     return int(min(fare, rounded(paid, to, mode) * to))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def pass_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fare: int, day: int) -> tuple[int, bool]:
     """Fare with a pass, and whether the pass was used; moves slot (c, s) of ``memory``."""
     new_day = p[g, i, QUOTA_OF] == DAYS and (memory[c, s, COUNT] == 0 or memory[c, s, MARK_1] != day)
@@ -249,7 +257,140 @@ def pass_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fare: int, 
     return rounded(fare * p[g, i, PER], RATIO_ONE, p[g, i, ROUNDING]), True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def fare_beside(table: Ints, at: int, span: int, low: int, high: int, covered: int) -> int:
+    """Least of the fare from ``low`` to ``high`` and the fares of its runs of zones outside the bits ``covered``.
+
+    Fares (span × span) lie from ``at``; a run without a fare leaves the whole leg.
+    """
+    whole = table[at + low * span + high]
+    total, zone = 0, low
+    while zone <= high:
+        if (covered >> zone) & 1:
+            zone += 1
+            continue
+        last = zone
+        while last < high and not (covered >> (last + 1)) & 1:
+            last += 1
+        part = table[at + zone * span + last]
+        if part < 0:
+            return whole
+        total += part
+        zone = last + 1
+    return total if whole < 0 else min(whole, total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def cheapest_fare(
+    memory: Ints,
+    c: int,
+    s: int,
+    p: Ints,
+    g: int,
+    i: int,
+    table: Ints,
+    fact: Any,
+    reduced: bool,
+    fare: int,
+    day: int,
+    firsts: Ints,
+    clock: Ints,
+) -> int:
+    """How much the cheapest option for all legs of the period rises by this leg; moves the slots of all options.
+
+    ``table``: fares of zone ranges (full, then reduced), then four cells per cap: price, lowest and highest zone
+    it covers, whether it covers reduced legs only. The first option is no cap.
+    """
+    span, options, at = p[g, i, ZONES], p[g, i, OPTIONS], p[g, i, TABLE]
+    low, high = np.int64(fact.low), np.int64(fact.high)
+    held = 0
+    if fact.held_low >= 0:
+        held = ((2 << fact.held_high) - 1) & ~((1 << fact.held_low) - 1)
+    known = low >= 0 and high < span
+    fares = at + (span * span if reduced else 0)
+    caps = at + 2 * span * span
+    least = 0
+    for k in range(options):
+        enter_period(memory, c, s + k, p, g, i, fact.time, day, firsts, clock)
+        beside, price = fare, 0
+        if k > 0:
+            cap = caps + 4 * (k - 1)
+            price = table[cap]
+            if known and (reduced or not table[cap + 3]):
+                covered = ((2 << table[cap + 2]) - 1) & ~((1 << table[cap + 1]) - 1)
+                beside = min(fare, fare_beside(table, fares, span, low, high, held | covered))
+        memory[c, s + k, VALUE] += beside
+        total = memory[c, s + k, VALUE] + price
+        least = total if k == 0 else min(least, total)
+    rise = least - memory[c, s, COUNT]
+    memory[c, s, COUNT] = least
+    return rise
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def met_zones(
+    memory: Ints, c: int, p: Ints, g: int, j: int, table: Ints, fact: Any, fare: int
+) -> tuple[bool, int, int]:
+    """Whether the cap of step j, or in its cheapest combination, is met with this leg; the zones it covers."""
+    s = p[g, j, SLOT]
+    if p[g, j, KIND] == CAP:
+        limit = cap_limit(memory, c, s, p, g, j, table, fact)
+        return limit >= 0 and memory[c, s, VALUE] + fare >= limit, memory[c, s, MARK_1], memory[c, s, MARK_2]
+    caps = p[g, j, TABLE] + 2 * p[g, j, ZONES] * p[g, j, ZONES]
+    best, least = 0, memory[c, s, VALUE]
+    for k in range(1, p[g, j, OPTIONS]):
+        total = memory[c, s + k, VALUE] + table[caps + 4 * (k - 1)]
+        if total < least:
+            best, least = k, total
+    if best == 0 or memory[c, s + best, VALUE] > 0:
+        return False, -1, -1
+    return True, table[caps + 4 * (best - 1) + 1], table[caps + 4 * (best - 1) + 2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def rebate_of(
+    memory: Ints,
+    c: int,
+    s: int,
+    p: Ints,
+    g: int,
+    i: int,
+    table: Ints,
+    fact: Any,
+    fare: int,
+    payable: int,
+    day: int,
+    counts: bool,
+) -> int:
+    """What comes off the ``payable``: credited and not yet taken off; moves slots (c, s) and (c, s + 1).
+
+    ``counts``: step OF_STEP is for this leg too, so that its cap may be met now, with the leg at ``fare``.
+    """
+    d = s + 1
+    if memory[c, d, SINCE] == NULL:
+        memory[c, d, SINCE] = fact.time
+        memory[c, d, MARK_1] = day - 1
+    if memory[c, d, MARK_1] != day:
+        memory[c, d, MARK_1] = day
+        memory[c, d, COUNT] = 0
+    if counts:
+        met, low, high = met_zones(memory, c, p, g, p[g, i, OF_STEP], table, fact, fare)
+        amount, span = p[g, i, AMOUNT], p[g, i, AMOUNT_SPAN]
+        if met and span:
+            amount = table[p[g, i, TABLE] + low * span + high] if low >= 0 and high < span else 0
+        if met and amount > memory[c, d, COUNT]:
+            memory[c, s, COUNT] += memory[c, d, COUNT] == 0
+            memory[c, s, VALUE] += amount - memory[c, d, COUNT]
+            memory[c, d, COUNT] = amount
+    if memory[c, s, COUNT] >= p[g, i, TIMES]:
+        memory[c, d, VALUE] += memory[c, s, VALUE] - max(memory[c, s, MARK_1], 0)
+        memory[c, s, MARK_1] = memory[c, s, VALUE]
+    off = min(payable, memory[c, d, VALUE])
+    memory[c, d, VALUE] -= off
+    return off
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def count(
     memory: Ints, c: int, s: int, p: Ints, g: int, i: int, gross: int, fare: int, paid: int, continues: bool
 ) -> None:
@@ -266,9 +407,10 @@ def count(
             memory[c, s, VALUE] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def walk_cards(
     begins: Ints,
+    places: Shorts,
     rows: Shorts,
     parameters: Ints,
     table: Ints,
@@ -276,24 +418,23 @@ def walk_cards(
     firsts: Ints,
     facts: Any,
     memory: Ints,
-    card_pays: Ints,
-    rule: Codes,
+    outcome: Ints,
 ) -> None:
     """Price the journeys of cards in their order.
 
-    ``facts`` (records of FACTS) stand by card, time and sequence; card c has those from ``begins[c]`` to
-    ``begins[c + 1]``, and they are the answers' ``rows``. ``parameters`` (programs, steps, PARAMETERS), ``table``
-    flat. ``clock`` = [seconds after midnight at which a day starts, first weekday, first day of ``firsts``];
-    ``firsts`` (days, 2) = first day of each day's month and of its year, days since 1970. Writes ``card_pays`` and
-    ``rule``; changes ``memory`` (cards, slots, MEMORY) in place.
+    Card c has the places from ``begins[c]`` to ``begins[c + 1]``; ``places`` are those in ``facts`` (records of
+    FACTS) by card, time and sequence, ``rows`` the answer's row of each fact. ``parameters`` (programs, steps,
+    PARAMETERS), ``table`` flat. ``clock`` = [seconds after midnight at which a day starts, first weekday, first day
+    of ``firsts``]; ``firsts`` (days, 2) = first day of each day's month and of its year, days since 1970. Writes
+    ``outcome`` (fen << 16 | rule) where a step decides; changes ``memory`` (cards, slots, MEMORY) in place.
     """
     for card in range(len(begins) - 1):
         for at in range(begins[card], begins[card + 1]):
-            fact = facts[at]
+            fact = facts[places[at]]
             g, marks = np.int64(fact.program), fact.marks
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
             day = (fact.time - clock[0]) // DAY_S
-            paid, decided_by = fare, fact.rule
+            paid, rebate, rule = fare, 0, -1
             continues = False
             for i in range(parameters.shape[1]):
                 kind = parameters[g, i, KIND]
@@ -301,7 +442,7 @@ def walk_cards(
                 if kind == 0 or mark == 0:
                     continue
                 s = parameters[g, i, SLOT]
-                before = paid
+                before = paid - rebate
                 decides = False
                 if kind == TRANSFER:
                     paid, decides = transfer_fare(memory, card, s, parameters, g, i, fact, mark, paid)
@@ -310,14 +451,25 @@ def walk_cards(
                     enter_period(memory, card, s, parameters, g, i, fact.time, day, firsts, clock)
                     if kind == CAP:
                         paid = capped_fare(memory, card, s, parameters, g, i, table, fact, paid)
+                    elif kind == CHEAPEST:
+                        reduced = mark & 2 == 2
+                        paid = cheapest_fare(
+                            memory, card, s, parameters, g, i, table, fact, reduced, paid, day, firsts, clock
+                        )
+                    elif kind == REBATE:
+                        counts = (marks >> (2 * parameters[g, i, OF_STEP])) & 1 == 1
+                        # What is paid back is no part of what caps and discounts count.
+                        rebate += rebate_of(
+                            memory, card, s, parameters, g, i, table, fact, paid, paid - rebate, day, counts
+                        )
                     elif kind == CUMULATIVE:
                         paid = cumulative_fare(memory, card, s, parameters, g, i, table, gross, paid, continues)
                     else:
                         paid, decides = pass_fare(memory, card, s, parameters, g, i, paid, day)
-                if decides or paid != before:
-                    decided_by = np.uint16(parameters[g, i, RULE])
+                if decides or paid - rebate != before:
+                    rule = parameters[g, i, RULE]
             for i in range(parameters.shape[1]):
                 if (marks >> (2 * i)) & 1 == 1:
                     count(memory, card, parameters[g, i, SLOT], parameters, g, i, gross, fare, paid, continues)
-            card_pays[rows[at]] = paid
-            rule[rows[at]] = decided_by
+            if rule >= 0:
+                outcome[rows[places[at]]] = ((paid - rebate) << 16) | rule
