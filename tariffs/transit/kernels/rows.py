@@ -90,7 +90,8 @@ def band_fares(
             low, high = 0, bands - 1
             while low < high:
                 middle = (low + high) >> 1
-                above = np.int64(quantity[row] > edges[middle])
+                # Multiplied, not branched: the outcome is anybody's guess.
+                above = int(quantity[row] > edges[middle])
                 low += (middle + 1 - low) * above
                 high -= (high - middle) * (1 - above)
             band[row] = low

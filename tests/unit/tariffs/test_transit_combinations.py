@@ -11,12 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_transit_state import BASE, FIRST, LAST, LIBRARY, START, assert_same, random_tariffs, tariff_of
 
-from tariffs import NULL, TariffError, TransitJourneys, TransitState, load_tariff, price_journeys
+from tariffs import (
+    NULL,
+    TariffError,
+    TransitJourneys,
+    TransitState,
+    load_tariff,
+    network_accumulators,
+    price_journeys,
+    price_network,
+)
 from tariffs.errors import ParameterError
 from tariffs.schema import Clock
 from tariffs.tables import Table
 from tariffs.transit import memory
-from tariffs.transit.pricing import network_accumulators, price_network
 from tariffs.transit.scales import division_by
 
 EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "40"))
