@@ -29,7 +29,13 @@ from tariffs.tariff import (
 from tariffs.transit.columns import CardClass, TransitJourneys, TransitPrices
 from tariffs.transit.late import NEVER, Posting, PriceDifferences, Repriced, Standing, reprice, standing
 from tariffs.transit.parties import PartyAmounts, apportion_transit
-from tariffs.transit.pricing import accumulator_names, price_journeys, price_transit
+from tariffs.transit.pricing import (
+    accumulator_names,
+    network_accumulators,
+    price_journeys,
+    price_network,
+    price_transit,
+)
 from tariffs.transit.state import TransitState
 from tariffs.utility.bills import sum_bills
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityState, UtilityUsages
@@ -80,7 +86,9 @@ __all__ = [
     "corrected_usages",
     "load_tariff",
     "load_tariff_book",
+    "network_accumulators",
     "price_journeys",
+    "price_network",
     "price_transit",
     "price_utility",
     "price_utility_dated",

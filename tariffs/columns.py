@@ -21,6 +21,7 @@ Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.uint16]
 Days = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int64]
+Shorts = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)

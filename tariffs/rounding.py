@@ -1,4 +1,4 @@
-"""Exact integer division with a named rounding: the only place of this package that divides money."""
+"""Exact integer division with a named rounding, for columns; kernels divide by the same terms (:func:`added`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ RoundingMode = Literal["half_up", "half_even", "down", "up"]
 
 RATIO_ONE = 10_000
 """Ratios are integers in 1/10,000: this is the whole."""
+
+
+def added(denominator: int, mode: RoundingMode) -> tuple[int, bool]:
+    """What to add to a numerator before dividing it down, and whether a tie goes to the even neighbour instead."""
+    add = {"down": 0, "half_even": 0, "half_up": denominator // 2, "up": denominator - 1}
+    return add[mode], mode == "half_even"
 
 
 def divide(numerator: Ints, denominator: int, mode: RoundingMode) -> Ints:

@@ -23,6 +23,7 @@ TRANSIT_STEPS: Mapping[str, type[TransitStep]] = {
     "timed_blocks": stays.TimedBlocks,
     "surcharge": fares.Surcharge,
     "max_fare": fares.MaxFare,
+    "extension": zones.Extension,
     "concession_lookup": discounts.ConcessionLookup,
     "concession": discounts.Concession,
     "discount": discounts.Discount,
@@ -34,6 +35,8 @@ TRANSIT_STEPS: Mapping[str, type[TransitStep]] = {
     "pass": accumulators.Pass,
     "cumulative": accumulators.Cumulative,
     "cap": accumulators.Cap,
+    "cheapest": accumulators.Cheapest,
+    "rebate": accumulators.Rebate,
     "split": payers.Split,
 }
 MEDICAL_STEPS: Mapping[str, type[Strict]] = {

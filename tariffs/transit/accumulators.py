@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -18,21 +18,23 @@ from tariffs.columns import Bools, Ints
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Ratio, Strict
 from tariffs.rounding import RoundingMode
-from tariffs.transit import kernels
+from tariffs.tables import Table
 from tariffs.transit.chunk import Chunk, Conditional, Operation, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 from tariffs.transit.conditions import Condition, When, class_mask
+from tariffs.transit.kernels import walk
+from tariffs.transit.zones import ZONES_MAX, zone_fares
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """The accumulator keeps what it holds under this name across dated segments and batches."""
 
 _ROUNDING: dict[RoundingMode, int] = {
-    "half_up": kernels.HALF_UP,
-    "half_even": kernels.HALF_EVEN,
-    "down": kernels.DOWN,
-    "up": kernels.UP,
+    "half_up": walk.HALF_UP,
+    "half_even": walk.HALF_EVEN,
+    "down": walk.DOWN,
+    "up": walk.UP,
 }
-_ZONES_MAX = 64
+_OPTIONS_MAX = 256
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Accumulator:
     parameters: tuple[tuple[int, int], ...]
     table: Ints
     legs: Legs | None
+    shared: bool
+    slots: int = 1
+    """Memories per card it takes."""
 
     def apply(self, chunk: Chunk) -> None:
         objects = origins = chunk.takers() & chunk.priced
@@ -100,6 +105,8 @@ class AccumulatingStep(TransitStep):
 
     phase: ClassVar[Phase] = Phase.ACCUMULATE
     name: Name
+    shared: Flag = False
+    """Tariffs that are priced together have one memory of this name."""
 
     @abstractmethod
     def compile(self, context: Context) -> Accumulator:
@@ -123,13 +130,13 @@ class Period(Strict):
             remedy = "give days and rolling_from with unit rolling, and only there"
             raise ParameterError("period", self.model_dump(exclude_none=True), remedy)
         units = {
-            "day": kernels.DAY,
-            "week": kernels.WEEK,
-            "calendar_month": kernels.MONTH,
-            "calendar_year": kernels.YEAR,
-            "rolling": kernels.ROLLING_DAYS if self.rolling_from == "day" else kernels.ROLLING_TAP,
+            "day": walk.DAY,
+            "week": walk.WEEK,
+            "calendar_month": walk.MONTH,
+            "calendar_year": walk.YEAR,
+            "rolling": walk.ROLLING_DAYS if self.rolling_from == "day" else walk.ROLLING_TAP,
         }
-        return {kernels.UNIT: units[self.unit], kernels.LENGTH: self.days or 0}
+        return {walk.UNIT: units[self.unit], walk.LENGTH: self.days or 0}
 
 
 class TransferWindow(AccumulatingStep):
@@ -162,32 +169,32 @@ class TransferWindow(AccumulatingStep):
         self._check_pay()
         since, until = self.measure.split("_to_")
         pays = {
-            "free": kernels.FREE,
-            "difference": kernels.DIFFERENCE,
-            "minus": kernels.MINUS,
-            "per_10000": kernels.RATIO,
+            "free": walk.FREE,
+            "difference": walk.DIFFERENCE,
+            "minus": walk.MINUS,
+            "per_10000": walk.RATIO,
         }
-        between = {"any": kernels.ANY, "other_line": kernels.OTHER_LINE, "other_mode": kernels.OTHER_MODE}
+        between = {"any": walk.ANY, "other_line": walk.OTHER_LINE, "other_mode": walk.OTHER_MODE}
         limit = -1 if self.transfers_at_most == "unlimited" else self.transfers_at_most
         columns = {
-            kernels.WINDOW: self.window_s,
-            kernels.INCLUSIVE: int(self.inclusive),
-            kernels.FROM_LAST: int(self.from_tap == "last"),
-            kernels.SINCE_EXIT: int(since == "arrival"),
-            kernels.UNTIL_EXIT: int(until == "arrival"),
-            kernels.PAY: pays[self.pay],
-            kernels.TAKEN_OFF: self.minus or 0,
-            kernels.FLOOR: self.floor or 0,
-            kernels.PER: self.per_10000 or 0,
-            kernels.ROUNDING: _ROUNDING[self.rounding or "down"],
-            kernels.LIMIT: limit,
-            kernels.BETWEEN: between[self.between],
-            kernels.EXTEND: int(self.extend_on_step_up),
+            walk.WINDOW: self.window_s,
+            walk.INCLUSIVE: int(self.inclusive),
+            walk.FROM_LAST: int(self.from_tap == "last"),
+            walk.SINCE_EXIT: int(since == "arrival"),
+            walk.UNTIL_EXIT: int(until == "arrival"),
+            walk.PAY: pays[self.pay],
+            walk.TAKEN_OFF: self.minus or 0,
+            walk.FLOOR: self.floor or 0,
+            walk.PER: self.per_10000 or 0,
+            walk.ROUNDING: _ROUNDING[self.rounding or "down"],
+            walk.LIMIT: limit,
+            walk.BETWEEN: between[self.between],
+            walk.EXTEND: int(self.extend_on_step_up),
         }
         mask = class_mask(self.classes)
         assert mask is not None
         legs = Legs(mask, _condition(self.from_legs, "from_legs"), _condition(self.to_legs, "to_legs"))
-        return _accumulator(context, self.name, "transfer_window", kernels.TRANSFER, columns, legs=legs)
+        return _accumulator(context, self, "transfer_window", walk.TRANSFER, columns, legs=legs)
 
     def _check_pay(self) -> None:
         needed = {"minus": {"minus", "floor"}, "per_10000": {"per_10000", "rounding"}}.get(self.pay, set())
@@ -229,11 +236,115 @@ class Cap(AccumulatingStep):
             assert self.by_zones is not None
             span, layers = _zone_layers(context, self.by_zones)
         columns = self.period.columns() | {
-            kernels.CAP_SPAN: span,
-            kernels.CAP_FULL: int(self.capping_ride == "full_fare"),
+            walk.CAP_SPAN: span,
+            walk.CAP_FULL: int(self.capping_ride == "full_fare"),
         }
         table = np.concatenate([_layer_of_class(layers), *layers.values()])
-        return _accumulator(context, self.name, "cap", kernels.CAP, columns, table=table)
+        return _accumulator(context, self, "cap", walk.CAP, columns, table=table)
+
+
+class ZoneRangeFares(Strict):
+    """Fares from a table with the columns ``entry`` and ``exit`` (zones, each pair once for both ways)."""
+
+    table: str
+    full: str
+    reduced: str
+
+
+class ZoneRangeCaps(Strict):
+    """Caps from a table with the columns ``zone_low`` and ``zone_high``; a price of −1 = no such cap."""
+
+    table: str
+    full: str
+    reduced: str
+
+
+class Cheapest(AccumulatingStep):
+    """All legs of a period cost what the cheapest combination of one cap and single fares costs.
+
+    A cap covers every leg (``full``), or those for which ``reduced`` holds, inside its zones; what of a leg lies
+    outside pays the single fares of the zones left, or that of the whole leg if less. Each leg pays what it adds
+    to the cheapest combination so far, so that the sum is right whenever the period ends. Zones that a
+    travelcard covers (step ``extension``) cost nothing.
+    """
+
+    period: Period
+    reduced: When
+    fares: ZoneRangeFares
+    caps: ZoneRangeCaps
+
+    def compile(self, context: Context) -> Accumulator:
+        names = [self.fares.full, self.fares.reduced]
+        fares, span = zone_fares(context.table(self.fares.table), names, "fares")
+        prices = context.table(self.caps.table)
+        low, high = _zone_ranges(prices, "caps.table")
+        if int(high.max(initial=0)) >= span:
+            raise ParameterError("caps.table", self.caps.table, "a cap reaches beyond the zones that have fares")
+        caps = [
+            np.column_stack([prices.column(column), low, high, np.full(len(low), only)])
+            for column, only in ((self.caps.full, 0), (self.caps.reduced, 1))
+        ]
+        offered = np.concatenate(caps)
+        offered = offered[offered[:, 0] >= 0]
+        if len(offered) >= _OPTIONS_MAX:
+            raise ParameterError("caps.table", self.caps.table, f"a table has at most {_OPTIONS_MAX - 1} caps")
+        columns = self.period.columns() | {walk.ZONES: span, walk.OPTIONS: len(offered) + 1}
+        legs = Legs(np.ones(CLASS_CODES, np.bool_), _condition(self.reduced, "reduced"), None)
+        table = np.concatenate([fares.ravel(), offered.ravel()]).astype(np.int64)
+        step = _accumulator(
+            context,
+            self,
+            "cheapest",
+            walk.CHEAPEST,
+            columns,
+            holds=f"cheapest of {len(offered) + 1}",
+            table=table,
+            legs=legs,
+        )
+        return replace(step, slots=len(offered) + 1)
+
+
+class ZoneAmounts(Strict):
+    """Amounts by the zones of the cap that is met: a table with ``zone_low`` and ``zone_high``; others get none."""
+
+    table: str
+    column: str
+
+
+class Rebate(AccumulatingStep):
+    """Money back for days on which a cap was met, once that has happened ``days_at_least`` times in the period.
+
+    ``of`` names a cap or a cheapest combination before this step. What is credited (for the days before too) comes
+    off the leg and those that follow; what they do not use up is carried on, past the end of the period.
+    """
+
+    period: Period
+    of: Name
+    days_at_least: PositiveQuantity
+    amount: Fen | None = None
+    by_zones: ZoneAmounts | None = None
+
+    def compile(self, context: Context) -> Accumulator:
+        if self.of not in context.accumulators:
+            raise ParameterError("of", self.of, "name a cap or cheapest step before this one")
+        if (self.amount is None) == (self.by_zones is None):
+            raise ParameterError("amount", self.amount, "give amount or by_zones, not both")
+        span, table = 0, np.empty(0, np.int64)
+        if self.by_zones is not None:
+            source = context.table(self.by_zones.table)
+            low, high = _zone_ranges(source, "by_zones.table")
+            span = int(high.max(initial=0)) + 1
+            table = np.zeros(span * span, np.int64)
+            table[low * span + high] = source.column(self.by_zones.column)
+            if (table < 0).any():
+                raise ParameterError("by_zones.table", source.name, "leave a range out instead")
+        columns = self.period.columns() | {
+            walk.OF_STEP: context.accumulators.index(self.of),
+            walk.TIMES: self.days_at_least,
+            walk.AMOUNT: self.amount or 0,
+            walk.AMOUNT_SPAN: span,
+        }
+        return replace(_accumulator(context, self, "rebate", walk.REBATE, columns, table=table), slots=2)
 
 
 class CumulativeBand(Strict):
@@ -266,20 +377,20 @@ class Cumulative(AccumulatingStep):
             raise ParameterError("mode", self.mode, "a journey has no part beyond a number of journeys: next_ride")
         if self.to > 100:
             raise ParameterError("to", self.to, "round to a multiple of at most 100 fen")
-        basis = {"gross": kernels.GROSS, "paid": kernels.PAID, "journeys": kernels.JOURNEYS}
+        basis = {"gross": walk.GROSS, "paid": walk.PAID, "journeys": walk.JOURNEYS}
         columns = self.period.columns() | {
-            kernels.BASIS: basis[self.basis],
-            kernels.EXCESS: int(self.mode == "excess_part"),
-            kernels.BANDS: len(self.bands),
-            kernels.ROUNDING: _ROUNDING[self.rounding],
-            kernels.TO: self.to,
+            walk.BASIS: basis[self.basis],
+            walk.EXCESS: int(self.mode == "excess_part"),
+            walk.BANDS: len(self.bands),
+            walk.ROUNDING: _ROUNDING[self.rounding],
+            walk.TO: self.to,
         }
         table = np.array([*starts, *(band.per_10000 for band in self.bands)], np.int64)
         return _accumulator(
             context,
-            self.name,
+            self,
             "cumulative",
-            kernels.CUMULATIVE,
+            walk.CUMULATIVE,
             columns,
             holds=f"cumulative {self.basis}",
             table=table,
@@ -302,24 +413,24 @@ class Pass(AccumulatingStep):
     rounding: RoundingMode
 
     def compile(self, context: Context) -> Accumulator:
-        amount, of = -1, kernels.RIDES
+        amount, of = -1, walk.RIDES
         if isinstance(self.quota, Quota):
             if (self.quota.rides is None) == (self.quota.days is None):
                 raise ParameterError("quota", self.quota.model_dump(), "give rides or days")
             amount = self.quota.rides or self.quota.days or 0
-            of = kernels.DAYS if self.quota.rides is None else kernels.RIDES
+            of = walk.DAYS if self.quota.rides is None else walk.RIDES
         columns = self.period.columns() | {
-            kernels.QUOTA: amount,
-            kernels.QUOTA_OF: of,
-            kernels.PER: self.per_10000,
-            kernels.ROUNDING: _ROUNDING[self.rounding],
+            walk.QUOTA: amount,
+            walk.QUOTA_OF: of,
+            walk.PER: self.per_10000,
+            walk.ROUNDING: _ROUNDING[self.rounding],
         }
-        return _accumulator(context, self.name, "pass", kernels.PASS, columns)
+        return _accumulator(context, self, "pass", walk.PASS, columns)
 
 
 def _accumulator(
     context: Context,
-    name: str,
+    written: AccumulatingStep,
     step: str,
     kind: int,
     columns: Mapping[int, int],
@@ -328,14 +439,15 @@ def _accumulator(
     table: Ints | None = None,
     legs: Legs | None = None,
 ) -> Accumulator:
-    parameters = {**columns, kernels.KIND: kind, kernels.RULE: context.rule(f"{step}.{name}")}
+    parameters = {**columns, walk.KIND: kind, walk.RULE: context.rule(f"{step}.{written.name}")}
     return Accumulator(
-        name,
+        written.name,
         holds or step,
-        context.accumulator(name),
+        context.accumulator(written.name),
         tuple(parameters.items()),
         np.empty(0, np.int64) if table is None else table,
         legs,
+        written.shared,
     )
 
 
@@ -361,17 +473,22 @@ def _layer_of_class(layers: Mapping[str, Ints]) -> Ints:
 def _zone_layers(context: Context, limits: ZoneLimits) -> tuple[int, dict[str, Ints]]:
     """Number of zone codes and, per class, the limit of each range (low × span + high); −1 = none."""
     table = context.table(limits.table)
-    low, high = table.column("zone_low"), table.column("zone_high")
+    low, high = _zone_ranges(table, "by_zones.table")
     span = int(high.max(initial=0)) + 1
-    if span > _ZONES_MAX or (low < 0).any() or (low > high).any():
-        remedy = f"write 0 <= zone_low <= zone_high < {_ZONES_MAX}"
-        raise ParameterError("by_zones.table", limits.table, remedy)
     cell = low * span + high
-    if len(np.unique(cell)) != len(cell):
-        raise ParameterError("by_zones.table", limits.table, "a zone range stands twice")
     layers: dict[str, Ints] = {}
     for name, column in limits.columns.items():
         layer = np.full(span * span, -1, np.int64)
         layer[cell] = table.column(column)
         layers[name] = layer
     return span, layers
+
+
+def _zone_ranges(table: Table, path: str) -> tuple[Ints, Ints]:
+    """Lowest and highest zone of each row; ParameterError for a range that is none or stands twice."""
+    low, high = table.column("zone_low"), table.column("zone_high")
+    if int(high.max(initial=0)) >= ZONES_MAX or (low < 0).any() or (low > high).any():
+        raise ParameterError(path, table.name, f"write 0 <= zone_low <= zone_high < {ZONES_MAX}")
+    if len(np.unique(low * ZONES_MAX + high)) != len(low):
+        raise ParameterError(path, table.name, "a zone range stands twice")
+    return low, high

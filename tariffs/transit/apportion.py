@@ -76,7 +76,7 @@ class Apportion(Strict):
             index, metres = pair_index(table, names, directed=self.distance.directed)
             if metres.max() > QUANTITY_MAX // len(names):
                 raise ParameterError("distance.table", int(metres.max()), "distances are metres")
-            return DistanceDivision(tuple(columns), index, metres.reshape(len(names), index.size))
+            return DistanceDivision(tuple(columns), index, metres.reshape(len(names), index.size).astype(np.int64))
         parties = dict(self.shares or self.amounts or {})
         if self.remainder is not None and self.remainder in parties:
             raise ParameterError("remainder", self.remainder, "the party takes the rest, it has no part of its own")

@@ -9,13 +9,14 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Bools, Ints
+from tariffs.columns import Bools, Ints, Shorts
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, PositiveQuantity, Quantity, Strict, in_range
 from tariffs.transit.chunk import Chunk, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 from tariffs.transit.conditions import class_mask
-from tariffs.transit.scales import BandIndex, MarginalBand, StartedBlocks, band_index, started_blocks, upper_edges
+from tariffs.transit.kernels import rows as kernels
+from tariffs.transit.scales import MarginalBand, StartedBlocks, division_by, started_blocks, upper_edges
 
 
 class StepBand(Strict):
@@ -69,21 +70,30 @@ class Bands(TransitStep):
         if len(rows) != len(self.bands):
             raise ParameterError("bands", self.mode, "step bands have a fare")
         by_class = _fares_by_class(rows)
-        mask, column = class_mask(self.classes), None
+        mask = class_mask(self.classes)
+        column = np.zeros(CLASS_CODES, np.int32)
         if by_class is None:
             fares = [[band.fare for band in rows if isinstance(band, StepBand)]]
+            if mask is not None:
+                column[~mask] = -1
         else:
             if mask is not None:
                 raise ParameterError("classes", self.classes, "the bands name the classes already")
-            fares, mask, column = list(by_class.values()), class_mask(list(by_class)), np.zeros(CLASS_CODES, np.int64)
+            fares = list(by_class.values())
+            column[:] = -1
             for position, name in enumerate(by_class):
                 column[CardClass[name.upper()]] = position
         if self.beyond is not None:
             fares = [[*of_class, of_class[-1]] for of_class in fares]
         lower = [0, *(edge + 1 for edge in edges)]
         rules = [context.rule(f"bands.{self.of}[{first}..]") for first in lower]
-        table = np.array(fares, np.int64).ravel()
-        return StepFare(self.of, mask, band_index(edges), table, column, self.beyond, rules[0])
+        beyond = (0, 0, 0, 0, 0)
+        if self.beyond is not None:
+            part = self.beyond.per_started
+            beyond = (edges[-1], part - 1, *division_by(part), self.beyond.add)
+        return StepFare(
+            self.of, column, np.array(edges, np.int64), np.array(fares, np.int32).ravel(), beyond, rules[0]
+        )
 
 
 def _fares_by_class(bands: Sequence[StepBand | ClassBand]) -> dict[ClassName, list[int]] | None:
@@ -103,37 +113,30 @@ def _fares_by_class(bands: Sequence[StepBand | ClassBand]) -> dict[ClassName, li
 
 @dataclass(frozen=True)
 class StepFare:
-    """Compiled :class:`Bands` in mode step: the fare of the band, and ``beyond`` the last edge.
-
-    ``fares`` is int64 of shape (classes · bands,); ``column`` gives the position of a class code among the
-    classes, None when all pay the same.
-    """
+    """Compiled :class:`Bands` in mode step: arguments of :func:`tariffs.transit.kernels.rows.band_fares`."""
 
     of: BandQuantity
-    classes: Bools | None
-    index: BandIndex
-    fares: Ints
-    column: Ints | None
-    beyond: Beyond | None
+    column: Shorts
+    edges: Ints
+    fares: Shorts
+    beyond: tuple[int, int, int, int, int]
     first_rule: int
 
     def apply(self, chunk: Chunk) -> None:
-        quantity = quantity_of(chunk, self.of)
-        rows = chunk.unpriced(in_range(quantity), self.classes)
-        band = self.index.of(quantity)
-        if self.column is None:
-            fare = self.fares.take(band)
-        else:
-            fare = self.fares.take(chunk.of_class(self.column) * (len(self.index.edges) + 1) + band)
-        if self.beyond is not None:
-            over = np.where(rows, quantity, 0) - self.index.edges[-1]
-            np.maximum(over, 0, out=over)
-            over += self.beyond.per_started - 1
-            over //= self.beyond.per_started
-            over *= self.beyond.add
-            fare += over
-        band += self.first_rule
-        chunk.set_gross(rows, fare, band)
+        kernels.band_fares(
+            quantity_of(chunk, self.of),
+            chunk.condition,
+            chunk.refused,
+            chunk.card_class,
+            self.column,
+            self.edges,
+            self.fares,
+            self.beyond,
+            self.first_rule,
+            chunk.gross,
+            chunk.rule,
+            chunk.priced,
+        )
 
 
 @dataclass(frozen=True)

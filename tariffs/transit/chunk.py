@@ -5,19 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Annotated, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from tariffs.columns import Bools, Codes, Ints
+from tariffs.columns import Bools, Bytes, Codes, Ints
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Strict
-from tariffs.transit.columns import TransitJourneys, TransitPrices
+from tariffs.transit.columns import JourneysPart, TransitJourneys, TransitPrices
 from tariffs.transit.conditions import Condition, When
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+Zones = npt.NDArray[np.int8]
 
 UNKNOWN_ZONE = -1
 """In ``zone_low`` and ``zone_high``: no step has found the zones of the row."""
@@ -36,9 +38,7 @@ class Phase(IntEnum):
 class Chunk:
     """A cache-sized run of journeys with the answer columns the steps fill in, all views of equal length."""
 
-    journeys: TransitJourneys
-    card_class: Ints
-    """Class codes widened to int64: numpy gathers by int64 without converting the indices each time."""
+    journeys: JourneysPart
     gross: Ints
     fare: Ints
     """What the card pays so far."""
@@ -55,40 +55,55 @@ class Chunk:
     """Rows the step now at work is for (its ``when``); all of them for a step without one; scratch."""
     refused: Bools
     """Rows no step may price any more: a calendar they depend on does not cover their year; scratch."""
-    zone_low: Ints
+    zone_low: Zones
     """Lowest zone the journey touches, :data:`UNKNOWN_ZONE` until a step finds it; scratch."""
-    zone_high: Ints
+    zone_high: Zones
     """Highest zone the journey touches, :data:`UNKNOWN_ZONE` until a step finds it; scratch."""
+    held_low: Zones
+    """Lowest zone a travelcard of the holder covers, :data:`UNKNOWN_ZONE` without one; scratch."""
+    held_high: Zones
+    """Highest zone that travelcard covers; scratch."""
     marks: Ints
     """Bits 2k and 2k + 1: the row is an object (and an origin) of the k-th accumulator; scratch."""
 
     @classmethod
-    def over(cls, journeys: TransitJourneys, prices: TransitPrices, rows: slice) -> Self:
-        """The chunk of ``rows``; ``prices`` must hold zeros there."""
-        taken = journeys.take(rows)
+    def over(cls, journeys: TransitJourneys, prices: TransitPrices, rows: slice | Ints) -> Self:
+        """The chunk of ``rows``, whose answers are ``prices``; these must hold zeros."""
+        length = len(prices)
         return cls(
-            journeys=taken,
-            card_class=taken.card_class.astype(np.int64),
-            gross=prices.gross[rows],
-            fare=prices.card_pays[rows],
-            conceded=np.zeros(len(taken), np.int64),
-            fund_pays=prices.fund_pays[rows],
-            fund=prices.fund[rows],
-            operator_bears=prices.operator_bears[rows],
-            rule=prices.rule[rows],
-            priced=prices.priced[rows],
-            open=np.ones(len(taken), np.bool_),
-            condition=np.ones(len(taken), np.bool_),
-            refused=np.zeros(len(taken), np.bool_),
-            zone_low=np.full(len(taken), UNKNOWN_ZONE, np.int64),
-            zone_high=np.full(len(taken), UNKNOWN_ZONE, np.int64),
-            marks=np.zeros(len(taken), np.int64),
+            journeys=JourneysPart(journeys, rows),
+            gross=prices.gross,
+            fare=prices.card_pays,
+            conceded=np.zeros(length, np.int64),
+            fund_pays=prices.fund_pays,
+            fund=prices.fund,
+            operator_bears=prices.operator_bears,
+            rule=prices.rule,
+            priced=prices.priced,
+            open=np.ones(length, np.bool_),
+            condition=np.ones(length, np.bool_),
+            refused=np.zeros(length, np.bool_),
+            zone_low=np.full(length, UNKNOWN_ZONE, np.int8),
+            zone_high=np.full(length, UNKNOWN_ZONE, np.int8),
+            held_low=np.full(length, UNKNOWN_ZONE, np.int8),
+            held_high=np.full(length, UNKNOWN_ZONE, np.int8),
+            marks=np.zeros(length, np.int64),
         )
+
+    @property
+    def card_class(self) -> Bytes:
+        """Class codes of the rows, read-only."""
+        return self.journeys.card_class
+
+    @cached_property
+    def class_index(self) -> Ints:
+        """Class codes widened to int64: numpy gathers by int64 without converting the indices each time."""
+        return self.card_class.astype(np.int64)
 
     def of_class(self, table: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         """The cell of a per-class table for each row; a copy."""
         # Every class code is a valid index, so clipping only spares numpy its bounds check.
-        cells: npt.NDArray[Scalar] = table.take(self.card_class, mode="clip")
+        cells: npt.NDArray[Scalar] = table.take(self.class_index, mode="clip")
         return cells
 
     def unpriced(self, rows: Bools, classes: Bools | None) -> Bools:

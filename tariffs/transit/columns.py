@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from tariffs.columns import NULL, Bools, Bytes, Codes, Column, Columns, Ints
 
@@ -66,6 +67,25 @@ class TransitJourneys(Columns):
     """When accumulators count the journey, where that is not its own time: a late row carried forward."""
     concession_last_day: Annotated[Ints, Column(np.int64, NULL)]
     """Last day (since 1970) on which the holder's concession is valid, from the register; null = no end."""
+
+
+class JourneysPart(TransitJourneys):
+    """Some rows of journeys; a column is cut out (a slice) or gathered (an index array) when a step first asks."""
+
+    def __init__(self, whole: TransitJourneys, rows: slice | Ints) -> None:
+        vars(self).update(_whole=whole, _rows=rows)
+
+    def __len__(self) -> int:
+        return len(self.mode)
+
+    def __getattr__(self, name: str) -> npt.NDArray[Any]:
+        """Called for a column not cut out yet; read-only, so that kernels meet one set of types."""
+        if name not in TransitJourneys.SPECS:
+            raise AttributeError(name)
+        column: npt.NDArray[Any] = getattr(self._whole, name)[self._rows]
+        column.flags.writeable = False
+        vars(self)[name] = column
+        return column
 
 
 @dataclass(frozen=True, eq=False)

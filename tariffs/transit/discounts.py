@@ -11,13 +11,15 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Bools, Codes, Ints
+from tariffs.columns import Bools, Ints, Shorts
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, PositiveQuantity, Quantity, Ratio, Strict
-from tariffs.rounding import RATIO_ONE, RoundingMode, divide
+from tariffs.rounding import RATIO_ONE, RoundingMode, added, divide
 from tariffs.transit.chunk import Chunk, Phase, TransitStep, put
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 from tariffs.transit.conditions import class_mask
+from tariffs.transit.fares import column_of_class
+from tariffs.transit.kernels import rows as kernels
 from tariffs.transit.pairs import PairIndex, pair_index
 from tariffs.transit.scales import RoundTo, parts_between, share_of, upper_edges
 
@@ -44,61 +46,41 @@ class Concession(TransitStep):
     to: RoundTo = 1
 
     def compile(self, context: Context) -> ClassConcession:
-        ratio = np.zeros(CLASS_CODES, np.int64)
-        fixed = np.zeros(CLASS_CODES, np.int64)
-        least = np.zeros(CLASS_CODES, np.int64)
-        rule = np.zeros(CLASS_CODES, np.uint16)
-        final = np.zeros(CLASS_CODES, np.bool_)
-        named = np.zeros(CLASS_CODES, np.bool_)
+        terms = np.zeros((CLASS_CODES, 5), np.int64)
         for name, term in self.classes.items():
             if (term.per_10000 is None) == (term.fare is None):
                 raise ParameterError(f"classes.{name}", term.model_dump(), "give per_10000 or fare, not both")
             if term.fare is not None and term.at_least is not None:
                 raise ParameterError(f"classes.{name}.at_least", term.at_least, "only a share has a least amount")
-            code = CardClass[name.upper()]
-            ratio[code] = term.per_10000 or 0
-            fixed[code] = term.fare or 0
-            least[code] = term.at_least or 0
-            rule[code] = context.rule(f"concession.{name}")
-            final[code] = term.final
-            named[code] = True
-        covered = None if self.others == "full_fare" else named
-        return ClassConcession(
-            ratio, fixed, least if least.any() else None, rule, final, covered, self.rounding, self.to
-        )
+            rule = context.rule(f"concession.{name}")
+            amounts = (term.per_10000 or 0, term.fare or 0, term.at_least or 0)
+            terms[CardClass[name.upper()]] = (rule, *amounts, term.final)
+        divisor = RATIO_ONE * self.to
+        return ClassConcession(terms, (self.to, divisor, *added(divisor, self.rounding)), self.others == "full_fare")
 
 
 @dataclass(frozen=True)
 class ClassConcession:
-    """Compiled :class:`Concession`; arrays have shape (256,), one cell per class code, rule 0 = none.
+    """Compiled :class:`Concession`: arguments of :func:`tariffs.transit.kernels.rows.concede`."""
 
-    ``covered`` is None when every class is, ``least`` when no class has a least amount.
-    """
-
-    ratio: Ints
-    fixed: Ints
-    least: Ints | None
-    rule: Codes
-    final: Bools
-    covered: Bools | None
-    rounding: RoundingMode
-    to: int
+    terms: Ints
+    rounding: tuple[int, int, int, bool]
+    others_pay: bool
 
     def apply(self, chunk: Chunk) -> None:
-        if self.covered is not None:
-            np.greater(chunk.priced, chunk.condition & ~chunk.of_class(self.covered), out=chunk.priced)
-        rule = chunk.of_class(self.rule)
-        rows = (rule != 0) & chunk.takers()
-        # Computed for every row: dense arithmetic is cheaper than gathering the rows of the named classes.
-        fare = share_of(chunk.gross, chunk.of_class(self.ratio), self.to, self.rounding)
-        fare += chunk.of_class(self.fixed)
-        if self.least is not None:
-            np.maximum(fare, chunk.of_class(self.least), out=fare)
-        np.minimum(fare, chunk.gross, out=fare)
-        put(chunk.conceded, rows, chunk.gross - fare)
-        chunk.set_fare(rows, fare, rule)
-        rows &= chunk.of_class(self.final)
-        np.greater(chunk.open, rows, out=chunk.open)
+        kernels.concede(
+            chunk.card_class,
+            chunk.condition,
+            self.terms,
+            self.rounding,
+            self.others_pay,
+            chunk.gross,
+            chunk.fare,
+            chunk.conceded,
+            chunk.rule,
+            chunk.priced,
+            chunk.open,
+        )
 
 
 class ConcessionLookup(TransitStep):
@@ -112,10 +94,8 @@ class ConcessionLookup(TransitStep):
     def compile(self, context: Context) -> PairConcession:
         names = list(dict.fromkeys(self.columns.values()))
         index, fares = pair_index(context.table(self.table), names, directed=self.directed)
-        column_of_class = np.full(CLASS_CODES, -1, np.int64)
-        for class_name, column in self.columns.items():
-            column_of_class[CardClass[class_name.upper()]] = names.index(column)
-        return PairConcession(index, fares, column_of_class, context.rule(f"concession_lookup.{self.table}"))
+        columns = column_of_class(self.columns, names)
+        return PairConcession(index, fares, columns, context.rule(f"concession_lookup.{self.table}"))
 
 
 @dataclass(frozen=True)
@@ -123,8 +103,8 @@ class PairConcession:
     """Compiled :class:`ConcessionLookup`; fares as in :class:`tariffs.transit.fares.PairFare`."""
 
     index: PairIndex
-    fares: Ints
-    column_of_class: Ints
+    fares: Shorts
+    column_of_class: Shorts
     rule: int
 
     def apply(self, chunk: Chunk) -> None:

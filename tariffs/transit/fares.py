@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from tariffs.columns import Bools, Ints
+from tariffs.columns import Bools, Shorts
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, Strict, in_range
 from tariffs.rounding import RATIO_ONE, RoundingMode
@@ -22,6 +22,7 @@ from tariffs.transit.bands import BandQuantity, quantity_of
 from tariffs.transit.chunk import Chunk, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName, TransitJourneys
 from tariffs.transit.conditions import class_mask
+from tariffs.transit.kernels import rows as kernels
 from tariffs.transit.pairs import PairIndex, pair_index
 from tariffs.transit.scales import MarginalBand, RoundTo, StartedBlocks, share_of, started_blocks, upper_edges
 
@@ -74,14 +75,14 @@ FareColumns = Annotated[dict[ClassName | Literal["all"], str], Field(min_length=
 """Class → column of a table that holds its fare; ``all`` alone serves every class."""
 
 
-def column_of_class(columns: Mapping[Any, str], names: Sequence[str]) -> Ints:
-    """Position in ``names`` of the column of each class code, int64 of shape (256,), −1 for classes without one.
+def column_of_class(columns: Mapping[Any, str], names: Sequence[str]) -> Shorts:
+    """Position in ``names`` of the column of each class code, int32 of shape (256,), −1 for classes without one.
 
     ParameterError when ``all`` stands beside a class.
     """
     if "all" in columns and len(columns) > 1:
         raise ParameterError("columns", sorted(columns), "name `all` alone, or each class")
-    positions = np.full(CLASS_CODES, -1, np.int64)
+    positions = np.full(CLASS_CODES, -1, np.int32)
     for class_name, column in columns.items():
         codes = slice(None) if class_name == "all" else CardClass[class_name.upper()]
         positions[codes] = names.index(column)
@@ -108,24 +109,29 @@ class Lookup(TransitStep):
 
 @dataclass(frozen=True)
 class PairFare:
-    """Compiled :class:`Lookup`: ``fares`` is int64 (columns · stations²,), −1 where none is published."""
+    """Compiled :class:`Lookup`: ``fares`` is int32 (columns · stations²,), −1 where none is published."""
 
     index: PairIndex
-    fares: Ints
-    column_of_class: Ints
+    fares: Shorts
+    column_of_class: Shorts
     rule: int
 
     def apply(self, chunk: Chunk) -> None:
-        journeys = chunk.journeys
-        cell, known = self.index.cells(journeys.entry_station, journeys.exit_station)
-        column = chunk.of_class(self.column_of_class)
-        known &= column >= 0
-        column *= self.index.size
-        column += cell
-        # mode="clip" spares the bounds check; cells of unknown rows are 0 and masked out below.
-        fare = self.fares.take(column, mode="clip")
-        known &= fare >= 0
-        chunk.set_gross(chunk.unpriced(known, classes=None), fare, self.rule)
+        kernels.pair_fares(
+            chunk.journeys.entry_station,
+            chunk.journeys.exit_station,
+            chunk.condition,
+            chunk.refused,
+            chunk.card_class,
+            self.column_of_class,
+            self.index.dense,
+            self.index.stations,
+            self.fares,
+            self.rule,
+            chunk.gross,
+            chunk.rule,
+            chunk.priced,
+        )
 
 
 Markup = Annotated[int, Field(strict=True, ge=0, le=10 * RATIO_ONE)]
@@ -240,13 +246,13 @@ class MaxFare(TransitStep):
 
 @dataclass(frozen=True)
 class StationMaximum:
-    """Highest fare from and to each station, int64 of shape (stations,); −1 = none published."""
+    """Highest fare from and to each station, int32 of shape (stations,); −1 = none published."""
 
     index: PairIndex
-    leaving: Ints
-    arriving: Ints
+    leaving: Shorts
+    arriving: Shorts
 
-    def fare(self, journeys: TransitJourneys) -> Ints:
+    def fare(self, journeys: TransitJourneys) -> Shorts:
         """Highest fare of the entry station, of the exit station where that is not known; −1 = neither is."""
         entry = self.index.indices(journeys.entry_station)
         exit_ = self.index.indices(journeys.exit_station)

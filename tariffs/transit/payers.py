@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Codes, Ints
+from tariffs.columns import Ints
 from tariffs.parameters import Context, FundCode, Ratio, Strict
-from tariffs.rounding import RATIO_ONE, divide
-from tariffs.transit.chunk import Chunk, Phase, TransitStep, put
+from tariffs.transit.chunk import Chunk, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
+from tariffs.transit.kernels import rows as kernels
 
 
 class FundShare(Strict):
@@ -35,28 +35,26 @@ class Split(TransitStep):
     rounding: Literal["largest_remainder"]
 
     def compile(self, context: Context) -> FundSplit:
-        fund = np.zeros(CLASS_CODES, np.uint16)
-        share = np.zeros(CLASS_CODES, np.int64)
+        terms = np.zeros((CLASS_CODES, 2), np.int64)
         for name, term in self.funds.items():
-            fund[CardClass[name.upper()]] = term.fund
-            share[CardClass[name.upper()]] = term.per_10000
-        return FundSplit(fund, share)
+            terms[CardClass[name.upper()]] = (term.fund, term.per_10000)
+        return FundSplit(terms)
 
 
 @dataclass(frozen=True)
 class FundSplit:
-    """Compiled :class:`Split`; arrays of shape (256,), one cell per class code."""
+    """Compiled :class:`Split`: arguments of :func:`tariffs.transit.kernels.rows.split_funds`."""
 
-    fund: Codes
-    share: Ints
+    terms: Ints
 
     def apply(self, chunk: Chunk) -> None:
-        # A later step may have raised the fare again; a fund bears only what the card does not pay.
-        conceded = np.minimum(chunk.conceded, chunk.gross - chunk.fare)
-        # With two parts, largest remainder with ties to the first is half-up of the first.
-        conceded *= chunk.of_class(self.share)
-        fund = chunk.of_class(self.fund)
-        rows = (fund != 0) & chunk.condition
-        put(chunk.fund_pays, rows, divide(conceded, RATIO_ONE, "half_up"))
-        fund *= chunk.fund_pays > 0
-        put(chunk.fund, rows, fund)
+        kernels.split_funds(
+            chunk.card_class,
+            chunk.condition,
+            self.terms,
+            chunk.gross,
+            chunk.fare,
+            chunk.conceded,
+            chunk.fund_pays,
+            chunk.fund,
+        )

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from tariffs.columns import NULL, Bools, Ints
+from tariffs.columns import Codes, Days, Ints
 from tariffs.compiler import CompiledTariff, TransitProgram
-from tariffs.errors import TariffStateError
-from tariffs.schema import WEEKDAYS
+from tariffs.errors import TariffError, TariffStateError
 from tariffs.tariff import Tariff
-from tariffs.transit import kernels
-from tariffs.transit.accumulators import accumulator_of
+from tariffs.transit.accumulators import accumulator_of, refuse_renamed
 from tariffs.transit.chunk import Chunk
-from tariffs.transit.columns import TransitJourneys, TransitPrices
-from tariffs.transit.state import TransitState, close_memory, open_memory, order_by_card, refuse_past
+from tariffs.transit.columns import JourneysPart, TransitJourneys, TransitPrices
+from tariffs.transit.kernels import rows as kernels
+from tariffs.transit.kernels import walk
+from tariffs.transit.memory import Dated, Memory, walk_journeys
+from tariffs.transit.state import TransitState
+from tariffs.transit.workers import Workers
 
 CHUNK_ROWS = 8_192
-"""Rows per chunk: the two dozen columns in work fit the second-level cache."""
+"""Rows per chunk: the dozen columns in work fit the second-level cache."""
 
-BLOCK_ROWS = 32_768
-"""Rows per block of cards; a card is never cut."""
+TASK_CHUNKS = 8
+"""Chunks a thread takes at a time."""
 
 COUNTED_FARE_MAX = 30_000_000
 """Largest full fare (fen) that accumulators count; beyond it a row is not covered.
@@ -32,9 +33,7 @@ COUNTED_FARE_MAX = 30_000_000
 It keeps fare × fare × ratio inside int64.
 """
 
-_DAY_S = 86_400
-_TIME_MAX = 2**37
-"""Seconds; beyond it (the year 6325) a time is absurd."""
+Rows = slice | Ints
 
 
 def price_transit(compiled: CompiledTariff, journeys: TransitJourneys) -> TransitPrices:
@@ -50,8 +49,8 @@ def price_transit(compiled: CompiledTariff, journeys: TransitJourneys) -> Transi
         raise TariffStateError(compiled.tariff_id)
     prices = TransitPrices.zeros(len(journeys))
     prices.segment[:] = compiled.segment
-    for first in range(0, len(journeys), CHUNK_ROWS):
-        chunk = Chunk.over(journeys, prices, slice(first, first + CHUNK_ROWS))
+    for rows in _chunks(len(journeys)):
+        chunk = Chunk.over(journeys, prices.take(rows), rows)
         _reduce(program, chunk)
         _close(chunk)
     return prices
@@ -70,210 +69,246 @@ def price_journeys(
     Raises TariffKindError for another kind of tariff, ValueError when a card has a journey earlier than its
     ``state``: reprice it from an earlier snapshot.
     """
-    programs = [compiled.transit_program() for compiled in tariff.compiled]
+    return price_network([tariff], None, journeys, state, threads=threads)
+
+
+def price_network(
+    tariffs: Sequence[Tariff],
+    of_row: Codes | None,
+    journeys: TransitJourneys,
+    state: TransitState | None = None,
+    *,
+    threads: int = 1,
+) -> tuple[TransitPrices, TransitState]:
+    """As :func:`price_journeys` for rows of several tariffs that share memory: a ride free after that of another.
+
+    ``of_row`` (uint16) is the position of each row's tariff in ``tariffs``; None = all rows are of the first.
+    Accumulators declared ``shared`` are one memory wherever they stand under one name; all others belong to
+    their tariff. ``segment`` and ``rule`` of an answer are those of the row's own tariff. The state fits the same
+    tariffs in the same order only (:func:`network_accumulators`).
+
+    Raises TariffError when the tariffs do not have one clock, ParameterError when a shared name holds one thing
+    in one tariff and another in the next.
+    """
+    if len({tariff.clock for tariff in tariffs}) != 1:
+        raise TariffError(f"{', '.join(t.id for t in tariffs)} are priced together and need one clock")
+    if len(tariffs) > 1:
+        shared = (tuple(op for op in c.transit_program().accumulators if accumulator_of(op).shared)
+                  for tariff in tariffs for c in tariff.compiled)  # fmt: skip
+        refuse_renamed(shared)
     opening = TransitState.zeros(0) if state is None else state
-    time, day = _when(tariff, journeys)
-    segment = tariff.segment_of(day.astype(np.int32))
-    segment[time == NULL] = -1
+    network = _Network.of(tariffs)
+    dated = _date(tariffs, of_row, journeys)
     prices = TransitPrices.zeros(len(journeys))
-    rows_of = np.bincount(segment + 1, minlength=len(programs) + 1)[1:]
-    present = [int(index) for index in np.flatnonzero(rows_of)]
-    scratch = Scratch.of(len(journeys)) if any(programs[index].accumulators for index in present) else None
-    for index in present:
-        rows = None if rows_of[index] == len(journeys) else np.flatnonzero(segment == index)
-        _price_segment(programs[index], index, journeys, rows, prices, scratch, time)
-    if scratch is None:
-        return prices, opening
-    after = _walk(tariff, programs, journeys, opening, scratch, time, threads)
-    for index in present:
-        if programs[index].accumulators:
-            rows = None if rows_of[index] == len(journeys) else np.flatnonzero(segment == index)
-            _settle(programs[index], journeys, rows, prices, scratch)
+    tasks = list(_tasks(network, of_row, dated))
+    remembers = any(network.programs[task.program].accumulators for task in tasks)
+    memory = Memory.of(len(journeys)) if remembers else None
+    with Workers(threads) as workers:
+        workers.run(lambda task: _price(network, task, journeys, prices, dated, memory), tasks)
+        if memory is None:
+            return prices, opening
+        after = walk_journeys(network.memory, journeys, opening, dated, memory, workers)
+        workers.run(lambda task: _settle(network, task, journeys, prices, memory), tasks)
     return prices, after
-
-
-@dataclass(frozen=True)
-class Scratch:
-    """What the columns of a chunk leave for the walk and the steps behind it: ``facts`` (rows, FACTS)."""
-
-    conceded: Ints
-    facts: Ints
-
-    @classmethod
-    def of(cls, rows: int) -> Self:
-        """Nothing marked yet of ``rows`` rows."""
-        return cls(np.zeros(rows, np.int64), np.zeros((rows, kernels.FACTS), np.int64))
 
 
 def accumulator_names(tariff: Tariff) -> tuple[str, ...]:
     """Names of the accumulators of a transit tariff in the order of their first appearance."""
+    return network_accumulators([tariff])
+
+
+def network_accumulators(tariffs: Sequence[Tariff]) -> tuple[str, ...]:
+    """Names of the memories of tariffs that are priced together, in the order of their first appearance.
+
+    A memory that is not shared goes by ``tariff id: name`` where there is more than one tariff.
+    """
     names: dict[str, None] = {}
-    for compiled in tariff.compiled:
-        names |= {accumulator_of(step).name: None for step in compiled.transit_program().accumulators}
+    for tariff in tariffs:
+        for compiled in tariff.compiled:
+            for step in map(accumulator_of, compiled.transit_program().accumulators):
+                names |= dict.fromkeys(_slots(tariffs, tariff, step.name, step.shared, step.slots))
     return tuple(names)
 
 
-def operating_day(tariff: Tariff, journeys: TransitJourneys) -> Ints:
-    """Day (since 1970, int64) to which the tariff's clock puts each journey; 0 for one without a sound time."""
-    return _when(tariff, journeys)[1]
+def operating_day(tariff: Tariff, journeys: TransitJourneys) -> Days:
+    """Day (since 1970, int32) to which the tariff's clock puts each journey; 0 for one without a sound time."""
+    return _date([tariff], None, journeys).day
 
 
-def _when(tariff: Tariff, journeys: TransitJourneys) -> tuple[Ints, Ints]:
-    """When each journey counts (local seconds, NULL = never) and its operating day, by the tariff's clock.
-
-    A late row carried forward counts later, but its operating day stays its own.
-    """
-    own = np.where(journeys.entry_time == NULL, journeys.exit_time, journeys.entry_time)
-    counted = np.where(journeys.counted_at == NULL, own, journeys.counted_at)
-    absurd = (np.abs(own) > _TIME_MAX) | (np.abs(counted) > _TIME_MAX) | (own == NULL) | (counted == NULL)
-    counted[absurd] = NULL
-    own[absurd] = tariff.clock.day_starts_s
-    return counted, (own - tariff.clock.day_starts_s) // _DAY_S
+def _slots(tariffs: Sequence[Tariff], tariff: Tariff, name: str, shared: bool, slots: int) -> list[str]:
+    own = name if shared or len(tariffs) == 1 else f"{tariff.id}: {name}"
+    return [own] if slots == 1 else [f"{own}[{k}]" for k in range(slots)]
 
 
-def _chunks(length: int, rows: Ints | None) -> Iterator[slice | Ints]:
-    """``rows`` (None = all ``length`` rows, as slices) in chunks."""
-    for first in range(0, length if rows is None else len(rows), CHUNK_ROWS):
-        within = slice(first, first + CHUNK_ROWS)
-        yield within if rows is None else rows[within]
+@dataclass(frozen=True)
+class _Network:
+    """Every dated segment of every tariff as one list of programs."""
+
+    programs: tuple[TransitProgram, ...]
+    segments: tuple[int, ...]
+    """Segment of each program in its own tariff."""
+    first: tuple[int, ...]
+    """First program of each tariff."""
+    memory: Dated
+
+    @classmethod
+    def of(cls, tariffs: Sequence[Tariff]) -> _Network:
+        """Programs in the order of the tariffs and their segments."""
+        programs: list[TransitProgram] = []
+        segments: list[int] = []
+        first: list[int] = []
+        owners: list[Tariff] = []
+        for tariff in tariffs:
+            first.append(len(programs))
+            programs += [compiled.transit_program() for compiled in tariff.compiled]
+            segments += range(len(tariff.compiled))
+            owners += [tariff] * len(tariff.compiled)
+        names = network_accumulators(tariffs)
+        position = {name: slot for slot, name in enumerate(names)}
+        depth = max(len(program.accumulators) for program in programs)
+        parameters = np.zeros((len(programs), depth, walk.PARAMETERS), np.int64)
+        tables: list[Ints] = []
+        length = 0
+        for index, (program, owner) in enumerate(zip(programs, owners, strict=True)):
+            for step in map(accumulator_of, program.accumulators):
+                row = parameters[index, step.position]
+                for column, value in step.parameters:
+                    row[column] = value
+                row[walk.SLOT] = position[_slots(tariffs, owner, step.name, step.shared, step.slots)[0]]
+                row[walk.TABLE] = length
+                tables.append(step.table)
+                length += len(step.table)
+        table = np.concatenate([*tables, np.zeros(1, np.int64)])
+        return cls(
+            tuple(programs),
+            tuple(segments),
+            tuple(first),
+            Dated(tariffs[0].clock, parameters, table, len(names)),
+        )
 
 
-def _price_segment(
-    program: TransitProgram,
-    segment: int,
+@dataclass(frozen=True)
+class _Dates:
+    """When each row counts (int64, NULL = never), its operating day (int32) and segment (int16, −1 = none)."""
+
+    time: Ints
+    day: Days
+    segment: npt.NDArray[np.int16]
+
+
+def _date(tariffs: Sequence[Tariff], of_row: Codes | None, journeys: TransitJourneys) -> _Dates:
+    length = len(journeys)
+    whole = _Dates(np.empty(length, np.int64), np.empty(length, np.int32), np.empty(length, np.int16))
+    for index, tariff in enumerate(tariffs):
+        rows: Rows = slice(None) if of_row is None else np.flatnonzero(of_row == index)
+        part = JourneysPart(journeys, rows)
+        firsts = np.array([(segment.first.toordinal() - _EPOCH) for segment in tariff.segments], np.int64)
+        own = whole if of_row is None else _Dates(whole.time[rows], whole.day[rows], whole.segment[rows])
+        kernels.date_rows(
+            part.entry_time,
+            part.exit_time,
+            part.counted_at,
+            tariff.clock.day_starts_s,
+            firsts,
+            tariff.last_day.toordinal() - _EPOCH,
+            own.time,
+            own.day,
+            own.segment,
+        )
+        if of_row is None:
+            break
+        whole.time[rows], whole.day[rows], whole.segment[rows] = own.time, own.day, own.segment
+    return whole
+
+
+_EPOCH = 719_163
+"""Ordinal of 1970-01-01."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Rows of one program for one thread: a slice of all rows, or an index array where several programs mix."""
+
+    program: int
+    rows: Rows
+    length: int
+
+    def chunks(self) -> Iterator[Rows]:
+        """The rows in chunks."""
+        for within in _chunks(self.length):
+            if isinstance(self.rows, slice):
+                yield slice(self.rows.start + within.start, self.rows.start + within.stop)
+            else:
+                yield self.rows[within]
+
+
+def _tasks(network: _Network, of_row: Codes | None, dated: _Dates) -> Iterator[_Task]:
+    """Every row with a segment, once."""
+    programs = dated.segment.astype(np.int64)
+    if of_row is not None:
+        programs = np.where(programs >= 0, programs + np.array(network.first, np.int64)[of_row], -1)
+    counts = np.bincount(programs + 1, minlength=len(network.programs) + 1)[1:]
+    size = CHUNK_ROWS * TASK_CHUNKS
+    for program in np.flatnonzero(counts).tolist():
+        whole = counts[program] == len(programs)
+        rows = None if whole else np.flatnonzero(programs == program)
+        for start in range(0, int(counts[program]), size):
+            stop = min(start + size, int(counts[program]))
+            yield _Task(program, slice(start, stop) if rows is None else rows[start:stop], stop - start)
+
+
+def _chunks(length: int) -> Iterator[slice]:
+    for first in range(0, length, CHUNK_ROWS):
+        yield slice(first, min(first + CHUNK_ROWS, length))
+
+
+def _price(
+    network: _Network,
+    task: _Task,
     journeys: TransitJourneys,
-    rows: Ints | None,
     prices: TransitPrices,
-    scratch: Scratch | None,
-    time: Ints,
+    dated: _Dates,
+    memory: Memory | None,
 ) -> None:
-    """Price ``rows`` (None = all) of one segment as far as each row alone decides."""
-    for at in _chunks(len(journeys), rows):
+    """Price a task's rows as far as each row alone decides."""
+    program = network.programs[task.program]
+    for at in task.chunks():
         answer = prices.take(at)
-        answer.segment[:] = segment
-        chunk = Chunk.over(journeys.take(at), answer, slice(None))
+        answer.segment[:] = network.segments[task.program]
+        chunk = Chunk.over(journeys, answer, at)
         _reduce(program, chunk)
-        if program.accumulators and scratch is not None:
+        if program.accumulators and memory is not None:
             np.logical_and(chunk.priced, chunk.gross <= COUNTED_FARE_MAX, out=chunk.priced)
             for operation in program.accumulators:
                 operation.apply(chunk)
-            np.multiply(chunk.marks, chunk.priced, out=chunk.marks)
-            scratch.conceded[at] = chunk.conceded
-            scratch.facts[at] = _facts(chunk, segment, time[at])
+            memory.note(at, chunk, dated.time[at], task.program)
         else:
             _close(chunk)
         _write_back(prices, at, answer)
 
 
-def _write_back(prices: TransitPrices, at: slice | Ints, answer: TransitPrices) -> None:
-    """Put the answers of a chunk into their rows; those of a slice are views and stand there already."""
-    if not isinstance(at, slice):
-        for name in TransitPrices.SPECS:
-            getattr(prices, name)[at] = getattr(answer, name)
-
-
-def _facts(chunk: Chunk, segment: int, time: Ints) -> Ints:
-    """What the walk reads of a chunk, shape (rows, FACTS)."""
-    journeys = chunk.journeys
-    entry = np.where(journeys.entry_time == NULL, journeys.exit_time, journeys.entry_time)
-    exit_ = np.where(journeys.exit_time == NULL, journeys.entry_time, journeys.exit_time)
-    carried: Bools = journeys.counted_at != NULL
-    facts = np.empty((len(time), kernels.FACTS), np.int64)
-    facts[:, kernels.TIME] = time
-    # A bus leg has one tap, which is both its ends; a leg carried forward lies where it is counted.
-    facts[:, kernels.ENTRY] = np.where(carried, time, entry)
-    facts[:, kernels.EXIT] = np.where(carried, time, exit_)
-    facts[:, kernels.SEGMENT] = segment
-    facts[:, kernels.MARKS] = chunk.marks
-    facts[:, kernels.WHO] = chunk.card_class
-    facts[:, kernels.LINE] = journeys.line
-    facts[:, kernels.MODE] = journeys.mode
-    facts[:, kernels.LOW] = chunk.zone_low
-    facts[:, kernels.HIGH] = chunk.zone_high
-    facts[:, kernels.GROSS_FARE] = chunk.gross
-    facts[:, kernels.FARE] = chunk.fare
-    facts[:, kernels.DECIDED_BY] = chunk.rule
-    return facts
-
-
-def _settle(
-    program: TransitProgram, journeys: TransitJourneys, rows: Ints | None, prices: TransitPrices, scratch: Scratch
-) -> None:
-    """What the card pays after the walk, and the steps behind it: who bears the rest."""
-    for at in _chunks(len(journeys), rows):
+def _settle(network: _Network, task: _Task, journeys: TransitJourneys, prices: TransitPrices, memory: Memory) -> None:
+    """After the walk: who bears what the card does not pay."""
+    program = network.programs[task.program]
+    if not program.accumulators:
+        return
+    for at in task.chunks():
         answer = prices.take(at)
-        answer.card_pays[:] = scratch.facts[at, kernels.FARE]
-        answer.rule[:] = scratch.facts[at, kernels.DECIDED_BY]
-        chunk = replace(Chunk.over(journeys.take(at), answer, slice(None)), conceded=scratch.conceded[at])
+        kernels.take_outcome(memory.outcome[at], answer.card_pays, answer.rule)
+        chunk = Chunk.over(journeys, answer, at)
+        if program.closing:
+            chunk.conceded[:] = memory.conceded[at]
         for operation in program.closing:
             operation.apply(chunk)
         _close(chunk)
         _write_back(prices, at, answer)
 
 
-def _walk(
-    tariff: Tariff,
-    programs: list[TransitProgram],
-    journeys: TransitJourneys,
-    state: TransitState,
-    scratch: Scratch,
-    time: Ints,
-    threads: int,
-) -> TransitState:
-    """Count the marked rows of each card in their order; changes fares and rules in ``scratch.facts``."""
-    names = accumulator_names(tariff)
-    parameters, table = _stack(programs, names)
-    contents = tuple(getattr(journeys, name) for name in journeys.SPECS)
-    marked = np.flatnonzero(scratch.facts[:, kernels.MARKS])
-    order = order_by_card(marked, journeys.card, time, journeys.sequence, contents)
-    refuse_past(state, order, time, journeys.sequence)
-    memory = open_memory(state, order.cards, len(names))
-    clock, firsts = _calendar(tariff, time[marked])
-    # Blocks that stay in cache, gathered into order: the walk would otherwise wait for memory at every row.
-    cuts = np.searchsorted(order.begins, np.arange(0, len(order.rows), BLOCK_ROWS))
-    cuts = np.unique(np.append(cuts, len(order.cards)))
-
-    def walk(first: int, last: int) -> None:
-        begins = order.begins[first : last + 1]
-        rows = order.rows[begins[0] : begins[-1]]
-        facts = scratch.facts.take(rows, axis=0)
-        kernels.walk_cards(begins - begins[0], parameters, table, clock, firsts, facts, memory[first:last])
-        for column in (kernels.FARE, kernels.DECIDED_BY):
-            scratch.facts[rows, column] = facts[:, column]
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(walk, cuts[:-1].tolist(), cuts[1:].tolist()))
-    return close_memory(state, order, memory, time, journeys.sequence)
-
-
-def _calendar(tariff: Tariff, time: Ints) -> tuple[Ints, Ints]:
-    """The kernel's ``clock`` and ``firsts`` for journeys counted at ``time`` (s)."""
-    clock = tariff.clock
-    days = (time - clock.day_starts_s) // _DAY_S
-    first, last = (int(days.min()), int(days.max())) if len(days) else (0, -1)
-    dates = np.arange(first, last + 1).astype("datetime64[D]")
-    month = dates.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    year = dates.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
-    numbers = np.array([clock.day_starts_s, WEEKDAYS.index(clock.week_starts), first], np.int64)
-    return numbers, np.column_stack([month, year])
-
-
-def _stack(programs: list[TransitProgram], names: tuple[str, ...]) -> tuple[Ints, Ints]:
-    """Parameters of all segments, shape (segments, steps, PARAMETERS), and their tables end to end."""
-    depth = max(len(program.accumulators) for program in programs)
-    parameters = np.zeros((len(programs), depth, kernels.PARAMETERS), np.int64)
-    tables: list[Ints] = []
-    length = 0
-    for index, program in enumerate(programs):
-        for step in map(accumulator_of, program.accumulators):
-            row = parameters[index, step.position]
-            for column, value in step.parameters:
-                row[column] = value
-            row[kernels.SLOT] = names.index(step.name)
-            row[kernels.TABLE] = length
-            tables.append(step.table)
-            length += len(step.table)
-    return parameters, np.concatenate([*tables, np.zeros(1, np.int64)])
+def _write_back(prices: TransitPrices, at: Rows, answer: TransitPrices) -> None:
+    """Put the answers of a chunk into their rows; those of a slice are views and stand there already."""
+    if not isinstance(at, slice):
+        for name in TransitPrices.SPECS:
+            getattr(prices, name)[at] = getattr(answer, name)
 
 
 def _reduce(program: TransitProgram, chunk: Chunk) -> None:
@@ -286,10 +321,6 @@ def _reduce(program: TransitProgram, chunk: Chunk) -> None:
 
 
 def _close(chunk: Chunk) -> None:
-    """The operator bears what neither card nor funds pay; rows without a price carry no amounts."""
-    np.subtract(chunk.gross, chunk.fare, out=chunk.operator_bears)
-    np.subtract(chunk.operator_bears, chunk.fund_pays, out=chunk.operator_bears)
-    if chunk.priced.all():
-        return
-    for column in (chunk.gross, chunk.fare, chunk.fund_pays, chunk.operator_bears, chunk.fund, chunk.rule):
-        np.multiply(column, chunk.priced, out=column)
+    kernels.close_rows(
+        chunk.gross, chunk.fare, chunk.fund_pays, chunk.fund, chunk.operator_bears, chunk.rule, chunk.priced
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
@@ -48,44 +47,10 @@ def upper_edges(rows: Sequence[Edged], path: str, *, open_end: bool) -> list[int
     return edges
 
 
-_EDGES_COMPARED = 6
-"""Up to so many edges, counting those below a quantity is faster than the division a table needs."""
-_CELLS_MAX = 1 << 16
-
-
-@dataclass(frozen=True)
-class BandIndex:
-    """Quantity → number of the edges below it, int64.
-
-    Where all edges are multiples of ``every``, ``table`` (int64) gives that number for ⌈quantity / every⌉; it
-    is empty for a few edges, or edges without a common measure, which are compared one by one.
-    """
-
-    edges: Ints
-    every: int
-    table: Ints
-
-    def of(self, quantity: Ints) -> Ints:
-        """Band of each quantity up to QUANTITY_MAX; of others some band or other."""
-        if len(self.table):
-            cell = quantity + (self.every - 1)
-            cell //= self.every
-            found: Ints = self.table.take(cell, mode="clip")
-            return found
-        band = np.zeros(len(quantity), np.int64)
-        for edge in self.edges:
-            band += quantity > edge
-        return band
-
-
-def band_index(edges: Sequence[int]) -> BandIndex:
-    """Index over the checked ``edges`` of a scale."""
-    every = math.gcd(*edges)
-    table: Ints = np.empty(0, np.int64)
-    if len(edges) > _EDGES_COMPARED and edges[-1] // every < _CELLS_MAX:
-        cells = np.arange(edges[-1] // every + 2) * every
-        table = np.searchsorted(np.array(edges, np.int64), cells).astype(np.int64)
-    return BandIndex(np.array(edges, np.int64), every, table)
+def division_by(divisor: int) -> tuple[int, int]:
+    """``(multiplier, shift)`` with ``x * multiplier >> shift == x // divisor`` for every 0 ≤ x < 2³¹."""
+    bits = max(divisor - 1, 1).bit_length()
+    return (1 << (31 + bits)) // divisor + 1, 31 + bits
 
 
 def share_of(amount: Ints, per_10000: int | Ints, to: int, mode: RoundingMode) -> Ints:

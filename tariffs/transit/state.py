@@ -1,15 +1,15 @@
-"""What cards carry from one batch of journeys to the next, and the order in which journeys are counted."""
+"""What cards carry from one batch of journeys to the next."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 
-from tariffs.columns import NULL, Bools, Codes, Column, Columns, Ints
-from tariffs.transit import kernels
+from tariffs.columns import NULL, Bools, Codes, Column, Columns, Ints, Shorts
+from tariffs.transit.kernels import walk
 
 CLOCK = 0
 """Accumulator number of the row that holds the time and sequence of the card's last counted journey."""
@@ -20,7 +20,7 @@ class TransitState(Columns):
     """One accumulator of one card per row, sorted by card and accumulator; a snapshot between batches.
 
     What ``value``, ``count`` and the marks mean depends on the kind of accumulator
-    (docs of :mod:`tariffs.transit.kernels`).
+    (docs of :mod:`tariffs.transit.kernels.walk`).
     """
 
     card: Annotated[Ints, Column(np.int64)]
@@ -35,6 +35,13 @@ class TransitState(Columns):
     mark_2: Annotated[Ints, Column(np.int64, 0)]
     mark_3: Annotated[Ints, Column(np.int64, 0)]
 
+    def between(self, cards: Ints) -> TransitState:
+        """The rows from the first to the last of rising ``cards``, as a view."""
+        if not len(self):
+            return self
+        first, last = np.searchsorted(self.card, cards[0]), np.searchsorted(self.card, cards[-1], side="right")
+        return self.take(slice(int(first), int(last)))
+
     def of_cards(self, cards: Ints) -> TransitState:
         """The rows of the given cards (any order), in the order of the state."""
         return self.take(np.isin(self.card, cards))
@@ -44,61 +51,41 @@ _MEMORY_COLUMNS = ("since", "value", "count", "mark_1", "mark_2", "mark_3")
 
 
 @dataclass(frozen=True)
-class CardOrder:
-    """Rows sorted by card, time and sequence.
+class CardGroups:
+    """Rows by card, time and sequence.
 
-    ``rows`` int64 row numbers; card k (``cards[k]``, rising) has the positions ``begins[k]`` to
-    ``begins[k + 1]`` of it.
+    ``rows`` int32 row numbers, ``places`` int32 positions in ``rows`` in that order; card k (``cards[k]``, rising)
+    has ``places[begins[k]:begins[k + 1]]``.
     """
 
-    rows: Ints
+    rows: Shorts
+    places: Shorts
     begins: Ints
     cards: Ints
 
-
-def order_by_card(
-    rows: Ints, card: Ints, time: Ints, sequence: Ints, contents: tuple[npt.NDArray[Any], ...]
-) -> CardOrder:
-    """Sort ``rows`` by their card, time, sequence and then by the columns ``contents``.
-
-    The order depends on what the rows hold, never on where they stand; rows equal in everything are
-    interchangeable.
-    """
-    chosen = card[rows]
-    ordered = rows[_by_card_and_time(rows, chosen, time[rows], (*contents, sequence))]
-    sorted_cards = card[ordered]
-    first = np.ones(len(rows), np.bool_)
-    np.not_equal(sorted_cards[1:], sorted_cards[:-1], out=first[1:])
-    begins = np.append(np.flatnonzero(first), len(rows)).astype(np.int64)
-    return CardOrder(ordered, begins, sorted_cards[begins[:-1]])
+    def row_at(self, position: Ints) -> Shorts:
+        """Row numbers at positions of the order."""
+        found: Shorts = self.rows[self.places[position]]
+        return found
 
 
-def _by_card_and_time(rows: Ints, card: Ints, time: Ints, ties: tuple[npt.NDArray[Any], ...]) -> Ints:
-    if not len(card):
-        return np.empty(0, np.int64)
-    card_low, time_low = int(card.min()), int(time.min())
-    time_bits = (int(time.max()) - time_low).bit_length()
-    if (int(card.max()) - card_low).bit_length() + time_bits <= 63:
-        # One 64-bit key sorts several times as fast as three; equal keys are rare and settled below.
-        key = ((card - card_low) << time_bits) | (time - time_low)
-        order: Ints = np.argsort(key)
-        in_order = key[order]
-        equal = in_order[1:] == in_order[:-1]
-        if equal.any():
-            tied = np.zeros(len(order), np.bool_)
-            tied[1:] |= equal
-            tied[:-1] |= equal
-            among = order[tied]
-            order[tied] = among[np.lexsort((*(column[rows[among]] for column in ties), key[among]))]
-        return order
-    return np.lexsort((*(column[rows] for column in ties), time, card))
+@dataclass(frozen=True)
+class WalkedCards:
+    """Cards after the walk: ``memory`` (cards, slots, MEMORY), time and sequence of the last journey of each."""
+
+    cards: Ints
+    memory: Ints
+    time: Ints
+    sequence: Ints
 
 
-def refuse_past(state: TransitState, order: CardOrder, time: Ints, sequence: Ints) -> None:
+def refuse_past(state: TransitState, groups: CardGroups, time: Ints, sequence: Ints) -> None:
     """ValueError when a card has a row earlier than what its state has already counted."""
+    if not len(state):
+        return
     clocks = state.take(state.accumulator == CLOCK)
-    at, known = _find(clocks.card, order.cards)
-    firsts, since = order.rows[order.begins[:-1]][known], clocks.take(at[known])
+    at, known = _find(clocks.card, groups.cards)
+    firsts, since = groups.row_at(groups.begins[:-1])[known], clocks.take(at[known])
     late = (time[firsts] < since.since) | ((time[firsts] == since.since) & (sequence[firsts] < since.value))
     if late.any():
         card = int(since.card[late][0])
@@ -107,8 +94,8 @@ def refuse_past(state: TransitState, order: CardOrder, time: Ints, sequence: Int
 
 def open_memory(state: TransitState, cards: Ints, accumulators: int) -> Ints:
     """What the kernel remembers per card, shape (cards, accumulators, MEMORY); NULL since = nothing yet."""
-    memory = np.zeros((len(cards), accumulators, kernels.MEMORY), np.int64)
-    memory[:, :, kernels.SINCE] = NULL
+    memory = np.zeros((len(cards), accumulators, walk.MEMORY), np.int64)
+    memory[:, :, walk.SINCE] = NULL
     if len(state) and len(cards):
         at, known = _find(cards, state.card)
         known &= state.accumulator != CLOCK
@@ -118,23 +105,39 @@ def open_memory(state: TransitState, cards: Ints, accumulators: int) -> Ints:
     return memory
 
 
-def close_memory(state: TransitState, order: CardOrder, memory: Ints, time: Ints, sequence: Ints) -> TransitState:
-    """The snapshot after the walk: rows of the walked cards renewed, all others as they were."""
-    _, walked = _find(order.cards, state.card)
-    lasts = order.rows[order.begins[1:] - 1]
-    clocks = TransitState.of(
-        len(order.cards), card=order.cards, accumulator=CLOCK, since=time[lasts], value=sequence[lasts]
-    )
-    at, slot = np.nonzero(memory[:, :, kernels.SINCE] != NULL)
-    held = memory[at, slot]
-    renewed = TransitState.of(
-        len(at),
-        card=order.cards[at],
-        accumulator=slot + 1,
-        **{name: held[:, column] for column, name in enumerate(_MEMORY_COLUMNS)},
-    )
-    after = TransitState.concatenate([state.take(~walked), clocks, renewed])
-    return after.take(np.lexsort((after.accumulator, after.card)))
+def close_state(state: TransitState, walked: Sequence[WalkedCards]) -> TransitState:
+    """The snapshot after the walk: rows of the walked cards renewed, all others as they were.
+
+    The parts hold rising cards, and none that another part has.
+    """
+    if not walked:
+        return state
+    cards = np.concatenate([part.cards for part in walked])
+    memory = np.concatenate([part.memory for part in walked])
+    # Per card a row for the clock, then one per slot: read row by row, that is the order of a state.
+    holds = np.ones((len(cards), memory.shape[1] + 1), np.bool_)
+    holds[:, 1:] = memory[:, :, walk.SINCE] != NULL
+    columns: dict[str, Ints] = {}
+    clock = {"since": [part.time for part in walked], "value": [part.sequence for part in walked]}
+    for column, name in enumerate(_MEMORY_COLUMNS):
+        grid = np.zeros(holds.shape, np.int64)
+        if name in clock:
+            grid[:, 0] = np.concatenate(clock[name])
+        grid[:, 1:] = memory[:, :, column]
+        columns[name] = grid[holds]
+    at, slot = np.nonzero(holds)
+    renewed = TransitState.of(len(at), card=cards[at], accumulator=slot, **columns)
+    if not len(state):
+        return renewed
+    others = state.take(~_find(cards, state.card)[1])
+    # Both are in order and no card stands in both: each row moves on by the rows of the other before it.
+    places = np.searchsorted(others.card, renewed.card) + np.arange(len(renewed))
+    source = np.empty(len(others) + len(renewed), np.int64)
+    taken = np.zeros(len(source), np.bool_)
+    taken[places] = True
+    source[places] = len(others) + np.arange(len(renewed))
+    source[~taken] = np.arange(len(others))
+    return TransitState.concatenate([others, renewed]).take(source)
 
 
 def _find(within: Ints, wanted: Ints) -> tuple[Ints, Bools]:

@@ -12,13 +12,18 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from tariffs.columns import Bools, Ints
+from tariffs.columns import Bools, Ints, Shorts
 from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Fen, Flag, Strict
 from tariffs.tables import Table
 from tariffs.transit.chunk import UNKNOWN_ZONE, Chunk, Phase, TransitStep, put
 from tariffs.transit.fares import FareColumns, column_of_class
 from tariffs.transit.pairs import PairIndex, StationIndex, pair_index, station_index
+
+ZONES_MAX = 63
+"""Zone codes that caps and travelcards can tell apart: bits of an int64."""
+ZONE_NOTED_MAX = 127
+"""Zones are noted up to here; no cap reaches that far."""
 
 
 class ZonesBetween(Strict):
@@ -93,10 +98,10 @@ class ZoneOfStation:
 
 @dataclass(frozen=True)
 class ZonesOfPair:
-    """Station pair → lowest and highest zone; ``extent`` is int64 of shape (2 · stations²,), −1 = not listed."""
+    """Station pair → lowest and highest zone; ``extent`` is int32 of shape (2 · stations²,), −1 = not listed."""
 
     index: PairIndex
-    extent: Ints
+    extent: Shorts
 
     def zones(self, chunk: Chunk) -> tuple[Ints, Ints, Bools]:
         """Lowest zone, highest zone, and whether the pair is known."""
@@ -104,7 +109,7 @@ class ZonesOfPair:
         low = self.extent.take(cell, mode="clip")
         high = self.extent.take(cell + self.index.size, mode="clip")
         known &= low >= 0
-        return low, high, known
+        return low.astype(np.int64), high.astype(np.int64), known
 
 
 @dataclass(frozen=True)
@@ -112,18 +117,16 @@ class ZonePairFare:
     """Fares as in :class:`tariffs.transit.fares.PairFare`, of zones instead of stations."""
 
     index: PairIndex
-    fares: Ints
-    column_of_class: Ints
+    fares: Shorts
+    column_of_class: Shorts
     rule: int
 
-    def fare(self, chunk: Chunk, first: Ints, second: Ints) -> tuple[Ints, Bools]:
+    def fare(self, chunk: Chunk, first: Ints, second: Ints) -> tuple[Shorts, Bools]:
         """Fen, and where there is a fare."""
         cell, known = self.index.cells(first, second)
         column = chunk.of_class(self.column_of_class)
         known &= column >= 0
-        column *= self.index.size
-        column += cell
-        fare = self.fares.take(column, mode="clip")
+        fare = self.fares.take(column * self.index.size + cell, mode="clip")
         known &= fare >= 0
         return fare, known
 
@@ -151,8 +154,8 @@ class ZoneFare:
     def apply(self, chunk: Chunk) -> None:
         first, second, known = self.source.zones(chunk)
         rows = known & chunk.condition & (chunk.zone_low == UNKNOWN_ZONE)
-        put(chunk.zone_low, rows, np.minimum(first, second))
-        put(chunk.zone_high, rows, np.maximum(first, second))
+        put(chunk.zone_low, rows, np.minimum(np.minimum(first, second), ZONE_NOTED_MAX))
+        put(chunk.zone_high, rows, np.minimum(np.maximum(first, second), ZONE_NOTED_MAX))
         if self.price is None:
             return
         fare, covered = self.price.fare(chunk, first, second)
@@ -170,3 +173,101 @@ def _zone_of_station(table: Table) -> ZoneOfStation:
         distinct, counts = np.unique(station, return_counts=True)
         raise ParameterError("zone_of", int(distinct[counts > 1][0]), f"the station stands twice in {table.name}")
     return ZoneOfStation(index, zone[np.argsort(station)])
+
+
+def zone_fares(table: Table, columns: list[str], path: str) -> tuple[Ints, int]:
+    """Fares of zone ranges, int64 of shape (columns, span, span), −1 = not listed, and the number of zone codes.
+
+    The table has the columns ``entry`` and ``exit``, each pair once for both ways. Raises ParameterError for
+    zones above the highest code or a pair that stands twice.
+    """
+    index, fares = pair_index(table, columns, directed=False)
+    span = int(index.stations[-1]) + 1
+    if span > ZONES_MAX or index.stations[0] < 0:
+        raise ParameterError(f"{path}.table", table.name, f"zones are numbered from 0 to {ZONES_MAX - 1}")
+    wide = np.full((len(columns), span, span), -1, np.int64)
+    wide[:, index.stations[:, None], index.stations] = fares.reshape(len(columns), *[len(index.stations)] * 2)
+    return wide, span
+
+
+class Extension(TransitStep):
+    """What of a journey lies outside the zones of the holder's travelcard: single fares of the zones left.
+
+    ``held`` names a table with the columns ``product``, ``zone_low`` and ``zone_high``, ``zone_of`` one with
+    ``station`` and ``zone``, and ``also`` where a station on a boundary counts to a second zone (−1 = none) if
+    that lies inside the travelcard and the first does not. ``fares`` has the columns ``entry``, ``exit`` (zones)
+    and ``column``. The single fare of the whole journey is paid where that is less. Later caps see the zones left.
+    """
+
+    phase: ClassVar[Phase] = Phase.CARD
+    held: str
+    zone_of: str
+    fares: str
+    column: str
+
+    def compile(self, context: Context) -> ZonesBeside:
+        held = context.table(self.held)
+        low, high = held.column("zone_low"), held.column("zone_high")
+        if (low < 0).any() or (low > high).any() or int(high.max(initial=0)) >= ZONES_MAX:
+            raise ParameterError("held", self.held, f"write 0 <= zone_low <= zone_high < {ZONES_MAX}")
+        products = station_index(held.column("product"))
+        if len(products.stations) != len(low):
+            raise ParameterError("held", self.held, "a product stands twice")
+        by_product = np.argsort(held.column("product"))
+        zones = context.table(self.zone_of)
+        source = _zone_of_station(zones)
+        also = np.full(len(source.zone), UNKNOWN_ZONE, np.int64)
+        if "also" in zones.columns:
+            also = zones.column("also")[np.argsort(zones.column("station"))]
+        fares, span = zone_fares(context.table(self.fares), [self.column], "fares")
+        rule = context.rule(f"extension.{self.held}")
+        return ZonesBeside(products, low[by_product], high[by_product], source, also, fares[0], span, rule)
+
+
+@dataclass(frozen=True)
+class ZonesBeside:
+    """Compiled :class:`Extension`: ``low`` and ``high`` by product, ``also`` by station, ``fares`` (span, span)."""
+
+    products: StationIndex
+    low: Ints
+    high: Ints
+    source: ZoneOfStation
+    also: Ints
+    fares: Ints
+    span: int
+    rule: int
+
+    def apply(self, chunk: Chunk) -> None:
+        held = self.products.indices(chunk.journeys.product)
+        rows = np.flatnonzero((held >= 0) & chunk.takers() & chunk.priced)
+        card_low, card_high = self.low[held[rows]], self.high[held[rows]]
+        ends = []
+        for station in (chunk.journeys.entry_station[rows], chunk.journeys.exit_station[rows]):
+            place = self.source.index.indices(station)
+            zone, also = self.source.zone.take(place, mode="clip"), self.also.take(place, mode="clip")
+            outside = (zone < card_low) | (zone > card_high)
+            zone = np.where(outside & (also >= card_low) & (also <= card_high), also, zone)
+            ends.append(np.where(place >= 0, zone, self.span))
+        first, last = np.minimum(*ends), np.maximum(*ends)
+        # A journey of unknown zones is not cheaper for any travelcard.
+        known = last < self.span
+        rows, first, last, card_low, card_high = (x[known] for x in (rows, first, last, card_low, card_high))
+        below, above = first < card_low, last > card_high
+        left = np.where(below, self._fare(first, np.minimum(last, card_low - 1)), 0)
+        right = np.where(above, self._fare(np.maximum(first, card_high + 1), last), 0)
+        whole = chunk.fare[rows]
+        beside = np.where((left < 0) | (right < 0), whole, np.minimum(left + right, whole))
+        chunk.fare[rows] = beside
+        chunk.rule[rows] = self.rule
+        chunk.held_low[rows], chunk.held_high[rows] = card_low, card_high
+        inside = ~below & ~above
+        low = np.where(below, first, np.maximum(first, card_high + 1))
+        high = np.where(above, last, np.minimum(last, card_low - 1))
+        chunk.zone_low[rows] = np.where(inside, UNKNOWN_ZONE, low)
+        chunk.zone_high[rows] = np.where(inside, UNKNOWN_ZONE, high)
+
+    def _fare(self, low: Ints, high: Ints) -> Ints:
+        """Single fare of zones ``low`` to ``high``; −1 where it is not listed."""
+        cell = np.maximum(low, 0) * self.span + np.minimum(np.maximum(high, 0), self.span - 1)
+        fare: Ints = self.fares.ravel().take(cell, mode="clip")
+        return fare

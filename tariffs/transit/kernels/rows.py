@@ -1,0 +1,308 @@
+"""What each row alone decides, one fused loop per step: every column is read and written once.
+
+Inputs are read-only views, so that each kernel is compiled for one set of types. ``card_class`` uint8 indexes
+tables of 256 cells; a cell of −1 in a table of columns means that the step is not for the class.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+Codes = npt.NDArray[np.uint16]
+Ints = npt.NDArray[np.int64]
+Shorts = npt.NDArray[np.int32]
+
+NULL = -(2**63)
+QUANTITY_MAX = np.uint64(1_000_000_000)
+RATIO_ONE = 10_000
+DAY_S = 86_400
+TIME_MAX = 2**37
+OFFSET_MAX = 2**31 - 1
+COMPARED_MAX = 17
+"""Bands up to which every edge is compared with every row."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quotient(numerator: int, denominator: int, add: int, even: bool) -> int:
+    """``numerator / denominator`` (≥ 0, > 0) rounded: down after adding ``add``, or half to even."""
+    if even:
+        whole = numerator // denominator
+        twice = 2 * (numerator - whole * denominator)
+        return whole + int(twice > denominator or (twice == denominator and whole % 2 == 1))
+    if denominator == RATIO_ONE:
+        # A constant divisor becomes a multiplication.
+        return (numerator + add) // RATIO_ONE
+    return (numerator + add) // denominator
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def place_of(number: int, first: int, dense: Shorts, sorted_numbers: Ints) -> int:
+    """Place of a number among ``sorted_numbers``, −1 for a stranger; ``dense`` is empty where ids lie far apart."""
+    if len(dense):
+        offset = np.uint64(number - first)
+        return dense[np.int64(min(offset, np.uint64(len(dense) - 1)))]
+    low, high = 0, len(sorted_numbers)
+    while low < high:
+        middle = (low + high) >> 1
+        if sorted_numbers[middle] < number:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < len(sorted_numbers) and sorted_numbers[low] == number else -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def band_fares(
+    quantity: Ints,
+    condition: Bools,
+    refused: Bools,
+    card_class: Bytes,
+    column: Shorts,
+    edges: Ints,
+    fares: Shorts,
+    beyond: tuple[int, int, int, int, int],
+    first_rule: int,
+    gross: Ints,
+    rule: Codes,
+    priced: Bools,
+) -> None:
+    """Fare of the band of each unpriced row; ``fares`` is flat (columns, bands).
+
+    ``beyond``: last edge, and for each started part beyond it: its length less one, multiplier and shift that divide
+    by the length, fen; fen 0 = nothing beyond.
+    """
+    n = len(quantity)
+    bands = len(edges) + 1
+    band = np.zeros(n, np.int32)
+    if bands <= COMPARED_MAX:
+        # One edge at a time over all rows: compared in vectors, and nothing to guess for the processor.
+        for edge in edges:
+            for row in range(n):
+                band[row] += quantity[row] > edge
+    else:
+        for row in range(n):
+            low, high = 0, bands - 1
+            while low < high:
+                middle = (low + high) >> 1
+                # Multiplied, not branched: the outcome is anybody's guess.
+                above = int(quantity[row] > edges[middle])
+                low += (middle + 1 - low) * above
+                high -= (high - middle) * (1 - above)
+            band[row] = low
+    last, part, multiplier, shift, add = beyond
+    for row in range(n):
+        amount = quantity[row]
+        of_class = column[card_class[row]]
+        covered = (not priced[row]) & condition[row] & (not refused[row]) & (of_class >= 0)
+        if not (covered & (np.uint64(amount) <= QUANTITY_MAX)):
+            continue
+        fare = np.int64(fares[of_class * bands + band[row]])
+        if add:
+            over = max(amount - last, 0)
+            fare += ((over + part) * multiplier >> shift) * add
+        gross[row] = fare
+        rule[row] = first_rule + band[row]
+        priced[row] = True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pair_fares(
+    entry: Ints,
+    exit_: Ints,
+    condition: Bools,
+    refused: Bools,
+    card_class: Bytes,
+    column: Shorts,
+    dense: Shorts,
+    stations: Ints,
+    fares: Shorts,
+    number: int,
+    gross: Ints,
+    rule: Codes,
+    priced: Bools,
+) -> None:
+    """Fare of the station pair of each unpriced row; ``fares`` is flat (columns, stations²), −1 = none published."""
+    n, first = len(stations), stations[0]
+    for row in range(len(entry)):
+        of_class = column[card_class[row]]
+        if priced[row] or not condition[row] or refused[row] or of_class < 0:
+            continue
+        start = place_of(entry[row], first, dense, stations)
+        end = place_of(exit_[row], first, dense, stations)
+        if start < 0 or end < 0:
+            continue
+        fare = fares[(of_class * n + start) * n + end]
+        if fare < 0:
+            continue
+        gross[row] = fare
+        rule[row] = number
+        priced[row] = True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def concede(
+    card_class: Bytes,
+    condition: Bools,
+    terms: Ints,
+    rounding: tuple[int, int, int, bool],
+    others_pay: bool,
+    gross: Ints,
+    fare: Ints,
+    conceded: Ints,
+    rule: Codes,
+    priced: Bools,
+    open_: Bools,
+) -> None:
+    """Reduced fares by class. ``terms`` (256, 5): rule (0 = none), ratio, fixed fare, least fare, final.
+
+    ``rounding``: multiple the share is rounded to, divisor, what is added before dividing, half to even.
+    """
+    to, divisor, add, even = rounding
+    for row in range(len(gross)):
+        term = terms[card_class[row]]
+        if not condition[row]:
+            continue
+        if term[0] == 0:
+            priced[row] &= others_pay
+        elif open_[row]:
+            full = gross[row]
+            share = quotient(full * term[1], divisor, add, even) * to + term[2]
+            reduced = min(max(share, term[3]), full)
+            fare[row] = reduced
+            conceded[row] = full - reduced
+            rule[row] = term[0]
+            open_[row] = term[4] == 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def split_funds(
+    card_class: Bytes,
+    condition: Bools,
+    terms: Ints,
+    gross: Ints,
+    fare: Ints,
+    conceded: Ints,
+    fund_pays: Ints,
+    fund: Codes,
+) -> None:
+    """Each class's fund bears its share of the concession. ``terms`` (256, 2): fund (0 = none), share.
+
+    With two parts, largest remainder with ties to the first is half-up of the first.
+    """
+    for row in range(len(gross)):
+        term = terms[card_class[row]]
+        if term[0] and condition[row]:
+            # A later step may have raised the fare again; a fund bears only what the card does not pay.
+            part = (min(conceded[row], gross[row] - fare[row]) * term[1] + RATIO_ONE // 2) // RATIO_ONE
+            fund_pays[row] = part
+            fund[row] = term[0] if part > 0 else 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def close_rows(
+    gross: Ints, fare: Ints, fund_pays: Ints, fund: Codes, operator_bears: Ints, rule: Codes, priced: Bools
+) -> None:
+    """The operator bears what neither card nor funds pay; rows without a price carry no amounts."""
+    for row in range(len(gross)):
+        if priced[row]:
+            operator_bears[row] = gross[row] - fare[row] - fund_pays[row]
+        else:
+            gross[row] = fare[row] = fund_pays[row] = operator_bears[row] = 0
+            fund[row] = rule[row] = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def date_rows(
+    entry: Ints,
+    exit_: Ints,
+    counted_at: Ints,
+    day_starts: int,
+    firsts: Ints,
+    last: int,
+    time: Ints,
+    day: Shorts,
+    segment: npt.NDArray[np.int16],
+) -> None:
+    """When each row counts (NULL = never), its operating day, and the dated segment of that day (−1 = none).
+
+    ``firsts`` are the first days of the segments, ``last`` the last published day. A late row carried forward
+    counts later, but its operating day stays its own; a row without a sound time has day 0 and no segment.
+    """
+    for row in range(len(entry)):
+        own = entry[row] if entry[row] != NULL else exit_[row]
+        counts = counted_at[row] if counted_at[row] != NULL else own
+        if own < -TIME_MAX or own > TIME_MAX or counts < -TIME_MAX or counts > TIME_MAX:
+            time[row], day[row], segment[row] = NULL, 0, -1
+            continue
+        at = (own - day_starts) // DAY_S
+        time[row], day[row] = counts, at
+        found = -1
+        if at <= last:
+            for first in firsts:
+                found += at >= first
+        segment[row] = found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def note_facts(
+    time: Ints,
+    entry: Ints,
+    exit_: Ints,
+    counted_at: Ints,
+    card_class: Bytes,
+    line: Ints,
+    mode: Bytes,
+    program: int,
+    marks: Ints,
+    zones: tuple[Any, Any, Any, Any],
+    gross: Ints,
+    fare: Ints,
+    rule: Codes,
+    priced: Bools,
+    facts: Any,
+    marked: Bools,
+    outcome: Ints,
+) -> None:
+    """What the walk reads of each row, as records of ``walk.FACTS``; rows without a price are not marked.
+
+    ``outcome`` is what the walk may change: fare << 16 | rule.
+    """
+    low, high, held_low, held_high = zones
+    for row in range(len(time)):
+        outcome[row] = (fare[row] << 16) | rule[row]
+        marked[row] = priced[row] & (marks[row] != 0)
+        if not marked[row]:
+            continue
+        fact = facts[row]
+        start = entry[row] if entry[row] != NULL else exit_[row]
+        end = exit_[row] if exit_[row] != NULL else start
+        # A bus leg has one tap, which is both its ends; a leg carried forward lies where it is counted.
+        carried = counted_at[row] != NULL
+        fact.time = time[row]
+        fact.entry = 0 if carried else min(max(start - time[row], -OFFSET_MAX), OFFSET_MAX)
+        fact.exit = 0 if carried else min(max(end - time[row], -OFFSET_MAX), OFFSET_MAX)
+        fact.line = line[row]
+        fact.marks = marks[row]
+        fact.gross = gross[row]
+        fact.fare = fare[row]
+        fact.program = program
+        fact.who = card_class[row]
+        fact.mode = mode[row]
+        fact.low = low[row]
+        fact.high = high[row]
+        fact.held_low = held_low[row]
+        fact.held_high = held_high[row]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take_outcome(outcome: Ints, fare: Ints, rule: Codes) -> None:
+    """What the card pays after the walk, and the rule behind it."""
+    for row in range(len(outcome)):
+        fare[row] = outcome[row] >> 16
+        rule[row] = outcome[row] & 0xFFFF
