@@ -26,12 +26,12 @@ class DemandPrices:
     peaks: UtilityState
 
 
-def price_demand(program: DemandProgram, usages: UtilityUsages, slots: Ints, state: UtilityState) -> DemandPrices:
+def price_demand(program: DemandProgram, usages: UtilityUsages, state: UtilityState) -> DemandPrices:
     """Charge the peaks of a batch after those in ``state`` (rows with a register above 0).
 
-    ``slots`` int64 (rows,) is the half hour of each row, −1 = unknown: such a row counts only for charges that
-    hold at all times.
+    A row whose half hour is unknown counts only for charges that hold at all times.
     """
+    slots = program.schedule.slots(usages.period_day, usages.minute)
     key = day_key(usages.period_day) if program.daily else period_key(usages.period_day, "calendar_month")
     exact = np.zeros(len(usages), np.int64)
     peaks: list[UtilityState] = []

@@ -33,14 +33,12 @@ def price_utility(
     sequence repeats or a bill shared in proportion lies in two periods.
     """
     program = compiled.utility_program()
-    timed = program.use_periods is not None or program.demand is not None
-    slots = program.day_types.slots(usages.period_day, usages.minute) if timed else np.full(len(usages), -1)
-    use_period = _use_period(program, usages, slots)
+    use_period = _use_period(program, usages)
     priced = _priced(program, usages, use_period)
     if priced.all():
-        return _price(compiled, usages, slots, use_period, state)
+        return _price(compiled, usages, use_period, state)
     rows = np.flatnonzero(priced)
-    answers, after = _price(compiled, usages.take(rows), slots[rows], use_period[rows], state)
+    answers, after = _price(compiled, usages.take(rows), use_period[rows], state)
     prices = UtilityPrices(
         gross=_spread(answers.gross, rows, len(usages)),
         components=_spread(answers.components, rows, len(usages)),
@@ -59,11 +57,12 @@ def _spread(values: Ints, rows: Ints, count: int) -> Ints:
     return spread
 
 
-def _use_period(program: UtilityProgram, usages: UtilityUsages, slots: Ints) -> Ints:
+def _use_period(program: UtilityProgram, usages: UtilityUsages) -> Ints:
     """Index of the time of use of each row, int64; −1 where neither register nor clock tells."""
     periods = program.use_periods
     if periods is None:
         return np.zeros(len(usages), np.int64)
+    slots = periods.schedule.slots(usages.period_day, usages.minute)
     by_clock = np.where(slots >= 0, periods.of_slot[slots], -1)
     if not len(periods.registers):
         return np.where(usages.register == NULL, by_clock, -1)
@@ -94,7 +93,7 @@ def _priced(program: UtilityProgram, usages: UtilityUsages, use_period: Ints) ->
 
 
 def _price(
-    compiled: CompiledTariff, usages: UtilityUsages, slots: Ints, use_period: Ints, state: UtilityState
+    compiled: CompiledTariff, usages: UtilityUsages, use_period: Ints, state: UtilityState
 ) -> tuple[UtilityPrices, UtilityState]:
     """Price rows that all have a price."""
     program = compiled.utility_program()
@@ -115,7 +114,7 @@ def _price(
         rule = _add_tiers(program, program.frame, work, exact, fen)
         used = counters_after(program, usages, usage, periods, used)
     if program.demand is not None:
-        demanded = price_demand(program.demand, usages, slots, state)
+        demanded = price_demand(program.demand, usages, state)
         exact[:, program.demand.column] = demanded.exact
         used = _merged(used.take(used.register == 0), demanded.peaks)
     _add_fixed(program, usages, bills, exact)

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from tariffs.calendars import Calendar
 from tariffs.columns import Bools, Ints
 from tariffs.errors import ParameterError
 from tariffs.parameters import QUANTITY_MAX, Context, Strict
@@ -31,10 +32,18 @@ from tariffs.utility.steps import (
     TimeOfUse,
     UtilityStep,
 )
-from tariffs.utility.windows import SLOTS, Calendar, DayTypes, compile_calendar, compile_windows, describe_slot
+from tariffs.utility.windows import (
+    POSSIBLE,
+    SLOTS,
+    Schedule,
+    Window,
+    compile_schedule,
+    compile_windows,
+    describe_slot,
+)
 
 _ORDER: tuple[type[Strict], ...] = (
-    Calendar, Reading, TimeOfUse, Household, Tiers, Demand, Fixed, Minimum, LateFee, Prepaid,
+    Reading, TimeOfUse, Household, Tiers, Demand, Fixed, Minimum, LateFee, Prepaid,
 )  # fmt: skip
 _REPEATABLE = (Tiers, Fixed)
 _PRICE_MAX_YUAN = 1_000
@@ -46,9 +55,9 @@ _Step = TypeVar("_Step", bound=Strict)
 class TierTable:
     """K tiers of one step. Edges are linear in what a row brings: see :func:`tariffs.utility.tiers.tier_edges`.
 
-    ``edges``, ``edge_per_person``, ``edge_per_day``, ``edge_per_kw`` in thousandths of a unit, ``persons_share`` and
-    ``allowance_share`` in 1/10,000, all int64 (K − 1,); ``prices`` int64 (K, times of use, components), 1/scale yuan
-    per unit.
+    ``edges``, ``edge_per_person``, ``edge_per_day``, ``edge_per_kw``, ``edge_per_kw_day`` in thousandths of a unit,
+    ``persons_share`` and ``allowance_share`` in 1/10,000, all int64 (K − 1,); ``prices`` int64 (K, times of use,
+    components), 1/scale yuan per unit.
     """
 
     only: Customers
@@ -60,6 +69,7 @@ class TierTable:
     edge_per_person: Ints
     edge_per_day: Ints
     edge_per_kw: Ints
+    edge_per_kw_day: Ints
     persons_share: Ints
     allowance_share: Ints
     budget: Budget | None
@@ -73,6 +83,7 @@ class UsePeriods:
     """Times of use: ``of_slot`` int64 (SLOTS,), −1 where only registers tell; ``of_register`` sorted pairs."""
 
     names: tuple[str, ...]
+    schedule: Schedule
     of_slot: Ints
     registers: Ints
     of_register: Ints
@@ -84,6 +95,7 @@ class DemandProgram:
 
     column: int
     daily: bool
+    schedule: Schedule
     slots: tuple[Bools | None, ...]
     edges: tuple[Ints, ...]
     prices: tuple[Ints, ...]
@@ -117,7 +129,6 @@ class UtilityProgram:
     tables: tuple[TierTable, ...]
     household: Household | None
     reading: Reading | None
-    day_types: DayTypes
     use_periods: UsePeriods | None
     demand: DemandProgram | None
     fixed: tuple[FixedProgram, ...]
@@ -175,7 +186,6 @@ def compile_utility(steps: Sequence[tuple[str, UtilityStep]], context: Context) 
         tables=tables,
         household=household,
         reading=_one(steps, Reading),
-        day_types=compile_calendar(_one(steps, Calendar)),
         use_periods=periods,
         demand=_compile_demand(demand, names, scale, context) if demand else None,
         fixed=tuple(_compile_fixed(place, step, names, scale) for place, step in fixed),
@@ -201,9 +211,7 @@ def _check_order(steps: Sequence[tuple[str, UtilityStep]]) -> None:
     once = [kind for _, step in steps if (kind := type(step)) not in _REPEATABLE]
     charges = any(isinstance(step, Tiers | Demand | Fixed) for _, step in steps)
     if not charges or ranks != sorted(ranks) or len(once) != len(set(once)):
-        remedy = (
-            "write, in this order and once each unless marked +: calendar, reading, time_of_use, household, tiers+, "
-        )
+        remedy = "write, in this order and once each unless marked +: reading, time_of_use, household, tiers+, "
         remedy += "demand, fixed+, minimum, late_fee, prepaid; at least one of tiers, demand, fixed"
         raise ParameterError("steps", names, remedy)
 
@@ -279,6 +287,7 @@ def _compile_tiers(
         edge_per_person=per_person,
         edge_per_day=edges.per_day,
         edge_per_kw=edges.per_kw,
+        edge_per_kw_day=edges.per_kw_day,
         persons_share=edges.persons,
         allowance_share=edges.allowance,
         budget=step.budget,
@@ -295,20 +304,22 @@ class _Edges:
     fixed: Ints
     per_day: Ints
     per_kw: Ints
+    per_kw_day: Ints
     persons: Ints
     allowance: Ints
 
 
 def _tier_edges(place: str, step: Tiers) -> _Edges:
     """All edges of a step are written in one way; the last tier has none."""
-    finite = step.tiers[:-1]
-    nothing = _Edges(*([np.zeros(len(finite), np.int64)] * 5))
+    finite, last = step.tiers[:-1], step.tiers[-1]
+    nothing = _Edges(*([np.zeros(len(finite), np.int64)] * 6))
     shares = [tier.up_to_budget for tier in finite if tier.up_to_budget is not None]
-    per_day = [tier.up_to_per_day_milli for tier in finite if tier.up_to_per_day_milli is not None]
-    per_kw = [tier.up_to_per_kw_milli for tier in finite if tier.up_to_per_kw_milli is not None]
-    last = step.tiers[-1]
-    ways = sum(bool(way) for way in (shares, per_day, per_kw, [tier for tier in finite if tier.up_to is not None]))
-    if ways > 1 or (last.up_to_per_day_milli, last.up_to_per_kw_milli, last.up_to_budget) != (None, None, None):
+    scaled = {
+        name: [getattr(t, f"up_to_{name}_milli") for t in step.tiers] for name in ("per_day", "per_kw", "per_kw_day")
+    }
+    scaled = {name: values for name, values in scaled.items() if any(v is not None for v in values)}
+    ways = bool(shares) + len(scaled) + any(tier.up_to is not None for tier in finite)
+    if ways > 1 or last.up_to_budget is not None or any(values[-1] is not None for values in scaled.values()):
         remedy = "write all edges of a step in one way, and leave the last tier open"
         raise ParameterError(f"{place}.tiers", [tier.prices for tier in step.tiers], remedy)
     if (step.budget is not None) != bool(shares):
@@ -317,10 +328,9 @@ def _tier_edges(place: str, step: Tiers) -> _Edges:
         persons = _rising(f"{place}.tiers", [share.persons_per_10000 for share in shares], strictly=False)
         allowance = _rising(f"{place}.tiers", [share.allowance_per_10000 for share in shares], strictly=False)
         return replace(nothing, persons=persons, allowance=allowance)
-    if per_day and len(per_day) == len(finite):
-        return replace(nothing, per_day=_rising(f"{place}.tiers", per_day, strictly=True))
-    if per_kw and len(per_kw) == len(finite):
-        return replace(nothing, per_kw=_rising(f"{place}.tiers", per_kw, strictly=True))
+    for name, values in scaled.items():
+        if None not in values[:-1]:
+            return replace(nothing, **{name: _rising(f"{place}.tiers", values[:-1], strictly=True)})
     edges = upper_edges(step.tiers, f"{place}.tiers", open_end=True)
     return replace(nothing, fixed=np.array(edges, np.int64).reshape(-1) * 1000)
 
@@ -390,9 +400,9 @@ def _check_alternatives(tables: Sequence[TierTable], periods: UsePeriods | None)
 
 def _months(table: TierTable, periods: UsePeriods | None) -> set[int]:
     """Months in which a step has a price by its times of use; all of them where the clock does not tell."""
-    if periods is None or (periods.of_slot < 0).any():
+    if periods is None or (periods.of_slot < 0)[POSSIBLE].any():
         return set(range(1, 13))
-    held = table.covers[periods.of_slot].reshape(12, -1).any(axis=1)
+    held = (table.covers[np.maximum(periods.of_slot, 0)] & POSSIBLE).reshape(12, -1).any(axis=1)
     return set((np.flatnonzero(held) + 1).tolist())
 
 
@@ -409,17 +419,26 @@ def _compile_time_of_use(step: TimeOfUse | None) -> UsePeriods | None:
         if period.register_code is not None and registers.setdefault(period.register_code, index) != index:
             raise ParameterError(f"{place}.register", period.register_code, "another period has this register")
         held = compile_windows(period.when or [], f"{place}.when")
-        if (twice := np.flatnonzero(held & (of_slot >= 0))).size:
+        if (twice := np.flatnonzero(held & (of_slot >= 0) & POSSIBLE)).size:
             raise ParameterError(f"{place}.when", describe_slot(int(twice[0])), "another period holds then")
         of_slot[held] = index
-    if scheduled and (free := np.flatnonzero(of_slot < 0)).size:
+    if scheduled and (free := np.flatnonzero((of_slot < 0) & POSSIBLE)).size:
         raise ParameterError("time_of_use.periods", describe_slot(int(free[0])), "no period holds then")
     names = tuple(period.name for period in step.periods)
     if len(set(names)) != len(names):
         raise ParameterError("time_of_use.periods", list(names), "name each period once")
     codes = sorted(registers)
     at = np.array([registers[code] for code in codes], np.int64)
-    return UsePeriods(names, of_slot, np.array(codes, np.int64), at)
+    windows = [window for period in step.periods for window in period.when or ()]
+    schedule = _at("time_of_use", step.calendar, windows)
+    return UsePeriods(names, schedule, of_slot, np.array(codes, np.int64), at)
+
+
+def _at(place: str, calendar: Calendar | None, windows: Sequence[Window]) -> Schedule:
+    try:
+        return compile_schedule(calendar, windows)
+    except ParameterError as error:
+        raise ParameterError(f"{place}.{error.path}", error.value, error.remedy) from error
 
 
 def _compile_demand(step: Demand, names: Sequence[str], scale: int, context: Context) -> DemandProgram:
@@ -440,6 +459,7 @@ def _compile_demand(step: Demand, names: Sequence[str], scale: int, context: Con
     return DemandProgram(
         column=names.index(step.component),
         daily=step.assessed == "daily",
+        schedule=_at("demand", step.calendar, [window for charge in step.charges for window in charge.when]),
         slots=tuple(slots),
         edges=tuple(edges),
         prices=tuple(prices),

@@ -55,6 +55,8 @@ def tier_edges(table: TierTable, usages: UtilityUsages, terms: Terms) -> Ints:
         edges = edges + terms.days[:, None] * table.edge_per_day
     if table.edge_per_kw.any():
         edges = edges + terms.peak[:, None] * table.edge_per_kw // 1000
+    if table.edge_per_kw_day.any():
+        edges = edges + terms.peak[:, None] * terms.days[:, None] * table.edge_per_kw_day // 1000
     if table.budget is None:
         return edges
     budget, step = table.budget, table.budget.round_to_milli
