@@ -74,9 +74,10 @@ def collect(
     owners: Ints,
     keys: Ints,
 ) -> None:
-    """Move rows into their parts: number, owner and a key of (period, sequence) whose lower ``bits`` are the sequence.
+    """Move rows into their parts: number, owner and a key of (period, sequence).
 
-    ``low`` holds the least period and sequence, ``at`` the next free place of each part.
+    The lower ``bits`` of the key are the sequence, ``low`` holds the least period and sequence, ``at`` the next free
+    place of each part.
     """
     for row in range(first, last):
         place = at[part[row]]

@@ -50,16 +50,25 @@ class Groups:
     def of_row(self) -> Ints:
         """Group of each row of the batch, int64 (rows,); 0 for rows that move no counter."""
         group = np.zeros(self.rows, np.int64)
-        self.each_run(lambda first, last: kernels.spread_groups(self.order, self.begins, self.of_run, first, last, group))
+
+        def spread(first: int, last: int) -> None:
+            kernels.spread_groups(self.order, self.begins, self.of_run, first, last, group)
+
+        self.each_run(spread)
         return group
 
     def each_run(self, walk: Callable[[int, int], object]) -> None:
         """Call ``walk(first, last)`` for ranges of runs that together are all of them, on the threads."""
-        runs = len(self.of_run)
-        # A few ranges per thread, balanced by rows: runs may be of very different length.
-        wanted = np.linspace(0, len(self.order), 4 * self.threads + 1) if self.threads > 1 else [0, len(self.order)]
-        cuts = np.unique(np.append(np.searchsorted(self.begins[:runs], wanted), runs))
-        in_threads(walk, cuts[:-1], cuts[1:], self.threads)
+        over_runs(self.begins, walk, self.threads)
+
+
+def over_runs(begins: Ints, walk: Callable[[int, int], object], threads: int) -> None:
+    """``walk(first, last)`` for ranges of the runs between ``begins`` (which end with the end of the last run)."""
+    runs, rows = len(begins) - 1, int(begins[-1])
+    # A few ranges per thread, balanced by rows: runs may be of very different length.
+    wanted = np.linspace(0, rows, 4 * threads + 1 if threads > 1 else 2)
+    cuts = np.unique(np.append(np.searchsorted(begins[:-1], wanted), runs))
+    in_threads(walk, cuts[:-1], cuts[1:], threads)
 
 
 def in_threads(work: Callable[[int, int], object], first: npt.ArrayLike, last: npt.ArrayLike, threads: int) -> None:
@@ -142,9 +151,9 @@ def group_rows(
 
 
 def order_rows(owner: Ints, period: Ints, sequence: Ints, threads: int) -> tuple[Ints, Bools, int]:
-    """Row numbers by (owner, period, sequence), where in them an (owner, period) begins, and a row that is not unique.
+    """Row numbers by (owner, period, sequence), and where in them an (owner, period) begins.
 
-    The first two are int64 and bool of the length of the columns; the last is −1 when no two rows are equal.
+    int64 and bool of the length of the columns; then a row that has all three in common with another, −1 = none.
     """
     rows = len(owner)
     new = np.empty(rows, np.bool_)

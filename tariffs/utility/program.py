@@ -153,7 +153,9 @@ def admits(only: Customers, usages: UtilityUsages) -> Bools:
 
 def selects(table: TierTable, usages: UtilityUsages, use_period: Ints) -> Bools:
     """Rows that a tiers step prices: its customers at its times of use (no usage needs none)."""
-    at_its_times = (use_period >= 0) & table.covers[use_period]
+    at_its_times = use_period >= 0
+    if not table.covers.all():
+        at_its_times &= table.covers[use_period]
     selected: Bools = admits(table.only, usages) & (at_its_times | (usages.usage_milli == 0))
     return selected
 

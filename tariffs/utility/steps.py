@@ -26,6 +26,11 @@ class Customers(Strict):
     customer_class: Annotated[list[Code], Field(min_length=1)] | None = None
     meter_size: Annotated[list[Code], Field(min_length=1)] | None = None
 
+    @property
+    def admits_all(self) -> bool:
+        """Whether nobody is left out."""
+        return self.customer_class is None and self.meter_size is None
+
 
 class BudgetShare(Strict):
     """A tier edge as a share of the budget: of the part by persons and of the site's own allowance."""

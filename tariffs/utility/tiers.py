@@ -9,7 +9,6 @@ import numpy as np
 from tariffs.columns import Ints
 from tariffs.rounding import RATIO_ONE, divide
 from tariffs.utility import kernels
-from tariffs.utility.bills import Bills
 from tariffs.utility.columns import UtilityUsages
 from tariffs.utility.program import TierTable, UtilityProgram
 
@@ -29,26 +28,28 @@ def extra_persons(program: UtilityProgram, household: Ints) -> Ints:
 class Terms:
     """What the edges of each row depend on, all int64 (rows,).
 
-    ``widening`` ÷ ``over`` extra persons (a mean over days has a fraction); ``days`` of the tariff period, and of
-    the whole ``year`` when new prices cut it short; ``peak`` W, the highest demand in the bill.
+    ``widening`` ÷ ``over`` (None = 1) extra persons (a mean over days has a fraction); ``days`` of the tariff period,
+    and of the whole ``year`` when new prices cut it short; ``peak`` W, the highest demand in the bill.
     """
 
     widening: Ints
-    over: Ints
+    over: Ints | None
     days: Ints
     year: Ints
     peak: Ints
 
     def take(self, rows: slice | Ints) -> Terms:
         """Those of some rows."""
-        return Terms(self.widening[rows], self.over[rows], self.days[rows], self.year[rows], self.peak[rows])
+        over = None if self.over is None else self.over[rows]
+        return Terms(self.widening[rows], over, self.days[rows], self.year[rows], self.peak[rows])
 
 
 def tier_edges(table: TierTable, usages: UtilityUsages, terms: Terms) -> Ints:
     """Tier edges of each row, int64 (rows, K − 1) in thousandths of a unit; fractions of them are dropped."""
     edges: Ints = np.broadcast_to(table.edges, (len(usages), len(table.edges)))
     if table.edge_per_person.any():
-        edges = edges + terms.widening[:, None] * table.edge_per_person // terms.over[:, None]
+        wider = terms.widening[:, None] * table.edge_per_person
+        edges = edges + (wider if terms.over is None else wider // terms.over[:, None])
     if (terms.days != terms.year).any():
         edges = edges * terms.days[:, None] // terms.year[:, None]
     if table.edge_per_day.any():
@@ -67,24 +68,16 @@ def tier_edges(table: TierTable, usages: UtilityUsages, terms: Terms) -> Ints:
     return edges + divide(shares, RATIO_ONE * step, budget.rounding) * step
 
 
-def below_in_order(edges: Ints, before: Ints, after: Ints) -> Ints:
-    """The part of the usage from ``before`` to ``after`` that lies below each edge, int64 (rows, K − 1)."""
-    below: Ints = np.minimum(after[:, None], edges) - np.minimum(before[:, None], edges)
-    return below
+def below_in_proportion(edges: Ints, bill_before: Ints, usage: Ints, running: Ints, total: Ints) -> Ints:
+    """The part of each row's usage below each edge, when the rows of a bill share each tier in proportion.
 
-
-def below_in_proportion(edges: Ints, bill_before: Ints, usage: Ints, bills: Bills, rows: slice | Ints) -> Ints:
-    """As :func:`below_in_order`, when the rows of a bill share each tier in proportion to their usage.
-
-    ``edges`` and ``bill_before``, the cumulated usage before the bill, are those of ``rows`` of the batch; ``usage``
-    is of all its rows. A row gets what it adds to the
-    share of the rows up to it, rounded down, so that the shares of a bill add up.
+    ``edges`` (rows, K − 1); of the bill ``bill_before``, the cumulated usage before it, its ``total`` and the
+    ``running`` usage up to and with the row, all int64 (rows,). A row gets what it adds to the share of the rows up
+    to it, rounded down, so that the shares of a bill add up.
     """
-    total = bills.sums(usage)[bills.of_row][rows]
-    running = bills.running(usage)[rows]
     filled = np.minimum(np.maximum(edges - bill_before[:, None], 0), total[:, None])
     divisor = np.maximum(total, 1)[:, None]
-    below: Ints = filled * running[:, None] // divisor - filled * (running - usage[rows])[:, None] // divisor
+    below: Ints = filled * running[:, None] // divisor - filled * (running - usage)[:, None] // divisor
     return below
 
 

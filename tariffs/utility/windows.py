@@ -28,6 +28,7 @@ from tariffs.calendars import (
 )
 from tariffs.columns import Bools, Days, Ints
 from tariffs.errors import ParameterError
+from tariffs.owners import by_day
 from tariffs.parameters import Strict
 
 _HALF_HOURS = 48
@@ -67,13 +68,17 @@ class Schedule:
 
     def slots(self, days: Days, minutes: Ints) -> Ints:
         """Slot of each row, int64; −1 where the minute is not one of a day or nobody knows the day."""
+        first_slot = by_day(days, self._first_slot)
+        known = (minutes >= 0) & (minutes < 24 * 60) & (first_slot >= 0)
+        return np.where(known, first_slot + np.where(known, minutes, 0) // 30, -1)
+
+    def _first_slot(self, days: Days) -> Ints:
+        """Slot of each day's first half hour, −1 where nobody knows the day."""
         day = days.astype(np.int64)
         bits = weekday_bits(day) if self.days is NO_CALENDAR else self.days.of(day)
         month = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
         day_type = _TYPE_OF_BITS[bits]
-        known = (minutes >= 0) & (minutes < 24 * 60) & (day_type >= 0)
-        half_hour = np.where(known, minutes, 0) // 30
-        return np.where(known, (month * len(_TYPES) + day_type) * _HALF_HOURS + half_hour, -1)
+        return np.where(day_type >= 0, (month * len(_TYPES) + day_type) * _HALF_HOURS, -1)
 
 
 def compile_schedule(calendar: Calendar | None, windows: Sequence[Window]) -> Schedule:
