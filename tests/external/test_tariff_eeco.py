@@ -96,7 +96,7 @@ def test_costs_of_a_day(tmp_path: Path, shared_data: Path, answered: Callable[[i
         expected = case.get("expected_cost", case.get("expected_incremental_cost"))
         assert prices.gross.sum() == round(expected * 100), case
         compared += 1
-    assert compared == 5
+    assert compared >= 5
     answered(compared)
 
 
