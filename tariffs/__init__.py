@@ -33,10 +33,13 @@ from tariffs.transit.pricing import accumulator_names, price_journeys, price_tra
 from tariffs.transit.state import TransitState
 from tariffs.utility.bills import sum_bills
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityState, UtilityUsages
+from tariffs.utility.late import UtilityStanding
+from tariffs.utility.late import standing as utility_standing
 from tariffs.utility.pricing import price_utility
 from tariffs.utility.replay import (
     UtilityDifferences,
     corrected_usages,
+    price_standing,
     price_utility_dated,
     reprice_utility,
 )
@@ -71,6 +74,7 @@ __all__ = [
     "UtilityBills",
     "UtilityDifferences",
     "UtilityPrices",
+    "UtilityStanding",
     "UtilityState",
     "UtilityUsages",
     "accumulator_names",
@@ -81,6 +85,7 @@ __all__ = [
     "load_tariff",
     "load_tariff_book",
     "price_journeys",
+    "price_standing",
     "price_transit",
     "price_utility",
     "price_utility_dated",
@@ -92,4 +97,5 @@ __all__ = [
     "settle_visits",
     "standing",
     "sum_bills",
+    "utility_standing",
 ]

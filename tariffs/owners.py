@@ -82,6 +82,12 @@ def in_threads(work: Callable[[int, int], object], first: npt.ArrayLike, last: n
         list(pool.map(lambda pair: work(*pair), pairs))
 
 
+def in_ranges(length: int, work: Callable[[int, int], object], threads: int) -> None:
+    """``work(first, last)`` for ranges that together are ``length`` rows, one per thread."""
+    bounds = np.linspace(0, length, threads + 1).astype(np.int64)
+    in_threads(work, bounds[:-1], bounds[1:], threads)
+
+
 def each_chunk(length: int, work: Callable[[slice], object], threads: int) -> None:
     """``work(rows)`` for slices of ``length`` rows that fit into the cache, on a pool of threads."""
     starts = np.arange(0, length, CHUNK_ROWS)

@@ -63,8 +63,8 @@ class Relations:
 class FundTerms:
     """One fund's terms by cell: ``deductible``, ``cap``, ``visit_cap`` and ``deductible_year`` (fen), and bands.
 
-    ``visit_ratio`` (1/10,000 of the amount) is a cap too. Bands of cell i are ``band_first[i]`` to ``band_first[i + 1]`` of ``band_edge`` (fen) and ``band_share``
-    (1/10,000). All int64.
+    ``visit_ratio`` (1/10,000 of the amount) is a cap too. Bands of cell i are ``band_first[i]`` to
+    ``band_first[i + 1]`` of ``band_edge`` (fen) and ``band_share`` (1/10,000). All int64.
     """
 
     fund: int

@@ -11,7 +11,7 @@ from tariffs.owners import order_rows, over_runs
 from tariffs.rounding import KERNEL_ROUNDING, RATIO_ONE, divide
 from tariffs.utility import kernels
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityUsages
-from tariffs.utility.program import UtilityProgram, admits
+from tariffs.utility.program import UtilityProgram
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def close_bills(program: UtilityProgram, usages: UtilityUsages, bills: Bills, am
     """What is due once per bill, on its last row: what it lacks to the minimum, then the late fee."""
     minimum, fee = program.minimum, program.late_fee
     if minimum is not None:
-        needed = admits(minimum.only, usages)[bills.last]
+        needed = program.minimum_for.of(usages.take(bills.last)) >= 0
         lacking = np.where(needed, np.maximum(minimum.amount - amounts.totals, 0), 0)
         amounts.add_last(bills, program.column(minimum.component), lacking)
     if fee is not None:

@@ -80,15 +80,15 @@ def count(
     peak = bills.running(usages.demand_milli)[2]
     groups = periods.groups
     if groups is None:
-        terms = Terms(extra, None, periods.days, periods.year, peak)
+        terms = Terms(extra, False, periods.days, periods.year, peak)
         return Counted(usage, bills.running(usage)[0] - usage, terms, state)
     days, persons = groups.carried(state.days), groups.carried(state.extra_person_days)
-    terms = Terms(extra, None, periods.days, periods.year, peak)
+    terms = Terms(extra, False, periods.days, periods.year, peak)
     if program.household is not None and program.household.on_change == "prorate_by_days":
         days_before, days = cumulate(groups, usages.days, days)
         persons_before, persons = cumulate(groups, extra * usages.days, persons)
         widening = persons_before + extra * np.maximum(periods.days - days_before, 0)
-        terms = Terms(widening, periods.days, periods.days, periods.year, peak)
+        terms = Terms(widening, True, periods.days, periods.year, peak)
     carried = groups.carried(state.usage_milli)
     if program.prepaid is not None:
         usage = _bought_usage(program, usages, usage, terms, groups, carried)
@@ -104,13 +104,14 @@ def _bought_usage(
     assert program.prepaid is not None
     money = np.where(usages.purchase > 0, usages.purchase * (10 * program.price_scale), -1)
     bought = usage.copy()
-    [table] = program.tables
+    [tables] = program.tables
+    chosen = tables.choice.of(usages)
     kernels.buy_units(
         groups.order,
         groups.of_row,
         money,
-        np.ascontiguousarray(tier_edges(table, usages, terms)),
-        table.prices[:, 0, :].sum(axis=1),
+        tier_edges(tables, chosen, usages, terms, groups.threads),
+        tables.prices[0, :, 0, :].sum(axis=1),
         program.prepaid.unit_step_milli,
         carried.copy(),
         bought,

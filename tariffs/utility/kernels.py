@@ -11,8 +11,16 @@ import numpy.typing as npt
 from numba import njit
 
 Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.int8]
+Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
+Shorts = npt.NDArray[np.int16]
+RATIO_ONE = 10_000
 HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3
+FIXED, PER_PERSON, PER_DAY, PER_KW, PER_KW_DAY, PERSONS_SHARE, ALLOWANCE_SHARE, EDGE_PARTS = 0, 1, 2, 3, 4, 5, 6, 7
+"""What a tier edge is a sum of."""
+STEP, ROUNDING, PERSON, PERSON_DAY, BUDGET_PARTS = 0, 1, 2, 3, 4
+"""A budget; step 0 = none."""
 
 
 @njit(cache=True, nogil=True)
@@ -125,33 +133,148 @@ def buy_units(
 
 
 @njit(cache=True, nogil=True)
-def below_in_order(edges: Ints, before: Ints, usage: Ints, below: Ints, tier: Ints) -> None:
-    """The part of each row's usage below each edge, filling the tiers from ``before`` on, and the last tier used."""
-    for row in range(len(usage)):
-        low, high, reached = before[row], before[row] + usage[row], 0
-        for k in range(edges.shape[1]):
-            edge = edges[row, k]
-            below[row, k] = min(high, edge) - min(low, edge)
-            reached += edge < high
-        tier[row] = reached
+def choose(
+    first_code: Ints,
+    second_code: Ints,
+    use_period: Shorts,
+    usage: Ints,
+    codes: Ints,
+    counts: Ints,
+    covers: Bools,
+    chosen: Bytes,
+) -> None:
+    """First alternative that admits each row, −1 = none.
+
+    ``codes`` (alternatives, 2, n) are the admitted values of the two codes, ``counts`` (alternatives, 2) how many of
+    them there are (−1 = any); ``covers`` (alternatives, times of use): a row with usage needs its time covered.
+    """
+    for row in range(len(first_code)):
+        found = -1
+        for index in range(len(counts)):
+            period = use_period[row]
+            if usage[row] != 0 and (period < 0 or not covers[index, period]):
+                continue
+            if among(first_code[row], codes[index, 0], counts[index, 0]) and among(
+                second_code[row], codes[index, 1], counts[index, 1]
+            ):
+                found = index
+                break
+        chosen[row] = found
 
 
 @njit(cache=True, nogil=True)
-def tier_amounts(below: Ints, usage: Ints, use_period: Ints, prices: Ints, exact: Ints) -> None:
-    """Value usage at the last tier, and what lies below each edge at the difference to the next tier.
+def among(code: int, codes: Ints, count: int) -> bool:
+    """Whether a code is one of the first ``count``; −1 admits all."""
+    if count < 0:
+        return True
+    found = False
+    for index in range(count):
+        found |= codes[index] == code
+    return found
 
-    ``below`` (rows, K − 1), ``usage`` and ``use_period`` (rows,), ``prices`` (K, times of use, components); fills
-    ``exact`` (rows, components). A loop, because whole columns of products do not fit into the cache.
+
+@njit(cache=True, nogil=True)
+def edge_of(
+    edge: Ints,
+    budget: Ints,
+    widening: int,
+    over: int,
+    days: int,
+    year: int,
+    peak: int,
+    household: int,
+    allowance: int,
+) -> int:
+    """A tier edge of a row in thousandths, the sum of its parts; fractions of each part are dropped."""
+    at = edge[FIXED] + widening * edge[PER_PERSON] // over
+    if days != year:
+        at = at * days // year
+    at += days * edge[PER_DAY] + peak * edge[PER_KW] // 1000 + peak * days * edge[PER_KW_DAY] // 1000
+    if budget[STEP] > 0:
+        step, mode = budget[STEP], budget[ROUNDING]
+        each = budget[PERSON] + days * budget[PERSON_DAY]
+        persons = divide_rounded(household * each, step, mode) * step
+        allowed = divide_rounded(allowance, step, mode) * step
+        share = persons * edge[PERSONS_SHARE] + allowed * edge[ALLOWANCE_SHARE]
+        at += divide_rounded(share, RATIO_ONE * step, mode) * step
+    return int(at)
+
+
+@njit(cache=True, nogil=True)
+def fill_edges(
+    first: int,
+    last: int,
+    chosen: Bytes,
+    tiers: Ints,
+    edges: Ints,
+    budgets: Ints,
+    prorated: bool,
+    widening: Ints,
+    days: Ints,
+    year: Ints,
+    peak: Ints,
+    household: Ints,
+    allowance: Ints,
+    filled: Ints,
+) -> None:
+    """Tier edges of each row by its alternative into ``filled`` (rows, K − 1); what it has none of stays."""
+    for row in range(first, last):
+        index = chosen[row]
+        for tier in range(tiers[index] - 1 if index >= 0 else 0):
+            filled[row, tier] = edge_of(
+                edges[index, tier],
+                budgets[index],
+                widening[row],
+                days[row] if prorated else 1,
+                days[row],
+                year[row],
+                peak[row],
+                household[row],
+                allowance[row],
+            )
+
+
+@njit(cache=True, nogil=True)
+def price_tiers(
+    first: int,
+    last: int,
+    chosen: Bytes,
+    use_period: Shorts,
+    before: Ints,
+    usage: Ints,
+    edges: Ints,
+    tiers: Ints,
+    prices: Ints,
+    first_rule: Ints,
+    below: Ints,
+    exact: Ints,
+    rule: Codes,
+) -> None:
+    """Value each row's usage at the tiers of its alternative, from ``before`` on or as ``below`` says.
+
+    ``edges`` (rows, K − 1), ``tiers`` and ``first_rule`` (alternatives,), ``prices`` (alternatives, K, times of use,
+    components). ``below`` (rows, K − 1) is the part of the usage below each edge, or has no rows. Usage counts at
+    the price of the last tier, and what lies below an edge at the difference to the next tier. Fills ``exact``
+    (rows, components) and ``rule`` where it is 0: the tier in which the cumulated usage ends.
     """
-    last = prices.shape[0] - 1
-    for row in range(len(usage)):
-        period = max(use_period[row], 0)
-        for component in range(prices.shape[2]):
-            value = usage[row] * prices[last, period, component]
-            for tier in range(last):
-                step = prices[tier, period, component] - prices[tier + 1, period, component]
-                value += below[row, tier] * step
+    for row in range(first, last):
+        index = chosen[row]
+        if index < 0:
+            continue
+        low, high = before[row], before[row] + usage[row]
+        period, top, reached = max(use_period[row], 0), tiers[index] - 1, 0
+        for component in range(prices.shape[3]):
+            value = usage[row] * prices[index, top, period, component]
+            for tier in range(top):
+                edge = edges[row, tier]
+                part = below[row, tier] if len(below) else min(high, edge) - min(low, edge)
+                step = prices[index, tier, period, component] - prices[index, tier + 1, period, component]
+                value += part * step
             exact[row, component] = value
+        for tier in range(top):
+            reached += edges[row, tier] < high
+        if rule[row] == 0:
+            rule[row] = first_rule[index] + reached
 
 
 @njit(cache=True, nogil=True)

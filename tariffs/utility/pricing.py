@@ -6,9 +6,10 @@ everything else goes column by column over chunks that fit the cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from tariffs.columns import NULL, Bools, Codes, Ints
 from tariffs.compiler import CompiledTariff
@@ -20,9 +21,10 @@ from tariffs.utility.bills import Amounts, Bills, close_bills, group_bills, roun
 from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
 from tariffs.utility.counters import Counted, count, tariff_periods
 from tariffs.utility.demand import price_demand
-from tariffs.utility.program import TierTable, UtilityProgram, admits, selects
+from tariffs.utility.program import UtilityProgram
 from tariffs.utility.steps import Tiers
-from tariffs.utility.tiers import PROPORTIONAL_MAX, amounts, below_in_proportion, tier_edges
+from tariffs.utility.tier_tables import TierTables
+from tariffs.utility.tiers import PROPORTIONAL_MAX, Rows, amounts, below_in_proportion, tier_edges
 
 _PERSONS_MAX = 10_000
 _DAYS_MAX = 3_660
@@ -56,7 +58,7 @@ def price_utility(
         periods = tariff_periods(compiled, program.frame, usages, work.priced, bills, known)
         counted = count(program, usages, usage, periods, bills, known)
         usage, after = counted.usage, counted.after
-        _add_tiers(program, program.frame, _Reading(usages, work, counted, bills), exact, components, rule)
+        _add_tiers(program, program.frame, usages, work, counted, bills, exact, components, rule)
     if program.demand is not None:
         demanded = price_demand(program.demand, usages, work.priced, state, threads)
         exact[:, program.demand.column] = np.where(work.priced, demanded.exact, 0)
@@ -79,17 +81,20 @@ def price_utility(
 
 @dataclass(frozen=True)
 class _Work:
-    """Per row: whether it has a price, its usage as read (0 without a price), its time of use."""
+    """Per row: whether it has a price, its usage as read (0 without a price), its time of use and tiers steps."""
 
     priced: Bools
     usage: Ints
-    use_period: Ints
+    use_period: npt.NDArray[np.int16]
+    chosen: tuple[npt.NDArray[np.int8], ...]
+    """Of each of the program's tables the step that holds, −1 = none."""
 
 
 def _admit(program: UtilityProgram, usages: UtilityUsages, threads: int) -> _Work:
     """Which rows have a price, and when their usage was."""
     rows = len(usages)
-    work = _Work(np.ones(rows, np.bool_), np.zeros(rows, np.int64), np.zeros(rows, np.int64))
+    chosen = tuple(np.zeros(rows, np.int8) for _ in program.tables)
+    work = _Work(np.ones(rows, np.bool_), np.zeros(rows, np.int64), np.zeros(rows, np.int16), chosen)
     ranges = _ranges(program)
 
     def admit(at: slice) -> None:
@@ -99,11 +104,13 @@ def _admit(program: UtilityProgram, usages: UtilityUsages, threads: int) -> _Wor
         use_period = work.use_period[at]
         if program.use_periods is not None:
             use_period[:] = _use_period(program, part)
+        for tables, steps in zip(program.tables, work.chosen, strict=True):
+            steps[at] = tables.choice.of(part, use_period)
         if program.tables:
-            priced &= np.logical_or.reduce([selects(table, part, use_period) for table in program.tables])
+            priced &= np.logical_or.reduce([steps[at] >= 0 for steps in work.chosen])
         for fixed in program.fixed:
-            if not any(entry.only.admits_all for entry in fixed.step.prices):
-                priced &= np.logical_or.reduce([admits(entry.only, part) for entry in fixed.step.prices])
+            if not fixed.choice.admits_all:
+                priced &= fixed.choice.of(part) >= 0
         if program.reading is None:
             np.multiply(part.usage_milli, priced, out=work.usage[at])
         else:
@@ -119,7 +126,7 @@ def _ranges(program: UtilityProgram) -> dict[str, tuple[int, int]]:
     """Least and greatest value that can be priced, by column."""
     return {
         "usage_milli": (0, program.usage_max),
-        "household": (1, _PERSONS_MAX if any(table.budget for table in program.tables) else QUANTITY_MAX),
+        "household": (1, _PERSONS_MAX if any(tables.budgets.any() for tables in program.tables) else QUANTITY_MAX),
         "demand_milli": (0, QUANTITY_MAX if program.demand is None else program.demand.demand_max),
         "allowance_milli": (0, QUANTITY_MAX),
         "days_overdue": (0, QUANTITY_MAX),
@@ -141,73 +148,56 @@ def _use_period(program: UtilityProgram, usages: UtilityUsages) -> Ints:
     return np.where(usages.register == NULL, by_clock, by_register)
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """The rows of a batch on their way through the tiers."""
+def _add_tiers(
+    program: UtilityProgram,
+    frame: Tiers,
+    usages: UtilityUsages,
+    work: _Work,
+    counted: Counted,
+    bills: Bills,
+    exact: Ints,
+    components: Ints,
+    rule: Codes,
+) -> None:
+    """Add the tiers to ``exact``, or to ``components`` where running totals are rounded; fill the rule of each row.
 
-    usages: UtilityUsages
-    work: _Work
-    counted: Counted
-    bills: Bills
-
-
-def _add_tiers(program: UtilityProgram, frame: Tiers, reading: _Reading, exact: Ints, fen: Ints, rule: Codes) -> None:
-    """Add the tiers of every step to ``exact`` or ``fen``; fill the rule of each row.
-
-    The first step that selects a row gives its components, and the very first of all its rule.
+    The first tables of the file that price a row give its rule.
     """
-    bill = _bill_usage(frame, reading)
-
-    def add(at: slice) -> None:
-        usages, use_period = reading.usages.take(at), reading.work.use_period[at]
-        before, usage = reading.counted.before[at], reading.counted.usage[at]
-        terms, rules, priced = reading.counted.terms.take(at), rule[at], reading.work.priced[at]
-        open_rows = {table.columns: priced for table in program.tables}
-        for table in program.tables:
-            chosen = selects(table, usages, use_period) & open_rows[table.columns]
-            open_rows[table.columns] = open_rows[table.columns] & ~chosen
-            # All rows are read in place; some are copied out.
-            rows = slice(None) if chosen.all() else np.flatnonzero(chosen)
-            edges = tier_edges(table, usages.take(rows), terms.take(rows))
-            tier, below = np.empty(len(edges), np.int64), np.empty(edges.shape, np.int64)
-            kernels.below_in_order(edges, before[rows], usage[rows], below, tier)
-            if bill is not None:
-                below = below_in_proportion(edges, *(column[at][rows] for column in bill))
-            # The components of a step lie side by side, in the order of the file.
-            columns = slice(table.columns[0], table.columns[-1] + 1)
-            if frame.rounding_of == "running_total":
-                fen[at, columns][rows] = _running_total(program, table, edges, before[rows], usage[rows])
-            else:
-                exact[at, columns][rows] = amounts(table, below, usage[rows], use_period[rows])
-            rules[rows] = np.where(rules[rows] > 0, rules[rows], table.first_rule + tier)
-
-    each_chunk(len(rule), add, reading.bills.threads)
+    shares = _bill_usage(frame, counted, bills)
+    for tables, chosen in zip(program.tables, work.chosen, strict=True):
+        chosen[~work.priced] = -1
+        edges = tier_edges(tables, chosen, usages, counted.terms, bills.threads)
+        # The components of a step lie side by side, in the order of the file.
+        columns = slice(tables.columns[0], tables.columns[-1] + 1)
+        rows = Rows(chosen, work.use_period, counted.before, counted.usage)
+        if frame.rounding_of == "running_total":
+            components[:, columns] = _running_total(program, tables, rows, edges, rule, bills.threads)
+            continue
+        below = None if shares is None else below_in_proportion(edges, *shares)
+        exact[:, columns] = amounts(tables, rows, edges, below, rule, bills.threads)
 
 
-def _bill_usage(frame: Tiers, reading: _Reading) -> tuple[Ints, Ints, Ints, Ints] | None:
+def _bill_usage(frame: Tiers, counted: Counted, bills: Bills) -> tuple[Ints, Ints, Ints, Ints] | None:
     """Of bills shared in proportion: usage before the bill, of each row, up to and with it, and of the bill."""
     if frame.fill == "in_reading_order":
         return None
-    bills, usage = reading.bills, reading.counted.usage
-    until, total, _ = bills.running(usage)
-    before = reading.counted.before - (until - usage)
+    until, total, _ = bills.running(counted.usage)
+    before = counted.before - (until - counted.usage)
     if (np.repeat(before[bills.first], np.diff(bills.begins)) != before[bills.order]).any():
         raise ValueError("a bill shared in proportion lies in two tariff periods, or between other readings")
-    return before, usage, until, total
+    return before, counted.usage, until, total
 
 
-def _running_total(program: UtilityProgram, table: TierTable, edges: Ints, before: Ints, usage: Ints) -> Ints:
-    """Rounded F(after) − F(before) per component, int64 (rows, components of the table)."""
-    nothing = np.zeros_like(before)
-    totals = [
-        divide(
-            amounts(table, np.minimum(reached[:, None], edges), reached, nothing),
-            10 * program.price_scale,
-            table.rounding,
-        )
-        for reached in (before, before + usage)
-    ]
-    return totals[1] - totals[0]
+def _running_total(
+    program: UtilityProgram, tables: TierTables, rows: Rows, edges: Ints, rule: Codes, threads: int
+) -> Ints:
+    """Rounded F(after) − F(before) per component, int64 (rows, components of the tables)."""
+    nothing = np.zeros(len(edges), np.int64)
+    rounded = []
+    for reached in (rows.before + rows.usage, rows.before):
+        exact = amounts(tables, replace(rows, before=nothing, usage=reached), edges, None, rule, threads)
+        rounded.append(divide(exact, 10 * program.price_scale, tables.rounding))
+    return rounded[0] - rounded[1]
 
 
 def _add_fixed(program: UtilityProgram, usages: UtilityUsages, priced: Bools, bills: Bills, exact: Ints) -> None:
@@ -221,11 +211,8 @@ def _add_fixed(program: UtilityProgram, usages: UtilityUsages, priced: Bools, bi
     def add(at: slice) -> None:
         part = usages.take(at)
         for fixed in program.fixed:
-            price = np.zeros(len(part), np.int64)
-            for entry, own in reversed(list(zip(fixed.step.prices, fixed.prices, strict=True))):
-                price[admits(entry.only, part)] = own
-            times = part.days * priced[at] if fixed.step.per == "day" else first[at]
-            exact[at, fixed.column] += price * 1000 * times
+            times = part.days * priced[at] if fixed.per_day else first[at]
+            exact[at, fixed.column] += fixed.prices[fixed.choice.of(part)] * 1000 * times
 
     each_chunk(len(usages), add, bills.threads)
 

@@ -14,6 +14,7 @@ from tariffs import CompiledTariff, UtilityState, UtilityUsages, compile_tariff,
 from tariffs.compiler import compile_steps
 from tariffs.errors import ParameterError
 from tariffs.utility.bills import sum_bills
+from tariffs.utility.kernels import FIXED
 from tariffs.vocabulary import STEPS_OF_KIND
 
 LIBRARY = Path(tariffs.__file__).parent / "library"
@@ -212,7 +213,7 @@ def test_more_usage_never_costs_less() -> None:
     """Every library tariff with rising tier prices, a thousandth of a unit at a time around each edge."""
     for name in ("beijing.water", "demo.electricity", "demo.water"):
         tariff = compile_tariff(load_tariff(LIBRARY / f"{name}.yaml"), date(2026, 3, 2))
-        edges = tariff.utility_program().tables[0].edges
+        edges = tariff.utility_program().tables[0].edges[..., FIXED].ravel()
         usage = np.unique(np.concatenate([edges + d for d in range(-3, 4)] + [np.arange(0, 6_000_000, 50_000)]))
         rows = UtilityUsages.of(
             len(usage), account=np.arange(len(usage)), sequence=0, period_day=DAY, usage_milli=usage
