@@ -39,10 +39,13 @@ from tariffs.transit.pricing import (
 from tariffs.transit.state import TransitState
 from tariffs.utility.bills import sum_bills
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityState, UtilityUsages
+from tariffs.utility.late import UtilityStanding
+from tariffs.utility.late import standing as utility_standing
 from tariffs.utility.pricing import price_utility
 from tariffs.utility.replay import (
     UtilityDifferences,
     corrected_usages,
+    price_standing,
     price_utility_dated,
     reprice_utility,
 )
@@ -77,6 +80,7 @@ __all__ = [
     "UtilityBills",
     "UtilityDifferences",
     "UtilityPrices",
+    "UtilityStanding",
     "UtilityState",
     "UtilityUsages",
     "accumulator_names",
@@ -89,6 +93,7 @@ __all__ = [
     "network_accumulators",
     "price_journeys",
     "price_network",
+    "price_standing",
     "price_transit",
     "price_utility",
     "price_utility_dated",
@@ -100,4 +105,5 @@ __all__ = [
     "settle_visits",
     "standing",
     "sum_bills",
+    "utility_standing",
 ]

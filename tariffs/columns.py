@@ -88,7 +88,8 @@ class Columns:
             column = given.astype(spec.dtype, copy=False)
             if column is not given and not np.array_equal(column, given):
                 raise ValueError(f"{cls.__name__}.{name}: values do not fit {spec.dtype.__name__}")
-            built[name] = np.ascontiguousarray(np.broadcast_to(column, length))
+            whole = column if column.shape == (length,) else np.broadcast_to(column, length)
+            built[name] = np.ascontiguousarray(whole)
         return cls(**built)
 
     @classmethod

@@ -8,6 +8,9 @@ from tariffs.columns import Ints
 
 RoundingMode = Literal["half_up", "half_even", "down", "up"]
 
+KERNEL_ROUNDING: dict[RoundingMode, int] = {"half_up": 0, "half_even": 1, "down": 2, "up": 3}
+"""How kernels are told a rounding."""
+
 RATIO_ONE = 10_000
 """Ratios are integers in 1/10,000: this is the whole."""
 

@@ -11,7 +11,6 @@ from tariffs.transit import accumulators, bands, discounts, fares, payers, stays
 from tariffs.transit.apportion import Apportion
 from tariffs.transit.chunk import TransitStep
 from tariffs.utility import steps as utility
-from tariffs.utility import windows
 
 TRANSIT_STEPS: Mapping[str, type[TransitStep]] = {
     "flat": fares.Flat,
@@ -50,7 +49,6 @@ MEDICAL_STEPS: Mapping[str, type[Strict]] = {
     "waterfall": medical.Waterfall,
 }
 UTILITY_STEPS: Mapping[str, type[Strict]] = {
-    "calendar": windows.Calendar,
     "reading": utility.Reading,
     "time_of_use": utility.TimeOfUse,
     "household": utility.Household,

@@ -15,6 +15,7 @@ Bools = npt.NDArray[np.bool_]
 RATIO_ONE = 10_000
 HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3
 DEDUCTIBLE, SCOPE, FUND = 0, 1, 2
+ORDINARY, FRANCHISE, REVERSE_FRANCHISE = 0, 1, 2
 MEDICAL, BURDEN, RELIEF, REACHED = 0, 1, 2, 3
 VISIT_RELIEF, PROGRAM_MEDICAL, PROGRAM_BURDEN, PROGRAM_RELIEF = 3, 4, 5, 6
 BASE, THRESHOLD, RATE, REPEATED = 0, 1, 2, 3
@@ -46,11 +47,13 @@ def settle_years(
     deductible: Ints,
     cap: Ints,
     visit_cap: Ints,
+    visit_ratio: Ints,
+    deductible_year: Ints,
     band_first: Ints,
     band_edge: Ints,
     band_share: Ints,
     deductible_per_visit: bool,
-    franchise: bool,
+    form: int,
     bands_per_visit: bool,
     bands_from_zero: bool,
     rounding: int,
@@ -62,7 +65,8 @@ def settle_years(
 
     ``order`` lists row numbers. Per row: ``source`` (row of ``moved`` that this one takes back, −1 = none),
     ``group``, ``amount`` (fen that come to the fund), ``cell`` (−1 = no terms, skipped), ``factor`` (1/10,000 of
-    the share). Per cell: ``deductible``, ``cap`` of the year and ``visit_cap`` (fen), and bands
+    the share). Per cell: ``deductible``, ``cap`` of the year and ``visit_cap`` (fen), ``visit_ratio`` (1/10,000 of
+    the amount, likewise a cap), ``deductible_year`` (most owed of it in a year, fen) and bands
     ``band_first[cell]`` to ``band_first[cell + 1]`` with upper ``band_edge`` (fen) and ``band_share`` (1/10,000).
     ``counters`` (groups, 3) is moved in place; fills ``moved`` (rows and past rows, 3) and ``capped``. This is a
     loop because what a visit consumes depends on what earlier ones were paid.
@@ -80,8 +84,9 @@ def settle_years(
             continue
         consumed = 0 if deductible_per_visit else counters[owner, DEDUCTIBLE]
         own = min(amount[row], max(deductible[terms] - consumed, 0))
-        if franchise and amount[row] > own:
-            own = 0
+        if form != ORDINARY:
+            own = amount[row] if (amount[row] > deductible[terms]) == (form == REVERSE_FRANCHISE) else 0
+        own = min(own, max(deductible_year[terms] - counters[owner, DEDUCTIBLE], 0))
         shared = amount[row] - own
         low = 0 if bands_per_visit else counters[owner, SCOPE]
         if bands_from_zero:
@@ -94,6 +99,7 @@ def settle_years(
                 at += part
         paid = divide_rounded(product * factor[row], RATIO_ONE * RATIO_ONE, rounding)
         room = min(max(cap[terms] - counters[owner, FUND], 0), visit_cap[terms])
+        room = min(room, divide_rounded(amount[row] * visit_ratio[terms], RATIO_ONE, rounding))
         capped[row] = paid > room
         moved[row, DEDUCTIBLE] = own
         moved[row, SCOPE] = shared

@@ -17,7 +17,7 @@ from tariffs.columns import NULL, Ints
 from tariffs.errors import ParameterError
 from tariffs.medical.cells import Cells, cells_of, cover
 from tariffs.medical.columns import FUND_FIELDS
-from tariffs.medical.kernels import CERTIFICATE, DOWN, HALF_EVEN, HALF_UP, UP
+from tariffs.medical.kernels import CERTIFICATE, ORDINARY
 from tariffs.medical.steps import (
     AnnualCap,
     Bands,
@@ -35,10 +35,9 @@ from tariffs.medical.steps import (
     Waterfall,
 )
 from tariffs.parameters import Context
-from tariffs.rounding import RATIO_ONE, RoundingMode
+from tariffs.rounding import KERNEL_ROUNDING, RATIO_ONE, RoundingMode
 
 _Part = TypeVar("_Part", bound=MedicalStep)
-_KERNEL_ROUNDING: dict[RoundingMode, int] = {"half_up": HALF_UP, "half_even": HALF_EVEN, "down": DOWN, "up": UP}
 _ENDLESS = int(np.iinfo(np.int64).max)
 
 
@@ -62,10 +61,10 @@ class Relations:
 
 @dataclass(frozen=True)
 class FundTerms:
-    """One fund's terms: per cell ``deductible``, ``cap``, ``visit_cap`` (fen) and a run of bands.
+    """One fund's terms by cell: ``deductible``, ``cap``, ``visit_cap`` and ``deductible_year`` (fen), and bands.
 
-    Bands of cell i are ``band_first[i]`` to ``band_first[i + 1]`` of ``band_edge`` (fen) and ``band_share``
-    (1/10,000). All int64.
+    ``visit_ratio`` (1/10,000 of the amount) is a cap too. Bands of cell i are ``band_first[i]`` to
+    ``band_first[i + 1]`` of ``band_edge`` (fen) and ``band_share`` (1/10,000). All int64.
     """
 
     fund: int
@@ -75,11 +74,13 @@ class FundTerms:
     deductible: Ints
     cap: Ints
     visit_cap: Ints
+    visit_ratio: Ints
+    deductible_year: Ints
     band_first: Ints
     band_edge: Ints
     band_share: Ints
     deductible_per_visit: bool
-    franchise: bool
+    form: int
     bands: Bands
     rounding: int
     rule: int
@@ -208,8 +209,12 @@ def _basic(deductible: Deductible, share: Share, cap: AnnualCap, context: Contex
     cells = cells_of("share.by", share.by)
     cells_of("deductible.by", deductible.by)
     cells_of("annual_cap.by", cap.by)
-    if deductible.franchise and deductible.period != "visit":
-        raise ParameterError("deductible.franchise", True, "a franchise is a deductible per visit")
+    if deductible.form != "ordinary" and deductible.period != "visit":
+        raise ParameterError("deductible.form", deductible.form, "a franchise is a deductible per visit")
+    for index, owed_cell in enumerate(deductible.by):
+        if owed_cell.year_max is not None and (deductible.period, deductible.form) != ("visit", "ordinary"):
+            remedy = "only an ordinary deductible per visit has a most in the year: leave it out"
+            raise ParameterError(f"deductible.by[{index}].year_max", owed_cell.year_max, remedy)
     remedy = "give every cell of share one deductible, and share a cell for every deductible"
     owed = [deductible.by[index] for index in cover("share.by", deductible.by, share.by, remedy)]
     remedy = "give every insured type of share one cap"
@@ -222,13 +227,17 @@ def _basic(deductible: Deductible, share: Share, cap: AnnualCap, context: Contex
         deductible=np.array([cell.amount for cell in owed], np.int64),
         cap=np.array([cell.amount for cell in caps], np.int64),
         visit_cap=np.array([_ENDLESS if cell.per_visit is None else cell.per_visit for cell in caps], np.int64),
+        visit_ratio=np.array(
+            [RATIO_ONE if cell.per_visit_per_10000 is None else cell.per_visit_per_10000 for cell in caps], np.int64
+        ),
+        deductible_year=np.array([_ENDLESS if cell.year_max is None else cell.year_max for cell in owed], np.int64),
         band_first=first,
         band_edge=edges,
         band_share=shares,
         deductible_per_visit=deductible.period == "visit",
-        franchise=deductible.franchise,
+        form=("ordinary", "franchise", "reverse_franchise").index(deductible.form),
         bands=share.bands or _ONE_BAND,
-        rounding=_KERNEL_ROUNDING[share.rounding],
+        rounding=KERNEL_ROUNDING[share.rounding],
         rule=context.rule("share"),
         rule_capped=context.rule("annual_cap"),
     )
@@ -245,13 +254,15 @@ def _supplement(path: str, step: Supplement, context: Context) -> FundTerms:
         deductible=np.array([cell.deductible for cell in step.by], np.int64),
         cap=np.array([cell.cap for cell in step.by], np.int64),
         visit_cap=np.full(len(step.by), _ENDLESS, np.int64),
+        visit_ratio=np.full(len(step.by), RATIO_ONE, np.int64),
+        deductible_year=np.full(len(step.by), _ENDLESS, np.int64),
         band_first=first,
         band_edge=edges,
         band_share=shares,
         deductible_per_visit=False,
-        franchise=False,
+        form=ORDINARY,
         bands=step.bands or _ONE_BAND,
-        rounding=_KERNEL_ROUNDING[step.rounding],
+        rounding=KERNEL_ROUNDING[step.rounding],
         rule=rule,
         rule_capped=rule,
     )
@@ -303,7 +314,7 @@ def _month(step: MonthlyLimit, context: Context) -> MonthTerms:
     return MonthTerms(
         per_household=step.per == "household",
         fund=FUND_FIELDS.index(step.fund),
-        rounding=_KERNEL_ROUNDING[step.rounding],
+        rounding=KERNEL_ROUNDING[step.rounding],
         unit=step.to,
         counted_from=step.counted_from,
         repeat_after=0 if step.repeat is None else step.repeat.months,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tariffs.parameters import Code, Fen, Flag, FundCode, PositiveQuantity, Ratio, Strict
+from tariffs.parameters import Code, Fen, FundCode, PositiveQuantity, Ratio, Strict
 from tariffs.rounding import RoundingMode
 
 Period = Literal["calendar_year", "visit"]
@@ -59,9 +59,10 @@ class Visitors(Strict):
 
 
 class DeductibleCell(Visitors):
-    """起付线 of these visits."""
+    """起付线 of these visits; ``year_max`` (only per visit) is the most a person owes of it in a calendar year."""
 
     amount: Fen
+    year_max: Fen | None = None
 
 
 class Deductible(Strict):
@@ -69,12 +70,13 @@ class Deductible(Strict):
 
     ``calendar_year``: consumed per person and year by the person's own in-scope amounts, whatever the institution;
     a visit owes what the year has not yet consumed. ``visit``: owed by every visit anew.
-    ``franchise`` (only per visit): a visit above the deductible owes none of it.
+    ``form`` (other than ordinary only per visit): under a ``franchise`` a visit above the deductible owes none of it
+    and the others all they cost; a ``reverse_franchise`` is the opposite: only visits up to it are shared.
     """
 
     per: Literal["person"]
     period: Period
-    franchise: Flag = False
+    form: Literal["ordinary", "franchise", "reverse_franchise"] = "ordinary"
     by: Annotated[list[DeductibleCell], Field(min_length=1)]
 
 
@@ -110,10 +112,11 @@ class Share(Strict):
 
 
 class CapCell(Visitors):
-    """封顶线 of these visits: of the year, and of each visit where there is one."""
+    """封顶线 of these visits: of the year, and of each visit as an amount or as a ratio of what it has in scope."""
 
     amount: Fen
     per_visit: Fen | None = None
+    per_visit_per_10000: Ratio | None = None
 
 
 class AnnualCap(Strict):

@@ -2,108 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tariffs.columns import NULL, Bools, Ints
-from tariffs.rounding import RATIO_ONE, RoundingMode, divide
+from tariffs.owners import order_rows, over_runs
+from tariffs.rounding import KERNEL_ROUNDING, RATIO_ONE, divide
+from tariffs.utility import kernels
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityUsages
-from tariffs.utility.steps import LateFee, Minimum
+from tariffs.utility.program import UtilityProgram
 
 
 @dataclass(frozen=True)
 class Bills:
-    """The bills of a batch, B of them.
+    """The bills of a batch: run b of ``order`` (row numbers by sequence), ``begins[b]`` to ``begins[b + 1]``, is one.
 
-    ``order`` int64 (rows,) lists rows by bill and sequence; ``of_row`` int64 (rows,); ``first`` and ``last``
-    int64 (B,) are row numbers; ``begins`` int64 (B,) are places within ``order``.
+    int64; rows that are not priced stand in none. ``alone``: every bill is one row.
     """
 
     order: Ints
-    of_row: Ints
     begins: Ints
-    first: Ints
-    last: Ints
+    alone: bool
+    threads: int
 
-    def sums(self, amounts: Ints) -> Ints:
-        """Sum per bill of a column, int64 (B,)."""
-        total = np.zeros(len(self.begins), np.int64)
-        np.add.at(total, self.of_row, amounts)
-        return total
+    @property
+    def first(self) -> Ints:
+        """First row of each bill."""
+        return self.order[self.begins[:-1]]
 
-    def highest(self, amounts: Ints) -> Ints:
-        """Largest of a column (≥ 0) per bill, int64 (B,)."""
-        highest = np.zeros(len(self.begins), np.int64)
-        np.maximum.at(highest, self.of_row, amounts)
-        return highest
+    @property
+    def last(self) -> Ints:
+        """Last row of each bill."""
+        return self.order[self.begins[1:] - 1]
 
-    def running(self, amounts: Ints) -> Ints:
-        """Sum of each row and those before it in its bill; same shape as ``amounts`` (rows, ...)."""
-        if len(self.begins) == len(self.order):
-            return amounts
-        in_order = amounts[self.order]
-        running = np.cumsum(in_order, axis=0)
-        earlier = (running - in_order)[self.begins]
-        result = np.empty_like(running)
-        result[self.order] = running - earlier[self.of_row[self.order]]
-        return result
+    def running(self, amounts: Ints) -> tuple[Ints, Ints, Ints]:
+        """Per row, int64: sum of its bill up to and with it, sum of the bill, largest amount of the bill."""
+        if self.alone:
+            return amounts, amounts, amounts
+        until, total, most = (np.zeros(len(amounts), np.int64) for _ in range(3))
+
+        def walk(first: int, last: int) -> None:
+            kernels.running(self.order, self.begins, first, last, amounts, until, total, most)
+
+        over_runs(self.begins, walk, self.threads)
+        return until, total, most
 
 
-def group_bills(usages: UtilityUsages) -> Bills:
-    """Put the rows of a batch together into bills; a row without a bill number is one.
+def group_bills(usages: UtilityUsages, priced: Bools, threads: int) -> Bills:
+    """Put the rows that are ``priced`` together into bills; a row without a bill number is one.
 
     Raises ValueError when two rows of one bill have the same sequence.
     """
-    count = len(usages)
-    if not (usages.bill != NULL).any():
-        rows = np.arange(count)
-        return Bills(rows, rows, rows, rows, rows)
-    order = np.lexsort((usages.sequence, usages.bill, usages.account))
-    account, bill = usages.account[order], usages.bill[order]
-    new = np.ones(count, np.bool_)
-    new[1:] = (np.diff(account) != 0) | (np.diff(bill) != 0) | (bill[1:] == NULL)
-    same = ~new[1:] & (np.diff(usages.sequence[order]) == 0)
-    if same.any():
-        row = int(order[1:][same][0])
-        raise ValueError(f"bill {usages.bill[row]} of account {usages.account[row]} has a sequence twice")
-    begins = np.flatnonzero(new)
-    of_row = np.empty(count, np.int64)
-    of_row[order] = np.cumsum(new) - 1
-    ends = np.append(begins[1:], count) - 1
-    return Bills(order, of_row, begins, order[begins], order[ends])
+    rows = np.arange(len(usages)) if priced.all() else np.flatnonzero(priced)
+    without = usages.bill == NULL
+    if without.all():
+        return Bills(rows, np.arange(len(rows) + 1), True, threads)
+    # A row without a number is a bill by itself: numbers that nobody gives.
+    bill = np.where(without, NULL + 1 + np.arange(len(usages)), usages.bill) if without.any() else usages.bill
+    whole = len(rows) == len(usages)
+    account, bill, sequence = (c if whole else c[rows] for c in (usages.account, bill, usages.sequence))
+    order, new, twice = order_rows(account, bill, sequence, threads)
+    if twice >= 0:
+        raise ValueError(f"bill {bill[twice]} of account {account[twice]} has a sequence twice")
+    begins = np.append(np.flatnonzero(new), len(order))
+    return Bills(order if whole else rows[order], begins, len(begins) == len(order) + 1, threads)
 
 
-def round_bills(exact: Ints, divisor: int, roundings: Sequence[RoundingMode], bills: Bills) -> Ints:
-    """Fen per row and component of exact amounts in 1/divisor fen, int64 (rows, components).
+@dataclass(frozen=True)
+class Amounts:
+    """Fen of a batch: ``components`` (rows, components) and their sum ``gross`` (rows,), ``totals`` per bill."""
+
+    components: Ints
+    gross: Ints
+    totals: Ints
+
+    def add_last(self, bills: Bills, column: int, fen: Ints) -> None:
+        """Put an amount per bill on its last row."""
+        self.components[bills.last, column] += fen
+        self.gross[bills.last] += fen
+        self.totals[:] += fen
+
+
+def round_bills(program: UtilityProgram, exact: Ints, components: Ints, bills: Bills) -> Amounts:
+    """Fen of exact amounts in 1/(10 × price_scale) fen, added to ``components``; both int64 (rows, components).
 
     Each component is rounded once per bill: a row gets what it adds to the rounded bill.
     """
-    after = bills.running(exact)
-    alone = after is exact
-    fen = np.empty_like(exact)
-    for column, mode in enumerate(roundings):
-        fen[:, column] = divide(after[:, column], divisor, mode)
-        if not alone:
-            fen[:, column] -= divide(after[:, column] - exact[:, column], divisor, mode)
-    return fen
+    amounts = Amounts(components, np.zeros(len(exact), np.int64), np.zeros(len(bills.begins) - 1, np.int64))
+    roundings = np.array([KERNEL_ROUNDING[mode] for mode in program.roundings], np.int64)
+    divisor = 10 * program.price_scale
+
+    def walk(first: int, last: int) -> None:
+        kernels.round_bills(
+            bills.order,
+            bills.begins,
+            first,
+            last,
+            exact,
+            divisor,
+            roundings,
+            components,
+            amounts.gross,
+            amounts.totals,
+        )
+
+    over_runs(bills.begins, walk, bills.threads)
+    return amounts
 
 
-def top_up(minimum: Minimum, column: int, components: Ints, bills: Bills, needed: Bools) -> None:
-    """Add what bills lack to the minimum, on their last rows if it is ``needed`` (bool per row) there."""
-    total = bills.sums(components.sum(axis=1))
-    components[bills.last, column] += np.where(needed[bills.last], np.maximum(minimum.amount - total, 0), 0)
-
-
-def add_late_fees(fee: LateFee, column: int, components: Ints, bills: Bills, days_overdue: Ints) -> None:
-    """Add the late fee of each bill on its last row: days × rate of the whole bill, at most the bill."""
-    total = bills.sums(components.sum(axis=1))
-    # Beyond the days after which the bill has doubled, more of them change nothing.
-    overdue = np.minimum(bills.highest(days_overdue), RATIO_ONE)
-    due = divide(total * (overdue * fee.per_day_per_10000), RATIO_ONE, fee.rounding)
-    due = np.where((overdue > 0) & (total > 0), np.maximum(due, fee.at_least), 0)
-    components[bills.last, column] += np.minimum(due, total)
+def close_bills(program: UtilityProgram, usages: UtilityUsages, bills: Bills, amounts: Amounts) -> None:
+    """What is due once per bill, on its last row: what it lacks to the minimum, then the late fee."""
+    minimum, fee = program.minimum, program.late_fee
+    if minimum is not None:
+        needed = program.minimum_for.of(usages.take(bills.last)) >= 0
+        lacking = np.where(needed, np.maximum(minimum.amount - amounts.totals, 0), 0)
+        amounts.add_last(bills, program.column(minimum.component), lacking)
+    if fee is not None:
+        # Beyond the days after which the bill has doubled, more of them change nothing.
+        overdue = np.minimum(bills.running(usages.days_overdue)[2][bills.last], RATIO_ONE)
+        total = amounts.totals
+        due = divide(total * (overdue * fee.per_day_per_10000), RATIO_ONE, fee.rounding)
+        due = np.where((overdue > 0) & (total > 0), np.maximum(due, fee.at_least), 0)
+        amounts.add_last(bills, program.column(fee.component), np.minimum(due, total))
 
 
 def sum_bills(prices: UtilityPrices, key: Ints) -> UtilityBills:

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tariffs.columns import Ints
+from tariffs.columns import Bools, Ints
 from tariffs.owners import Groups, group_rows
 from tariffs.rounding import RATIO_ONE, divide
+from tariffs.utility import kernels
 from tariffs.utility.columns import UtilityState, UtilityUsages
 from tariffs.utility.periods import day_key, period_key
 from tariffs.utility.program import DemandProgram
 from tariffs.utility.steps import Ratchet
-
-_PEAK_BITS = 31
-"""A demand is at most 10⁹ W: group and peak fit into one int64, whose running maximum is one per group."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +24,27 @@ class DemandPrices:
     peaks: UtilityState
 
 
-def price_demand(program: DemandProgram, usages: UtilityUsages, slots: Ints, state: UtilityState) -> DemandPrices:
-    """Charge the peaks of a batch after those in ``state`` (rows with a register above 0).
+def price_demand(
+    program: DemandProgram, usages: UtilityUsages, priced: Bools, state: UtilityState, threads: int
+) -> DemandPrices:
+    """Charge the peaks of the rows that are ``priced`` after those in ``state`` (rows with a register above 0).
 
-    ``slots`` int64 (rows,) is the half hour of each row, −1 = unknown: such a row counts only for charges that
-    hold at all times.
+    A row whose half hour is unknown counts only for charges that hold at all times.
     """
+    slots = program.schedule.slots(usages.period_day, usages.minute)
     key = day_key(usages.period_day) if program.daily else period_key(usages.period_day, "calendar_month")
     exact = np.zeros(len(usages), np.int64)
+    grouped = None
     peaks: list[UtilityState] = []
     for index, (held, edges, prices) in enumerate(zip(program.slots, program.edges, program.prices, strict=True)):
         known = state.take(state.register == index + 1)
-        groups = group_rows(known.account, known.year, usages.account, key, usages.sequence)
+        if grouped is None or len(known):
+            grouped = group_rows(
+                known.account, known.year, usages.account, key, usages.sequence, chosen=priced, threads=threads
+            )
+        groups = grouped
         demand = usages.demand_milli if held is None else np.where((slots >= 0) & held[slots], usages.demand_milli, 0)
-        carried = groups.carried(known.peak_milli)
-        before, after, closing = _running_peaks(groups, demand, carried)
+        before, after, closing = _running_peaks(groups, demand, groups.carried(known.peak_milli))
         if program.ratchet is not None:
             floor = _floor(program.ratchet, groups, closing)[groups.of_row]
             begun = before >= 0
@@ -56,19 +60,13 @@ def _running_peaks(groups: Groups, demand: Ints, carried: Ints) -> tuple[Ints, I
     """Peak before (−1 = first row of the period) and after each row, and of each group at the end."""
     known = np.zeros(len(carried), np.bool_)
     known[groups.of_state] = True
-    group = groups.of_row[groups.order]
-    in_order = np.maximum(demand[groups.order], carried[group])
-    running = np.maximum.accumulate((group << _PEAK_BITS) | in_order) & ((1 << _PEAK_BITS) - 1)
-    begins = np.ones(len(group), np.bool_)
-    begins[1:] = group[1:] != group[:-1]
-    earlier = np.empty(len(group), np.int64)
-    earlier[1:] = running[:-1]
-    earlier[begins] = np.where(known, carried, -1)[group[begins]]
-    before, after = np.empty(len(group), np.int64), np.empty(len(group), np.int64)
-    before[groups.order], after[groups.order] = earlier, running
-    closing = carried.copy()
-    np.maximum.at(closing, groups.of_row, after)
-    return before, after, closing
+    before, after = np.full(len(demand), -1, np.int64), np.zeros(len(demand), np.int64)
+
+    def walk(first: int, last: int) -> None:
+        kernels.peaks(groups.order, groups.begins, groups.of_run, first, last, demand, known, carried, before, after)
+
+    groups.each_run(walk)
+    return before, after, carried
 
 
 def _floor(ratchet: Ratchet, groups: Groups, closing: Ints) -> Ints:

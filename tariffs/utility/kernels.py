@@ -1,4 +1,8 @@
-"""Every jitted function of the utility steps: arrays in, arrays out, nothing imported from other files."""
+"""Every jitted function of the utility steps: arrays in, arrays out, nothing imported from other files.
+
+``order`` lists row numbers; run r of it goes from ``begins[r]`` to ``begins[r + 1]`` (the rows of a bill, or of an
+account's period, by sequence). Threads walk ranges of runs, ``first`` to ``last``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,92 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.int8]
+Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
+Shorts = npt.NDArray[np.int16]
+RATIO_ONE = 10_000
+HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3
+FIXED, PER_PERSON, PER_DAY, PER_KW, PER_KW_DAY, PERSONS_SHARE, ALLOWANCE_SHARE, EDGE_PARTS = 0, 1, 2, 3, 4, 5, 6, 7
+"""What a tier edge is a sum of."""
+STEP, ROUNDING, PERSON, PERSON_DAY, BUDGET_PARTS = 0, 1, 2, 3, 4
+"""A budget; step 0 = none."""
+
+
+@njit(cache=True, nogil=True)
+def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
+    """``numerator / denominator`` for ``numerator`` ≥ 0, by the named rounding."""
+    quotient = numerator // denominator
+    rest = numerator - quotient * denominator
+    if rounding == HALF_UP:
+        quotient += 2 * rest >= denominator
+    elif rounding == HALF_EVEN:
+        quotient += 2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1)
+    elif rounding == UP:
+        quotient += rest > 0
+    return quotient
+
+
+@njit(cache=True, nogil=True)
+def within(column: Ints, low: int, high: int, good: Bools) -> None:
+    """Clear ``good`` where a column lies outside ``low`` to ``high``."""
+    for row in range(len(column)):
+        good[row] &= low <= column[row] <= high
+
+
+@njit(cache=True, nogil=True)
+def cumulate(
+    order: Ints, begins: Ints, group: Ints, first: int, last: int, amounts: Ints, total: Ints, before: Ints
+) -> None:
+    """Fill ``before`` of each row with what its group had; ``total`` per group is carried in and out."""
+    for run in range(first, last):
+        at = total[group[run]]
+        for position in range(begins[run], begins[run + 1]):
+            row = order[position]
+            before[row] = at
+            at += amounts[row]
+        total[group[run]] = at
+
+
+@njit(cache=True, nogil=True)
+def running(
+    order: Ints, begins: Ints, first: int, last: int, amounts: Ints, until: Ints, total: Ints, most: Ints
+) -> None:
+    """Per row: sum of its run up to and with it, sum of the whole run, and largest amount of the run."""
+    for run in range(first, last):
+        at = highest = 0
+        for position in range(begins[run], begins[run + 1]):
+            at += amounts[order[position]]
+            highest = max(highest, amounts[order[position]])
+            until[order[position]] = at
+        for position in range(begins[run], begins[run + 1]):
+            total[order[position]] = at
+            most[order[position]] = highest
+
+
+@njit(cache=True, nogil=True)
+def peaks(
+    order: Ints,
+    begins: Ints,
+    group: Ints,
+    first: int,
+    last: int,
+    demand: Ints,
+    known: Bools,
+    highest: Ints,
+    before: Ints,
+    after: Ints,
+) -> None:
+    """Peak before (−1 = first row of an unknown period) and after each row; ``highest`` per group in and out."""
+    for run in range(first, last):
+        peak = highest[group[run]] if known[group[run]] else -1
+        for position in range(begins[run], begins[run + 1]):
+            row = order[position]
+            before[row] = peak
+            peak = max(peak, demand[row])
+            after[row] = peak
+        highest[group[run]] = peak
 
 
 @njit(cache=True, nogil=True)
@@ -15,11 +104,10 @@ def buy_units(
 ) -> None:
     """Turn purchases into usage, each at the tiers its account has reached.
 
-    ``order`` lists row numbers by account and sequence. ``group``, ``money`` (1/(10 × price_scale) fen; negative =
-    no purchase) and ``edges`` (rows, K − 1) are per row, ``prices`` int64 (K,) > 0 per tier. ``cumulated`` per
-    group is moved by what each row buys or, without a purchase, by what ``bought`` already holds. Fills
-    ``bought`` with whole multiples of ``step`` thousandths. A loop, because what a purchase buys depends on what
-    the ones before it bought.
+    ``group``, ``money`` (1/(10 × price_scale) fen; negative = no purchase) and ``edges`` (rows, K − 1) are per row,
+    ``prices`` int64 (K,) > 0 per tier. ``cumulated`` per group is moved by what each row buys or, without a
+    purchase, by what ``bought`` already holds. Fills ``bought`` with whole multiples of ``step`` thousandths. A
+    loop, because what a purchase buys depends on what the ones before it bought.
     """
     tiers = len(prices)
     for position in range(len(order)):
@@ -45,18 +133,179 @@ def buy_units(
 
 
 @njit(cache=True, nogil=True)
-def tier_amounts(below: Ints, usage: Ints, use_period: Ints, prices: Ints, exact: Ints) -> None:
-    """Value usage at the last tier, and what lies below each edge at the difference to the next tier.
+def choose(
+    first_code: Ints,
+    second_code: Ints,
+    use_period: Shorts,
+    usage: Ints,
+    codes: Ints,
+    counts: Ints,
+    covers: Bools,
+    chosen: Bytes,
+) -> None:
+    """First alternative that admits each row, −1 = none.
 
-    ``below`` (rows, K − 1), ``usage`` and ``use_period`` (rows,), ``prices`` (K, times of use, components); fills
-    ``exact`` (rows, components). A loop, because whole columns of products do not fit into the cache.
+    ``codes`` (alternatives, 2, n) are the admitted values of the two codes, ``counts`` (alternatives, 2) how many of
+    them there are (−1 = any); ``covers`` (alternatives, times of use): a row with usage needs its time covered.
     """
-    last = prices.shape[0] - 1
-    for row in range(len(usage)):
-        period = max(use_period[row], 0)
-        for component in range(prices.shape[2]):
-            value = usage[row] * prices[last, period, component]
-            for tier in range(last):
-                step = prices[tier, period, component] - prices[tier + 1, period, component]
-                value += below[row, tier] * step
+    for row in range(len(first_code)):
+        found = -1
+        for index in range(len(counts)):
+            period = use_period[row]
+            if usage[row] != 0 and (period < 0 or not covers[index, period]):
+                continue
+            if among(first_code[row], codes[index, 0], counts[index, 0]) and among(
+                second_code[row], codes[index, 1], counts[index, 1]
+            ):
+                found = index
+                break
+        chosen[row] = found
+
+
+@njit(cache=True, nogil=True)
+def among(code: int, codes: Ints, count: int) -> bool:
+    """Whether a code is one of the first ``count``; −1 admits all."""
+    if count < 0:
+        return True
+    found = False
+    for index in range(count):
+        found |= codes[index] == code
+    return found
+
+
+@njit(cache=True, nogil=True)
+def edge_of(
+    edge: Ints,
+    budget: Ints,
+    widening: int,
+    over: int,
+    days: int,
+    year: int,
+    peak: int,
+    household: int,
+    allowance: int,
+) -> int:
+    """A tier edge of a row in thousandths, the sum of its parts; fractions of each part are dropped."""
+    at = edge[FIXED] + widening * edge[PER_PERSON] // over
+    if days != year:
+        at = at * days // year
+    at += days * edge[PER_DAY] + peak * edge[PER_KW] // 1000 + peak * days * edge[PER_KW_DAY] // 1000
+    if budget[STEP] > 0:
+        step, mode = budget[STEP], budget[ROUNDING]
+        each = budget[PERSON] + days * budget[PERSON_DAY]
+        persons = divide_rounded(household * each, step, mode) * step
+        allowed = divide_rounded(allowance, step, mode) * step
+        share = persons * edge[PERSONS_SHARE] + allowed * edge[ALLOWANCE_SHARE]
+        at += divide_rounded(share, RATIO_ONE * step, mode) * step
+    return int(at)
+
+
+@njit(cache=True, nogil=True)
+def fill_edges(
+    first: int,
+    last: int,
+    chosen: Bytes,
+    tiers: Ints,
+    edges: Ints,
+    budgets: Ints,
+    prorated: bool,
+    widening: Ints,
+    days: Ints,
+    year: Ints,
+    peak: Ints,
+    household: Ints,
+    allowance: Ints,
+    filled: Ints,
+) -> None:
+    """Tier edges of each row by its alternative into ``filled`` (rows, K − 1); what it has none of stays."""
+    for row in range(first, last):
+        index = chosen[row]
+        for tier in range(tiers[index] - 1 if index >= 0 else 0):
+            filled[row, tier] = edge_of(
+                edges[index, tier],
+                budgets[index],
+                widening[row],
+                days[row] if prorated else 1,
+                days[row],
+                year[row],
+                peak[row],
+                household[row],
+                allowance[row],
+            )
+
+
+@njit(cache=True, nogil=True)
+def price_tiers(
+    first: int,
+    last: int,
+    chosen: Bytes,
+    use_period: Shorts,
+    before: Ints,
+    usage: Ints,
+    edges: Ints,
+    tiers: Ints,
+    prices: Ints,
+    first_rule: Ints,
+    below: Ints,
+    exact: Ints,
+    rule: Codes,
+) -> None:
+    """Value each row's usage at the tiers of its alternative, from ``before`` on or as ``below`` says.
+
+    ``edges`` (rows, K − 1), ``tiers`` and ``first_rule`` (alternatives,), ``prices`` (alternatives, K, times of use,
+    components). ``below`` (rows, K − 1) is the part of the usage below each edge, or has no rows. Usage counts at
+    the price of the last tier, and what lies below an edge at the difference to the next tier. Fills ``exact``
+    (rows, components) and ``rule`` where it is 0: the tier in which the cumulated usage ends.
+    """
+    for row in range(first, last):
+        index = chosen[row]
+        if index < 0:
+            continue
+        low, high = before[row], before[row] + usage[row]
+        period, top, reached = max(use_period[row], 0), tiers[index] - 1, 0
+        for component in range(prices.shape[3]):
+            value = usage[row] * prices[index, top, period, component]
+            for tier in range(top):
+                edge = edges[row, tier]
+                part = below[row, tier] if len(below) else min(high, edge) - min(low, edge)
+                step = prices[index, tier, period, component] - prices[index, tier + 1, period, component]
+                value += part * step
             exact[row, component] = value
+        for tier in range(top):
+            reached += edges[row, tier] < high
+        if rule[row] == 0:
+            rule[row] = first_rule[index] + reached
+
+
+@njit(cache=True, nogil=True)
+def round_bills(
+    order: Ints,
+    begins: Ints,
+    first: int,
+    last: int,
+    exact: Ints,
+    divisor: int,
+    roundings: Ints,
+    components: Ints,
+    gross: Ints,
+    totals: Ints,
+) -> None:
+    """Add to ``components`` what each row adds to the rounded bill; fill ``gross`` of rows, ``totals`` of bills."""
+    for run in range(first, last):
+        for component in range(len(roundings)):
+            at = given = 0
+            for position in range(begins[run], begins[run + 1]):
+                row = order[position]
+                at += exact[row, component]
+                fen = divide_rounded(at, divisor, roundings[component])
+                components[row, component] += fen - given
+                given = fen
+        bill = 0
+        for position in range(begins[run], begins[run + 1]):
+            row = order[position]
+            whole = 0
+            for component in range(len(roundings)):
+                whole += components[row, component]
+            gross[row] = whole
+            bill += whole
+        totals[run] = bill

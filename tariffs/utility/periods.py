@@ -7,21 +7,30 @@ from datetime import date
 import numpy as np
 
 from tariffs.columns import Days, Ints
+from tariffs.owners import by_day
 
 _MONTHS = {"calendar_year": 12, "calendar_two_months": 2, "calendar_month": 1}
 
 
 def period_key(days: Days, period: str) -> Ints:
     """Name of the calendar period of each day, int64: 2026, or 202603 for a month or the first of two."""
-    first = _first_month(days, period)
-    year, month = first // 12 + 1970, first % 12 + 1
-    return year if period == "calendar_year" else year * 100 + month
+
+    def key(days: Days) -> Ints:
+        first = _first_month(days, period)
+        year, month = first // 12 + 1970, first % 12 + 1
+        return year if period == "calendar_year" else year * 100 + month
+
+    return by_day(days, key)
 
 
 def period_days(days: Days, period: str) -> Ints:
     """Days in the calendar period of each day, int64."""
-    first = _first_month(days, period)
-    return _month_start(first + _MONTHS[period]) - _month_start(first)
+
+    def length(days: Days) -> Ints:
+        first = _first_month(days, period)
+        return _month_start(first + _MONTHS[period]) - _month_start(first)
+
+    return by_day(days, length)
 
 
 def day_key(days: Days) -> Ints:

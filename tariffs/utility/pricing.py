@@ -1,29 +1,37 @@
-"""Price usage: tiers by times of use, demand, fixed and minimum charges, late fees, purchases of prepaid meters."""
+"""Price usage: tiers by times of use, demand, fixed and minimum charges, late fees, purchases of prepaid meters.
+
+What needs other rows (the order of an account's readings, the rows of a bill) is walked once over the whole batch;
+everything else goes column by column over chunks that fit the cache.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from tariffs.columns import NULL, Bools, Ints
+from tariffs.columns import NULL, Bools, Codes, Ints
 from tariffs.compiler import CompiledTariff
-from tariffs.parameters import QUANTITY_MAX, in_range
+from tariffs.owners import each_chunk
+from tariffs.parameters import QUANTITY_MAX
 from tariffs.rounding import divide
-from tariffs.utility.bills import Bills, add_late_fees, group_bills, round_bills, top_up
+from tariffs.utility import kernels
+from tariffs.utility.bills import Amounts, Bills, close_bills, group_bills, round_bills
 from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
-from tariffs.utility.counters import bought_usage, counters_after, pricing_terms, tariff_periods, usage_before
+from tariffs.utility.counters import Counted, count, tariff_periods
 from tariffs.utility.demand import price_demand
-from tariffs.utility.program import TierTable, UtilityProgram, admits, selects
+from tariffs.utility.program import UtilityProgram
 from tariffs.utility.steps import Tiers
-from tariffs.utility.tiers import PROPORTIONAL_MAX, Terms, amounts, below_in_order, below_in_proportion, tier_edges
+from tariffs.utility.tier_tables import TierTables
+from tariffs.utility.tiers import PROPORTIONAL_MAX, Rows, amounts, below_in_proportion, tier_edges
 
 _PERSONS_MAX = 10_000
 _DAYS_MAX = 3_660
 
 
 def price_utility(
-    compiled: CompiledTariff, usages: UtilityUsages, state: UtilityState
+    compiled: CompiledTariff, usages: UtilityUsages, state: UtilityState, *, threads: int = 1
 ) -> tuple[UtilityPrices, UtilityState]:
     """Price each usage after what its account has used before in the same tariff period.
 
@@ -33,37 +41,105 @@ def price_utility(
     sequence repeats or a bill shared in proportion lies in two periods.
     """
     program = compiled.utility_program()
-    timed = program.use_periods is not None or program.demand is not None
-    slots = program.day_types.slots(usages.period_day, usages.minute) if timed else np.full(len(usages), -1)
-    use_period = _use_period(program, usages, slots)
-    priced = _priced(program, usages, use_period)
-    if priced.all():
-        return _price(compiled, usages, slots, use_period, state)
-    rows = np.flatnonzero(priced)
-    answers, after = _price(compiled, usages.take(rows), slots[rows], use_period[rows], state)
+    work = _admit(program, usages, threads)
+    bills = group_bills(usages, work.priced, threads)
+    if program.frame is not None and program.frame.fill == "in_proportion":
+        within = bills.running(work.usage)[1] <= PROPORTIONAL_MAX
+        if not (within | ~work.priced).all():
+            np.logical_and(work.priced, within, out=work.priced)
+            work.usage[~work.priced] = 0
+            bills = group_bills(usages, work.priced, threads)
+    shape = (len(usages), len(program.component_names))
+    exact, components = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    usage, after = work.usage, state
+    rule = np.zeros(len(usages), np.uint16)
+    if program.frame is not None:
+        known = state.take(state.register == 0)
+        periods = tariff_periods(compiled, program.frame, usages, work.priced, bills, known)
+        counted = count(program, usages, usage, periods, bills, known)
+        usage, after = counted.usage, counted.after
+        _add_tiers(program, program.frame, usages, work, counted, bills, exact, components, rule)
+    if program.demand is not None:
+        demanded = price_demand(program.demand, usages, work.priced, state, threads)
+        exact[:, program.demand.column] = np.where(work.priced, demanded.exact, 0)
+        after = _merged(after.take(after.register == 0), demanded.peaks)
+    _add_fixed(program, usages, work.priced, bills, exact)
+    fen = round_bills(program, exact, components, bills)
+    if program.prepaid is not None:
+        _keep_remainder(program, usages, work.priced, bills, fen)
+    close_bills(program, usages, bills, fen)
     prices = UtilityPrices(
-        gross=_spread(answers.gross, rows, len(usages)),
-        components=_spread(answers.components, rows, len(usages)),
-        usage_milli=_spread(answers.usage_milli, rows, len(usages)),
-        rule=_spread(answers.rule.astype(np.int64), rows, len(usages)).astype(np.uint16),
+        gross=fen.gross,
+        components=components,
+        usage_milli=usage,
+        rule=rule,
         segment=np.full(len(usages), compiled.segment, np.uint16),
-        priced=priced,
+        priced=work.priced,
     )
     return prices, after
 
 
-def _spread(values: Ints, rows: Ints, count: int) -> Ints:
-    """``values`` at ``rows`` of ``count`` rows, zeros elsewhere."""
-    spread = np.zeros((count, *values.shape[1:]), np.int64)
-    spread[rows] = values
-    return spread
+@dataclass(frozen=True)
+class _Work:
+    """Per row: whether it has a price, its usage as read (0 without a price), its time of use and tiers steps."""
+
+    priced: Bools
+    usage: Ints
+    use_period: npt.NDArray[np.int16]
+    chosen: tuple[npt.NDArray[np.int8], ...]
+    """Of each of the program's tables the step that holds, −1 = none."""
 
 
-def _use_period(program: UtilityProgram, usages: UtilityUsages, slots: Ints) -> Ints:
+def _admit(program: UtilityProgram, usages: UtilityUsages, threads: int) -> _Work:
+    """Which rows have a price, and when their usage was."""
+    rows = len(usages)
+    chosen = tuple(np.zeros(rows, np.int8) for _ in program.tables)
+    work = _Work(np.ones(rows, np.bool_), np.zeros(rows, np.int64), np.zeros(rows, np.int16), chosen)
+    ranges = _ranges(program)
+
+    def admit(at: slice) -> None:
+        part, priced = usages.take(at), work.priced[at]
+        for name, (low, high) in ranges.items():
+            kernels.within(getattr(part, name), low, high, priced)
+        use_period = work.use_period[at]
+        if program.use_periods is not None:
+            use_period[:] = _use_period(program, part)
+        for tables, steps in zip(program.tables, work.chosen, strict=True):
+            steps[at] = tables.choice.of(part, use_period)
+        if program.tables:
+            priced &= np.logical_or.reduce([steps[at] >= 0 for steps in work.chosen])
+        for fixed in program.fixed:
+            if not fixed.choice.admits_all:
+                priced &= fixed.choice.of(part) >= 0
+        if program.reading is None:
+            np.multiply(part.usage_milli, priced, out=work.usage[at])
+        else:
+            step = program.reading.round_to_milli
+            read = np.where(priced, part.usage_milli, 0)
+            work.usage[at] = divide(read, step, program.reading.rounding) * step
+
+    each_chunk(rows, admit, threads)
+    return work
+
+
+def _ranges(program: UtilityProgram) -> dict[str, tuple[int, int]]:
+    """Least and greatest value that can be priced, by column."""
+    return {
+        "usage_milli": (0, program.usage_max),
+        "household": (1, _PERSONS_MAX if any(tables.budgets.any() for tables in program.tables) else QUANTITY_MAX),
+        "demand_milli": (0, QUANTITY_MAX if program.demand is None else program.demand.demand_max),
+        "allowance_milli": (0, QUANTITY_MAX),
+        "days_overdue": (0, QUANTITY_MAX),
+        "days": (0, _DAYS_MAX),
+        "purchase": (0, 0 if program.prepaid is None else QUANTITY_MAX),
+    }
+
+
+def _use_period(program: UtilityProgram, usages: UtilityUsages) -> Ints:
     """Index of the time of use of each row, int64; −1 where neither register nor clock tells."""
     periods = program.use_periods
-    if periods is None:
-        return np.zeros(len(usages), np.int64)
+    assert periods is not None
+    slots = periods.schedule.slots(usages.period_day, usages.minute)
     by_clock = np.where(slots >= 0, periods.of_slot[slots], -1)
     if not len(periods.registers):
         return np.where(usages.register == NULL, by_clock, -1)
@@ -72,148 +148,85 @@ def _use_period(program: UtilityProgram, usages: UtilityUsages, slots: Ints) -> 
     return np.where(usages.register == NULL, by_clock, by_register)
 
 
-def _priced(program: UtilityProgram, usages: UtilityUsages, use_period: Ints) -> Bools:
-    priced = in_range(usages.usage_milli) & (usages.usage_milli <= program.usage_max)
-    priced &= in_range(usages.household) & (usages.household > 0)
-    priced &= in_range(usages.demand_milli) & in_range(usages.allowance_milli) & in_range(usages.days_overdue)
-    priced &= in_range(usages.days) & (usages.days <= _DAYS_MAX)
-    priced &= in_range(usages.purchase) & ((usages.purchase == 0) | (program.prepaid is not None))
-    if program.tables:
-        priced &= np.logical_or.reduce([selects(table, usages, use_period) for table in program.tables])
-    if program.demand is not None:
-        priced &= usages.demand_milli <= program.demand.demand_max
-    if any(table.budget for table in program.tables):
-        priced &= usages.household <= _PERSONS_MAX
-    for fixed in program.fixed:
-        priced &= np.logical_or.reduce([admits(entry.only, usages) for entry in fixed.step.prices])
-    if program.frame is not None and program.frame.fill == "in_proportion":
-        bills = group_bills(usages)
-        total = bills.sums(np.where(priced, np.minimum(usages.usage_milli, QUANTITY_MAX), 0))
-        priced &= total[bills.of_row] <= PROPORTIONAL_MAX
-    return priced
+def _add_tiers(
+    program: UtilityProgram,
+    frame: Tiers,
+    usages: UtilityUsages,
+    work: _Work,
+    counted: Counted,
+    bills: Bills,
+    exact: Ints,
+    components: Ints,
+    rule: Codes,
+) -> None:
+    """Add the tiers to ``exact``, or to ``components`` where running totals are rounded; fill the rule of each row.
 
-
-def _price(
-    compiled: CompiledTariff, usages: UtilityUsages, slots: Ints, use_period: Ints, state: UtilityState
-) -> tuple[UtilityPrices, UtilityState]:
-    """Price rows that all have a price."""
-    program = compiled.utility_program()
-    if program.reading is not None:
-        step = program.reading.round_to_milli
-        usages = replace(usages, usage_milli=divide(usages.usage_milli, step, program.reading.rounding) * step)
-    bills = group_bills(usages)
-    shape = (len(usages), len(program.component_names))
-    exact, fen = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    usage, rule, used = usages.usage_milli, np.zeros(len(usages), np.int64), state
-    if program.frame is not None:
-        used = state.take(state.register == 0)
-        periods = tariff_periods(compiled, program.frame, usages, bills, used)
-        terms = pricing_terms(program, usages, periods, bills, used)
-        usage = bought_usage(program, usages, terms, periods, used)
-        before = usage_before(usage, periods, bills, used)
-        work = _Work(usages, usage, use_period, before, terms, bills)
-        rule = _add_tiers(program, program.frame, work, exact, fen)
-        used = counters_after(program, usages, usage, periods, used)
-    if program.demand is not None:
-        demanded = price_demand(program.demand, usages, slots, state)
-        exact[:, program.demand.column] = demanded.exact
-        used = _merged(used.take(used.register == 0), demanded.peaks)
-    _add_fixed(program, usages, bills, exact)
-    components = fen + round_bills(exact, 10 * program.price_scale, program.roundings, bills)
-    if program.prepaid is not None:
-        remainder = usages.purchase - components.sum(axis=1)
-        components[:, program.column(program.prepaid.remainder_to)] += np.where(usages.purchase > 0, remainder, 0)
-    if program.minimum is not None:
-        needed = admits(program.minimum.only, usages)
-        top_up(program.minimum, program.column(program.minimum.component), components, bills, needed)
-    if program.late_fee is not None:
-        column = program.column(program.late_fee.component)
-        add_late_fees(program.late_fee, column, components, bills, usages.days_overdue)
-    prices = UtilityPrices(
-        gross=components.sum(axis=1),
-        components=components,
-        usage_milli=usage,
-        rule=rule.astype(np.uint16),
-        segment=np.full(len(usages), compiled.segment, np.uint16),
-        priced=np.ones(len(usages), np.bool_),
-    )
-    return prices, used
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The rows of a batch on their way through the tiers."""
-
-    usages: UtilityUsages
-    usage: Ints
-    use_period: Ints
-    before: Ints
-    terms: Terms
-    bills: Bills
-
-
-def _add_tiers(program: UtilityProgram, frame: Tiers, work: _Work, exact: Ints, fen: Ints) -> Ints:
-    """Add the tiers of every step to ``exact`` or ``fen``; return the rule of each row.
-
-    The first step that selects a row gives its components, and the very first of all its rule.
+    The first tables of the file that price a row give its rule.
     """
-    rule = np.zeros(len(work.usage), np.int64)
-    open_rows = {table.columns: np.ones(len(rule), np.bool_) for table in program.tables}
-    after = work.before + work.usage
-    for table in program.tables:
-        chosen = selects(table, work.usages, work.use_period) & open_rows[table.columns]
-        open_rows[table.columns] &= ~chosen
-        # All rows are read in place; some are copied out.
-        rows = slice(None) if chosen.all() else np.flatnonzero(chosen)
-        edges = tier_edges(table, work.usages.take(rows), work.terms.take(rows))
+    shares = _bill_usage(frame, counted, bills)
+    for tables, chosen in zip(program.tables, work.chosen, strict=True):
+        chosen[~work.priced] = -1
+        edges = tier_edges(tables, chosen, usages, counted.terms, bills.threads)
         # The components of a step lie side by side, in the order of the file.
-        cells = (rows, slice(table.columns[0], table.columns[-1] + 1))
+        columns = slice(tables.columns[0], tables.columns[-1] + 1)
+        rows = Rows(chosen, work.use_period, counted.before, counted.usage)
         if frame.rounding_of == "running_total":
-            fen[cells] = _running_total(program, table, edges, work.before[rows], after[rows])
-        else:
-            below = _below(frame, edges, work, rows)
-            exact[cells] = amounts(table, below, work.usage[rows], work.use_period[rows])
-        tier = np.zeros(len(edges), np.int64)
-        for edge in edges.T:
-            tier += edge < after[rows]
-        rule[rows] = np.where(rule[rows] > 0, rule[rows], table.first_rule + tier)
-    return rule
+            components[:, columns] = _running_total(program, tables, rows, edges, rule, bills.threads)
+            continue
+        below = None if shares is None else below_in_proportion(edges, *shares)
+        exact[:, columns] = amounts(tables, rows, edges, below, rule, bills.threads)
 
 
-def _below(frame: Tiers, edges: Ints, work: _Work, rows: slice | Ints) -> Ints:
-    before = work.before[rows]
+def _bill_usage(frame: Tiers, counted: Counted, bills: Bills) -> tuple[Ints, Ints, Ints, Ints] | None:
+    """Of bills shared in proportion: usage before the bill, of each row, up to and with it, and of the bill."""
     if frame.fill == "in_reading_order":
-        return below_in_order(edges, before, before + work.usage[rows])
-    bills = work.bills
-    bill_before = work.before - (bills.running(work.usage) - work.usage)
-    if (bill_before != bill_before[bills.first][bills.of_row]).any():
+        return None
+    until, total, _ = bills.running(counted.usage)
+    before = counted.before - (until - counted.usage)
+    if (np.repeat(before[bills.first], np.diff(bills.begins)) != before[bills.order]).any():
         raise ValueError("a bill shared in proportion lies in two tariff periods, or between other readings")
-    return below_in_proportion(edges, bill_before[rows], work.usage, bills, rows)
+    return before, counted.usage, until, total
 
 
-def _running_total(program: UtilityProgram, table: TierTable, edges: Ints, before: Ints, after: Ints) -> Ints:
-    """Rounded F(after) − F(before) per component, int64 (rows, components of the table)."""
-    nothing = np.zeros_like(before)
-    totals = [
-        divide(
-            amounts(table, np.minimum(reached[:, None], edges), reached, nothing),
-            10 * program.price_scale,
-            table.rounding,
-        )
-        for reached in (before, after)
-    ]
-    return totals[1] - totals[0]
+def _running_total(
+    program: UtilityProgram, tables: TierTables, rows: Rows, edges: Ints, rule: Codes, threads: int
+) -> Ints:
+    """Rounded F(after) − F(before) per component, int64 (rows, components of the tables)."""
+    nothing = np.zeros(len(edges), np.int64)
+    rounded = []
+    for reached in (rows.before + rows.usage, rows.before):
+        exact = amounts(tables, replace(rows, before=nothing, usage=reached), edges, None, rule, threads)
+        rounded.append(divide(exact, 10 * program.price_scale, tables.rounding))
+    return rounded[0] - rounded[1]
 
 
-def _add_fixed(program: UtilityProgram, usages: UtilityUsages, bills: Bills, exact: Ints) -> None:
-    for fixed in program.fixed:
-        price = np.zeros(len(usages), np.int64)
-        for entry, own in reversed(list(zip(fixed.step.prices, fixed.prices, strict=True))):
-            price[admits(entry.only, usages)] = own
-        if fixed.step.per == "day":
-            exact[:, fixed.column] += price * usages.days * 1000
-        else:
-            exact[bills.first, fixed.column] += price[bills.first] * 1000
+def _add_fixed(program: UtilityProgram, usages: UtilityUsages, priced: Bools, bills: Bills, exact: Ints) -> None:
+    if not program.fixed:
+        return
+    first = priced
+    if not bills.alone:
+        first = np.zeros(len(usages), np.bool_)
+        first[bills.first] = True
+
+    def add(at: slice) -> None:
+        part = usages.take(at)
+        for fixed in program.fixed:
+            times = part.days * priced[at] if fixed.per_day else first[at]
+            exact[at, fixed.column] += fixed.prices[fixed.choice.of(part)] * 1000 * times
+
+    each_chunk(len(usages), add, bills.threads)
+
+
+def _keep_remainder(
+    program: UtilityProgram, usages: UtilityUsages, priced: Bools, bills: Bills, fen: Amounts
+) -> None:
+    """What the last step of a purchase leaves of the money stays in its amount."""
+    assert program.prepaid is not None
+    column = program.column(program.prepaid.remainder_to)
+    remainder = np.where(priced & (usages.purchase > 0), usages.purchase - fen.gross, 0)
+    fen.components[:, column] += remainder
+    fen.gross[:] += remainder
+    fen.totals[:] = bills.running(fen.gross)[1][bills.first]
 
 
 def _merged(used: UtilityState, peaks: UtilityState) -> UtilityState:

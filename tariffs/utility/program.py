@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import numpy as np
@@ -14,9 +13,8 @@ from tariffs.errors import ParameterError
 from tariffs.parameters import QUANTITY_MAX, Context, Strict
 from tariffs.rounding import RoundingMode
 from tariffs.transit.scales import upper_edges
-from tariffs.utility.columns import UtilityUsages
+from tariffs.utility.choice import Choice, everyone
 from tariffs.utility.steps import (
-    Budget,
     Customers,
     Demand,
     Fixed,
@@ -26,56 +24,20 @@ from tariffs.utility.steps import (
     Prepaid,
     Ratchet,
     Reading,
-    Tier,
     Tiers,
     TimeOfUse,
     UtilityStep,
 )
-from tariffs.utility.windows import SLOTS, Calendar, DayTypes, compile_calendar, compile_windows, describe_slot
+from tariffs.utility.tier_tables import PRICE_MAX_YUAN, TierTables, compile_tables
+from tariffs.utility.times_of_use import UsePeriods, compile_time_of_use, schedule_of
+from tariffs.utility.windows import Schedule, compile_windows
 
 _ORDER: tuple[type[Strict], ...] = (
-    Calendar, Reading, TimeOfUse, Household, Tiers, Demand, Fixed, Minimum, LateFee, Prepaid,
+    Reading, TimeOfUse, Household, Tiers, Demand, Fixed, Minimum, LateFee, Prepaid,
 )  # fmt: skip
 _REPEATABLE = (Tiers, Fixed)
-_PRICE_MAX_YUAN = 1_000
 
 _Step = TypeVar("_Step", bound=Strict)
-
-
-@dataclass(frozen=True)
-class TierTable:
-    """K tiers of one step. Edges are linear in what a row brings: see :func:`tariffs.utility.tiers.tier_edges`.
-
-    ``edges``, ``edge_per_person``, ``edge_per_day``, ``edge_per_kw`` in thousandths of a unit, ``persons_share`` and
-    ``allowance_share`` in 1/10,000, all int64 (K − 1,); ``prices`` int64 (K, times of use, components), 1/scale yuan
-    per unit.
-    """
-
-    only: Customers
-    covers: Bools
-    """Times of use it has prices for, bool (times of use,)."""
-    columns: tuple[int, ...]
-    """Its components within those of the tariff."""
-    edges: Ints
-    edge_per_person: Ints
-    edge_per_day: Ints
-    edge_per_kw: Ints
-    persons_share: Ints
-    allowance_share: Ints
-    budget: Budget | None
-    prices: Ints
-    rounding: RoundingMode
-    first_rule: int
-
-
-@dataclass(frozen=True)
-class UsePeriods:
-    """Times of use: ``of_slot`` int64 (SLOTS,), −1 where only registers tell; ``of_register`` sorted pairs."""
-
-    names: tuple[str, ...]
-    of_slot: Ints
-    registers: Ints
-    of_register: Ints
 
 
 @dataclass(frozen=True)
@@ -84,6 +46,7 @@ class DemandProgram:
 
     column: int
     daily: bool
+    schedule: Schedule
     slots: tuple[Bools | None, ...]
     edges: tuple[Ints, ...]
     prices: tuple[Ints, ...]
@@ -94,11 +57,12 @@ class DemandProgram:
 
 @dataclass(frozen=True)
 class FixedProgram:
-    """A fixed charge with its prices in 1/scale yuan."""
+    """A fixed charge with its prices in 1/scale yuan, int64 by alternative of ``choice``."""
 
     column: int
-    step: Fixed
-    prices: tuple[int, ...]
+    per_day: bool
+    choice: Choice
+    prices: Ints
 
 
 @dataclass(frozen=True)
@@ -114,37 +78,20 @@ class UtilityProgram:
     """Largest usage of a row, so that a bill of a thousand such rows stays inside int64."""
     frame: Tiers | None
     """The tiers step whose period, rounding and fill hold for all of them."""
-    tables: tuple[TierTable, ...]
+    tables: tuple[TierTables, ...]
     household: Household | None
     reading: Reading | None
-    day_types: DayTypes
     use_periods: UsePeriods | None
     demand: DemandProgram | None
     fixed: tuple[FixedProgram, ...]
     minimum: Minimum | None
+    minimum_for: Choice
     late_fee: LateFee | None
     prepaid: Prepaid | None
 
     def column(self, component: str) -> int:
         """Index of a component."""
         return self.component_names.index(component)
-
-
-def admits(only: Customers, usages: UtilityUsages) -> Bools:
-    """Rows a step or price is for."""
-    admitted = np.ones(len(usages), np.bool_)
-    if only.customer_class is not None:
-        admitted &= np.isin(usages.customer_class, only.customer_class)
-    if only.meter_size is not None:
-        admitted &= np.isin(usages.meter_size, only.meter_size)
-    return admitted
-
-
-def selects(table: TierTable, usages: UtilityUsages, use_period: Ints) -> Bools:
-    """Rows that a tiers step prices: its customers at its times of use (no usage needs none)."""
-    at_its_times = (use_period >= 0) & table.covers[use_period]
-    selected: Bools = admits(table.only, usages) & (at_its_times | (usages.usage_milli == 0))
-    return selected
 
 
 def compile_utility(steps: Sequence[tuple[str, UtilityStep]], context: Context) -> UtilityProgram:
@@ -156,13 +103,12 @@ def compile_utility(steps: Sequence[tuple[str, UtilityStep]], context: Context) 
     names, roundings = _components(tiers, demand, fixed, minimum, late_fee)
     scales = [step.price_scale for _, step in tiers] + [step.price_scale for _, step in fixed]
     scale = max([*scales, *([demand.price_scale] if demand else [])])
-    periods = _compile_time_of_use(_one(steps, TimeOfUse))
+    periods = compile_time_of_use(_one(steps, TimeOfUse))
     household = _one(steps, Household)
     for place, step in tiers:
         _check_frame(place, step, frame or step, periods is not None, household)
-    tables = tuple(_compile_tiers(place, step, household, periods, names, scale, context) for place, step in tiers)
-    _check_alternatives(tables, periods)
-    highest = max((int(table.prices.sum(axis=2).max()) for table in tables), default=1)
+    tables = compile_tables(tiers, household, periods, names, scale, context)
+    highest = max((int(table.prices.sum(axis=3).max()) for table in tables), default=1)
     prepaid = _one(steps, Prepaid)
     if prepaid:
         _check_prepaid(prepaid, tiers, periods, names, demand is not None or bool(fixed))
@@ -175,11 +121,11 @@ def compile_utility(steps: Sequence[tuple[str, UtilityStep]], context: Context) 
         tables=tables,
         household=household,
         reading=_one(steps, Reading),
-        day_types=compile_calendar(_one(steps, Calendar)),
         use_periods=periods,
         demand=_compile_demand(demand, names, scale, context) if demand else None,
         fixed=tuple(_compile_fixed(place, step, names, scale) for place, step in fixed),
         minimum=minimum,
+        minimum_for=everyone([minimum.only if minimum else Customers()]),
         late_fee=late_fee,
         prepaid=prepaid,
     )
@@ -201,9 +147,7 @@ def _check_order(steps: Sequence[tuple[str, UtilityStep]]) -> None:
     once = [kind for _, step in steps if (kind := type(step)) not in _REPEATABLE]
     charges = any(isinstance(step, Tiers | Demand | Fixed) for _, step in steps)
     if not charges or ranks != sorted(ranks) or len(once) != len(set(once)):
-        remedy = (
-            "write, in this order and once each unless marked +: calendar, reading, time_of_use, household, tiers+, "
-        )
+        remedy = "write, in this order and once each unless marked +: reading, time_of_use, household, tiers+, "
         remedy += "demand, fixed+, minimum, late_fee, prepaid; at least one of tiers, demand, fixed"
         raise ParameterError("steps", names, remedy)
 
@@ -250,178 +194,6 @@ def _check_frame(place: str, step: Tiers, frame: Tiers, time_of_use: bool, house
         raise ParameterError(f"{place}.budget", step.period, "a budget is one of a bill: write period: bill")
 
 
-def _compile_tiers(
-    place: str,
-    step: Tiers,
-    household: Household | None,
-    periods: UsePeriods | None,
-    names: Sequence[str],
-    scale: int,
-    context: Context,
-) -> TierTable:
-    own = list(step.tiers[0].prices)
-    for index, tier in enumerate(step.tiers):
-        if list(tier.prices) != own:
-            where = f"{place}.tiers[{index}].prices"
-            raise ParameterError(where, list(tier.prices), f"name the same components in every tier: {own}")
-    edges = _tier_edges(place, step)
-    per_person = _per_person(place, household, edges.fixed)
-    covers = _covered_periods(place, step, periods)
-    prices = np.array([[_prices(tier, covered, own) for covered in covers] for tier in step.tiers], np.int64)
-    if (prices > _PRICE_MAX_YUAN * step.price_scale).any():
-        raise ParameterError(f"{place}.tiers", int(prices.max()), f"no unit costs above {_PRICE_MAX_YUAN} yuan")
-    rules = [context.rule(f"{step.name}[{index + 1}]") for index in range(len(step.tiers))]
-    return TierTable(
-        only=step.only,
-        covers=np.array([covered is not None for covered in covers]),
-        columns=tuple(names.index(name) for name in own),
-        edges=edges.fixed,
-        edge_per_person=per_person,
-        edge_per_day=edges.per_day,
-        edge_per_kw=edges.per_kw,
-        persons_share=edges.persons,
-        allowance_share=edges.allowance,
-        budget=step.budget,
-        prices=prices * (scale // step.price_scale),
-        rounding=step.rounding,
-        first_rule=rules[0],
-    )
-
-
-@dataclass(frozen=True)
-class _Edges:
-    """The parts an edge is a sum of, int64 (K − 1,) each."""
-
-    fixed: Ints
-    per_day: Ints
-    per_kw: Ints
-    persons: Ints
-    allowance: Ints
-
-
-def _tier_edges(place: str, step: Tiers) -> _Edges:
-    """All edges of a step are written in one way; the last tier has none."""
-    finite = step.tiers[:-1]
-    nothing = _Edges(*([np.zeros(len(finite), np.int64)] * 5))
-    shares = [tier.up_to_budget for tier in finite if tier.up_to_budget is not None]
-    per_day = [tier.up_to_per_day_milli for tier in finite if tier.up_to_per_day_milli is not None]
-    per_kw = [tier.up_to_per_kw_milli for tier in finite if tier.up_to_per_kw_milli is not None]
-    last = step.tiers[-1]
-    ways = sum(bool(way) for way in (shares, per_day, per_kw, [tier for tier in finite if tier.up_to is not None]))
-    if ways > 1 or (last.up_to_per_day_milli, last.up_to_per_kw_milli, last.up_to_budget) != (None, None, None):
-        remedy = "write all edges of a step in one way, and leave the last tier open"
-        raise ParameterError(f"{place}.tiers", [tier.prices for tier in step.tiers], remedy)
-    if (step.budget is not None) != bool(shares):
-        raise ParameterError(f"{place}.budget", bool(shares), "write a budget and up_to_budget together")
-    if shares and len(shares) == len(finite):
-        persons = _rising(f"{place}.tiers", [share.persons_per_10000 for share in shares], strictly=False)
-        allowance = _rising(f"{place}.tiers", [share.allowance_per_10000 for share in shares], strictly=False)
-        return replace(nothing, persons=persons, allowance=allowance)
-    if per_day and len(per_day) == len(finite):
-        return replace(nothing, per_day=_rising(f"{place}.tiers", per_day, strictly=True))
-    if per_kw and len(per_kw) == len(finite):
-        return replace(nothing, per_kw=_rising(f"{place}.tiers", per_kw, strictly=True))
-    edges = upper_edges(step.tiers, f"{place}.tiers", open_end=True)
-    return replace(nothing, fixed=np.array(edges, np.int64).reshape(-1) * 1000)
-
-
-def _rising(place: str, values: Sequence[int], *, strictly: bool) -> Ints:
-    if any(later < earlier or (strictly and later == earlier) for earlier, later in pairwise(values)):
-        raise ParameterError(place, list(values), "edges must rise: tiers overlap here")
-    return np.array(values, np.int64)
-
-
-def _per_person(place: str, household: Household | None, edges: Ints) -> Ints:
-    """Widening per extra person of edges that are numbers of units; the others are not widened."""
-    count = len(edges)
-    if household is None or not edges.any():
-        return np.zeros(count, np.int64)
-    per_person = household.units_per_extra_person
-    where = "household.units_per_extra_person"
-    if len(per_person) != count:
-        raise ParameterError(where, per_person, f"give one number per finite tier of {place} ({count})")
-    if any(later < earlier for earlier, later in pairwise(per_person)):
-        raise ParameterError(where, per_person, "numbers must not fall, or tiers overlap")
-    return np.array(per_person, np.int64) * 1000
-
-
-def _covered_periods(place: str, step: Tiers, periods: UsePeriods | None) -> list[str | None]:
-    """Times of use the step has prices for, None in the place of the others; one nameless without time_of_use."""
-    named = {
-        f"{place}.tiers[{index}].prices.{component}": list(price)
-        for index, tier in enumerate(step.tiers)
-        for component, price in tier.prices.items()
-        if isinstance(price, dict)
-    }
-    known = list(periods.names) if periods else []
-    first = next(iter(named.values()), known)
-    for where, given in named.items():
-        if not given or set(given) != set(first) or not set(given) <= set(known):
-            remedy = f"name the same periods in all prices of the step; time_of_use has {known or 'none: add it'}"
-            raise ParameterError(where, given, remedy)
-    return [name if name in first else None for name in known] if periods else [""]
-
-
-def _prices(tier: Tier, period: str | None, components: Sequence[str]) -> list[int]:
-    """Prices of the components in a period; zeros in one that is not covered."""
-    given = [tier.prices[name] for name in components]
-    if period is None:
-        return [0] * len(given)
-    return [price if isinstance(price, int) else price[period] for price in given]
-
-
-def _check_alternatives(tables: Sequence[TierTable], periods: UsePeriods | None) -> None:
-    """Steps share all of their components (alternatives) or none (they add up).
-
-    Alternatives for the same customers are for different seasons: tiers that differ between the hours of one
-    month have no meaning, because they are filled by the sum over all hours.
-    """
-    for index, table in enumerate(tables):
-        for earlier in tables[:index]:
-            if not set(table.columns) & set(earlier.columns):
-                continue
-            if table.columns != earlier.columns:
-                remedy = "tiers steps name the same components in the same order, or different ones"
-                raise ParameterError("steps", list(table.columns), remedy)
-            if table.only == earlier.only and _months(table, periods) & _months(earlier, periods):
-                remedy = "two tiers steps hold for the same customers in one month: tell them apart by `only`"
-                raise ParameterError("steps", sorted(_months(table, periods) & _months(earlier, periods)), remedy)
-
-
-def _months(table: TierTable, periods: UsePeriods | None) -> set[int]:
-    """Months in which a step has a price by its times of use; all of them where the clock does not tell."""
-    if periods is None or (periods.of_slot < 0).any():
-        return set(range(1, 13))
-    held = table.covers[periods.of_slot].reshape(12, -1).any(axis=1)
-    return set((np.flatnonzero(held) + 1).tolist())
-
-
-def _compile_time_of_use(step: TimeOfUse | None) -> UsePeriods | None:
-    if step is None:
-        return None
-    of_slot = np.full(SLOTS, -1, np.int64)
-    registers: dict[int, int] = {}
-    scheduled = [period.name for period in step.periods if period.when is not None]
-    for index, period in enumerate(step.periods):
-        place = f"time_of_use.periods[{index}]"
-        if period.register_code is None and period.when is None:
-            raise ParameterError(place, period.name, "give its register, its windows (when), or both")
-        if period.register_code is not None and registers.setdefault(period.register_code, index) != index:
-            raise ParameterError(f"{place}.register", period.register_code, "another period has this register")
-        held = compile_windows(period.when or [], f"{place}.when")
-        if (twice := np.flatnonzero(held & (of_slot >= 0))).size:
-            raise ParameterError(f"{place}.when", describe_slot(int(twice[0])), "another period holds then")
-        of_slot[held] = index
-    if scheduled and (free := np.flatnonzero(of_slot < 0)).size:
-        raise ParameterError("time_of_use.periods", describe_slot(int(free[0])), "no period holds then")
-    names = tuple(period.name for period in step.periods)
-    if len(set(names)) != len(names):
-        raise ParameterError("time_of_use.periods", list(names), "name each period once")
-    codes = sorted(registers)
-    at = np.array([registers[code] for code in codes], np.int64)
-    return UsePeriods(names, of_slot, np.array(codes, np.int64), at)
-
-
 def _compile_demand(step: Demand, names: Sequence[str], scale: int, context: Context) -> DemandProgram:
     slots: list[Bools | None] = []
     edges: list[Ints] = []
@@ -431,8 +203,8 @@ def _compile_demand(step: Demand, names: Sequence[str], scale: int, context: Con
         slots.append(compile_windows(charge.when, f"{place}.when") if charge.when else None)
         edges.append(np.array(upper_edges(charge.tiers, f"{place}.tiers", open_end=True), np.int64) * 1000)
         own = np.array([tier.price for tier in charge.tiers], np.int64)
-        if (own > _PRICE_MAX_YUAN * step.price_scale).any():
-            raise ParameterError(f"{place}.tiers", int(own.max()), f"no kW costs above {_PRICE_MAX_YUAN} yuan")
+        if (own > PRICE_MAX_YUAN * step.price_scale).any():
+            raise ParameterError(f"{place}.tiers", int(own.max()), f"no kW costs above {PRICE_MAX_YUAN} yuan")
         prices.append(own * (scale // step.price_scale))
     if step.assessed == "daily" and step.ratchet is not None:
         raise ParameterError("demand.ratchet", "daily", "a ratchet looks back over months: assess monthly")
@@ -440,6 +212,7 @@ def _compile_demand(step: Demand, names: Sequence[str], scale: int, context: Con
     return DemandProgram(
         column=names.index(step.component),
         daily=step.assessed == "daily",
+        schedule=schedule_of("demand", step.calendar, [window for charge in step.charges for window in charge.when]),
         slots=tuple(slots),
         edges=tuple(edges),
         prices=tuple(prices),
@@ -450,11 +223,12 @@ def _compile_demand(step: Demand, names: Sequence[str], scale: int, context: Con
 
 def _compile_fixed(place: str, step: Fixed, names: Sequence[str], scale: int) -> FixedProgram:
     highest = max(entry.price for entry in step.prices)
-    most = _PRICE_MAX_YUAN if step.per == "day" else 1_000 * _PRICE_MAX_YUAN
+    most = PRICE_MAX_YUAN if step.per == "day" else 1_000 * PRICE_MAX_YUAN
     if highest > most * step.price_scale:
         raise ParameterError(f"{place}.prices", highest, f"no fixed charge per {step.per} is above {most} yuan")
-    prices = tuple(entry.price * (scale // step.price_scale) for entry in step.prices)
-    return FixedProgram(names.index(step.component), step, prices)
+    prices = np.array([entry.price * (scale // step.price_scale) for entry in step.prices], np.int64)
+    choice = everyone([entry.only for entry in step.prices])
+    return FixedProgram(names.index(step.component), step.per == "day", choice, prices)
 
 
 def _check_prepaid(

@@ -13,8 +13,9 @@ import numpy as np
 
 from tariffs.columns import NULL, Bools, Column, Columns, Ints
 from tariffs.errors import TariffDateError
-from tariffs.tariff import Tariff, compile_segment
+from tariffs.tariff import Tariff
 from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
+from tariffs.utility.late import UtilityStanding
 from tariffs.utility.pricing import price_utility
 
 
@@ -30,7 +31,7 @@ class UtilityDifferences(Columns):
 
 
 def price_utility_dated(
-    tariff: Tariff, usages: UtilityUsages, state: UtilityState
+    tariff: Tariff, usages: UtilityUsages, state: UtilityState, *, threads: int = 1
 ) -> tuple[UtilityPrices, UtilityState, tuple[str, ...]]:
     """Price readings of any published days, each by the segment of its day, counters carried between segments.
 
@@ -56,13 +57,13 @@ def price_utility_dated(
         raise ValueError(f"a bill has readings before and after a change of {tariff.id}: bill them apart")
     numbers = np.unique(segment).tolist() or [0]
     parts, rows = [], []
-    names = compile_segment(tariff, numbers[0]).component_names
+    names = tariff.compiled[numbers[0]].component_names
     for number in numbers:
-        compiled = compile_segment(tariff, number)
+        compiled = tariff.compiled[number]
         if compiled.component_names != names:
             raise ValueError(f"{tariff.id}: components differ between {names} and {compiled.component_names}")
         at = np.flatnonzero(segment == number)
-        priced, state = price_utility(compiled, usages.take(at), state)
+        priced, state = price_utility(compiled, usages.take(at), state, threads=threads)
         parts.append(priced)
         rows.append(at)
     back = np.argsort(np.concatenate(rows), kind="stable")
@@ -80,23 +81,54 @@ def corrected_usages(posted: UtilityUsages, corrections: UtilityUsages, withdraw
     return UtilityUsages.concatenate([posted.take(~replaced), corrections])
 
 
+def price_standing(
+    tariff: Tariff, readings: UtilityStanding, state: UtilityState, *, threads: int = 1
+) -> tuple[UtilityPrices, UtilityState]:
+    """Prices of readings as they stand, and the counters after them.
+
+    In the order of the readings; rows that do not count, or whose amounts do not stand, have no price. Raises as
+    :func:`price_utility_dated`.
+    """
+    counted, after, _ = price_utility_dated(tariff, readings.counted(), state, threads=threads)
+    at = np.flatnonzero(readings.counts)
+    prices = UtilityPrices(
+        **{
+            name: np.zeros((len(readings.counts), *getattr(counted, name).shape[1:]), spec.dtype)
+            for name, spec in UtilityPrices.SPECS.items()
+        }
+    )
+    stands = readings.pays[at]
+    for name in UtilityPrices.SPECS:
+        getattr(prices, name)[at[stands]] = getattr(counted, name)[stands]
+    return prices, after
+
+
 def reprice_utility(
-    tariff: Tariff, posted: UtilityUsages, current: UtilityUsages, opening: UtilityState
+    tariff: Tariff,
+    posted: UtilityUsages | UtilityStanding,
+    current: UtilityUsages | UtilityStanding,
+    opening: UtilityState,
+    *,
+    threads: int = 1,
 ) -> tuple[UtilityDifferences, UtilityState]:
     """Difference rows between two versions of the readings since a snapshot of the counters.
 
-    ``posted`` and ``current`` hold all readings after ``opening`` of at least the accounts that changed. Returns
-    the differences, sorted by account and sequence, and the counters after ``current`` of the accounts that
-    changed. Equal to pricing both versions whole and subtracting; accounts without a change are not priced.
+    ``posted`` and ``current`` hold all readings after ``opening`` of at least the accounts that changed, plain or
+    as they stand by a late policy. Returns the differences, sorted by account and sequence, and the counters after
+    ``current`` of the accounts that changed. Equal to pricing both versions whole and subtracting; accounts without
+    a change are not priced.
     """
-    touched = np.unique(np.concatenate([_changed(posted, current), _changed(current, posted)]))
+    old, new = (
+        readings if isinstance(readings, UtilityStanding) else UtilityStanding.of(readings)
+        for readings in (posted, current)
+    )
+    touched = _changed_accounts(old, new)
     before = opening.take(np.isin(opening.account, touched))
-    old = posted.take(np.isin(posted.account, touched))
-    new = current.take(np.isin(current.account, touched))
-    old_prices, _, _ = price_utility_dated(tariff, old, before)
-    new_prices, state, _ = price_utility_dated(tariff, new, before)
-    account = np.concatenate([old.account, new.account])
-    sequence = np.concatenate([old.sequence, new.sequence])
+    old, new = (readings.take(np.isin(readings.usages.account, touched)) for readings in (old, new))
+    old_prices, _ = price_standing(tariff, old, before, threads=threads)
+    new_prices, state = price_standing(tariff, new, before, threads=threads)
+    account = np.concatenate([old.usages.account, new.usages.account])
+    sequence = np.concatenate([old.usages.sequence, new.usages.sequence])
     change = np.concatenate([-old_prices.components, new_prices.components])
     order = np.lexsort((sequence, account))
     begins = np.ones(len(order), np.bool_)
@@ -122,11 +154,17 @@ def _among(rows: UtilityUsages, others: UtilityUsages) -> Bools:
     return np.asarray(np.isin(number[: len(rows)], number[len(rows) :]))
 
 
-def _changed(rows: UtilityUsages, others: UtilityUsages) -> Ints:
-    """Accounts of ``rows`` with a row that is not, in all its columns, one of ``others``."""
-    tables = [
-        np.stack([getattr(part, name).astype(np.int64) for name in part.SPECS], axis=1) for part in (rows, others)
-    ]
+def _changed_accounts(old: UtilityStanding, new: UtilityStanding) -> Ints:
+    """Accounts with a row that is not, in all its columns and as it stands, in both versions."""
+    tables = []
+    for part in (old, new):
+        columns = [getattr(part.usages, name).astype(np.int64) for name in part.usages.SPECS]
+        table = np.stack([*columns, part.counted_day, part.pays], axis=1, dtype=np.int64, casting="unsafe")
+        tables.append(table[part.counts])
+    account = np.concatenate([part.usages.account[part.counts] for part in (old, new)])
     _, number = np.unique(np.concatenate(tables), axis=0, return_inverse=True)
     number = number.reshape(-1)
-    return np.asarray(rows.account[~np.isin(number[: len(rows)], number[len(rows) :])])
+    count = len(tables[0])
+    # A number in one version only; a row never stands twice in one.
+    times = np.bincount(number[:count], minlength=len(number)) - np.bincount(number[count:], minlength=len(number))
+    return np.unique(account[times[number] != 0])

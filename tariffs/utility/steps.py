@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tariffs.calendars import Calendar
 from tariffs.parameters import Code, Fen, PositiveQuantity, Quantity, Ratio, Strict
 from tariffs.rounding import RoundingMode
-from tariffs.utility.windows import Calendar, Window
+from tariffs.utility.windows import Window
 
 UnitPrice = Annotated[int, Field(strict=True, ge=0, le=100_000_000_000)]
 """1/``price_scale`` yuan per unit, 1,000 yuan at most."""
@@ -25,6 +26,11 @@ class Customers(Strict):
     customer_class: Annotated[list[Code], Field(min_length=1)] | None = None
     meter_size: Annotated[list[Code], Field(min_length=1)] | None = None
 
+    @property
+    def admits_all(self) -> bool:
+        """Whether nobody is left out."""
+        return self.customer_class is None and self.meter_size is None
+
 
 class BudgetShare(Strict):
     """A tier edge as a share of the budget: of the part by persons and of the site's own allowance."""
@@ -37,14 +43,16 @@ class Tier(Strict):
     """Unit prices by component up to and including the edge; the last tier has none.
 
     The edge is a number of whole units per period (``up_to``), thousandths of a unit per day of the period
-    (``up_to_per_day_milli``), the same per kW of the highest demand in the bill (``up_to_per_kw_milli``) or a share
-    of the budget (``up_to_budget``). With times of use a price may be a
-    mapping from period to price; the edges are the same for all of them, and the step is for these only.
+    (``up_to_per_day_milli``), the same per kW of the highest demand in the bill (``up_to_per_kw_milli``) or per kW
+    and day (``up_to_per_kw_day_milli``), or a share of the budget (``up_to_budget``). With times of use a
+    price may be a mapping from period to price; the edges are the same for all of them, and the step is for these
+    only.
     """
 
     up_to: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = None
     up_to_per_day_milli: PositiveQuantity | None = None
     up_to_per_kw_milli: PositiveQuantity | None = None
+    up_to_per_kw_day_milli: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     up_to_budget: BudgetShare | None = None
     prices: Annotated[dict[str, UnitPrice | dict[str, UnitPrice]], Field(min_length=1)]
 
@@ -116,9 +124,11 @@ class UsePeriod(Strict):
 class TimeOfUse(Strict):
     """Periods of the day, week and year with prices of their own (peak, flat, valley; seasons are months).
 
-    Windows of all periods together cover every half hour of the year exactly once, or there are none.
+    Windows of all periods together cover every half hour of the year exactly once, or there are none. Kinds of days
+    (workday, weekend, holiday) need a calendar; a reading of a year it does not list is not priced.
     """
 
+    calendar: Calendar | None = None
     periods: Annotated[list[UsePeriod], Field(min_length=1)]
 
 
@@ -149,6 +159,7 @@ class Demand(Strict):
     """Demand charges: each new peak of a period is billed by its excess over the peak carried so far."""
 
     component: Name
+    calendar: Calendar | None = None
     assessed: Literal["monthly", "daily"]
     price_scale: PriceScale = 10_000
     charges: Annotated[list[DemandCharge], Field(min_length=1)]
@@ -206,4 +217,4 @@ class Prepaid(Strict):
     remainder_to: Name
 
 
-UtilityStep = Calendar | Reading | TimeOfUse | Household | Tiers | Demand | Fixed | Minimum | LateFee | Prepaid
+UtilityStep = Reading | TimeOfUse | Household | Tiers | Demand | Fixed | Minimum | LateFee | Prepaid

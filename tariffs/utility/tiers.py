@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from tariffs.columns import Ints
-from tariffs.rounding import RATIO_ONE, divide
+from tariffs.columns import Codes, Ints
+from tariffs.owners import in_ranges
 from tariffs.utility import kernels
-from tariffs.utility.bills import Bills
 from tariffs.utility.columns import UtilityUsages
-from tariffs.utility.program import TierTable, UtilityProgram
+from tariffs.utility.program import UtilityProgram
+from tariffs.utility.tier_tables import TierTables
 
 PROPORTIONAL_MAX = 3_000_000_000
 """Thousandths of a unit in a bill that can be shared in proportion: its square stays inside int64."""
+_NO_SHARES = np.empty((0, 0), np.int64)
 
 
 def extra_persons(program: UtilityProgram, household: Ints) -> Ints:
@@ -29,68 +31,92 @@ def extra_persons(program: UtilityProgram, household: Ints) -> Ints:
 class Terms:
     """What the edges of each row depend on, all int64 (rows,).
 
-    ``widening`` ÷ ``over`` extra persons (a mean over days has a fraction); ``days`` of the tariff period, and of
-    the whole ``year`` when new prices cut it short; ``peak`` W, the highest demand in the bill.
+    ``widening`` extra persons, or ``prorated`` their sum over the ``days`` of the tariff period; the days of the
+    whole ``year`` when new prices cut it short; ``peak`` W, the highest demand in the bill.
     """
 
     widening: Ints
-    over: Ints
+    prorated: bool
     days: Ints
     year: Ints
     peak: Ints
 
-    def take(self, rows: slice | Ints) -> Terms:
-        """Those of some rows."""
-        return Terms(self.widening[rows], self.over[rows], self.days[rows], self.year[rows], self.peak[rows])
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows on their way through tiers: the alternative of each (int8), its time of use (int16), usage before it."""
+
+    chosen: npt.NDArray[np.int8]
+    use_period: npt.NDArray[np.int16]
+    before: Ints
+    usage: Ints
 
 
-def tier_edges(table: TierTable, usages: UtilityUsages, terms: Terms) -> Ints:
-    """Tier edges of each row, int64 (rows, K − 1) in thousandths of a unit; fractions of them are dropped."""
-    edges: Ints = np.broadcast_to(table.edges, (len(usages), len(table.edges)))
-    if table.edge_per_person.any():
-        edges = edges + terms.widening[:, None] * table.edge_per_person // terms.over[:, None]
-    if (terms.days != terms.year).any():
-        edges = edges * terms.days[:, None] // terms.year[:, None]
-    if table.edge_per_day.any():
-        edges = edges + terms.days[:, None] * table.edge_per_day
-    if table.edge_per_kw.any():
-        edges = edges + terms.peak[:, None] * table.edge_per_kw // 1000
-    if table.budget is None:
-        return edges
-    budget, step = table.budget, table.budget.round_to_milli
-    each = budget.per_person_milli + terms.days * budget.per_person_day_milli
-    persons = divide(usages.household * each, step, budget.rounding) * step
-    allowance = divide(usages.allowance_milli, step, budget.rounding) * step
-    shares = persons[:, None] * table.persons_share + allowance[:, None] * table.allowance_share
-    return edges + divide(shares, RATIO_ONE * step, budget.rounding) * step
+def tier_edges(
+    tables: TierTables, chosen: npt.NDArray[np.int8], usages: UtilityUsages, terms: Terms, threads: int
+) -> Ints:
+    """Tier edges of each row, int64 (rows, K − 1) in thousandths of a unit."""
+    filled = np.zeros((len(usages), tables.edges.shape[1]), np.int64)
+
+    def fill(first: int, last: int) -> None:
+        kernels.fill_edges(
+            first,
+            last,
+            chosen,
+            tables.tiers,
+            tables.edges,
+            tables.budgets,
+            terms.prorated,
+            terms.widening,
+            terms.days,
+            terms.year,
+            terms.peak,
+            usages.household,
+            usages.allowance_milli,
+            filled,
+        )
+
+    in_ranges(len(usages), fill, threads)
+    return filled
 
 
-def below_in_order(edges: Ints, before: Ints, after: Ints) -> Ints:
-    """The part of the usage from ``before`` to ``after`` that lies below each edge, int64 (rows, K − 1)."""
-    below: Ints = np.minimum(after[:, None], edges) - np.minimum(before[:, None], edges)
-    return below
+def below_in_proportion(edges: Ints, bill_before: Ints, usage: Ints, running: Ints, total: Ints) -> Ints:
+    """The part of each row's usage below each edge, when the rows of a bill share each tier in proportion.
 
-
-def below_in_proportion(edges: Ints, bill_before: Ints, usage: Ints, bills: Bills, rows: slice | Ints) -> Ints:
-    """As :func:`below_in_order`, when the rows of a bill share each tier in proportion to their usage.
-
-    ``edges`` and ``bill_before``, the cumulated usage before the bill, are those of ``rows`` of the batch; ``usage``
-    is of all its rows. A row gets what it adds to the
-    share of the rows up to it, rounded down, so that the shares of a bill add up.
+    ``edges`` (rows, K − 1); of the bill ``bill_before``, the cumulated usage before it, its ``total`` and the
+    ``running`` usage up to and with the row, all int64 (rows,). A row gets what it adds to the share of the rows up
+    to it, rounded down, so that the shares of a bill add up.
     """
-    total = bills.sums(usage)[bills.of_row][rows]
-    running = bills.running(usage)[rows]
     filled = np.minimum(np.maximum(edges - bill_before[:, None], 0), total[:, None])
     divisor = np.maximum(total, 1)[:, None]
-    below: Ints = filled * running[:, None] // divisor - filled * (running - usage[rows])[:, None] // divisor
+    below: Ints = filled * running[:, None] // divisor - filled * (running - usage)[:, None] // divisor
     return below
 
 
-def amounts(table: TierTable, below: Ints, usage: Ints, use_period: Ints) -> Ints:
-    """Exact amount of each row in 1/(10 × price_scale) fen, int64 (rows, components of the table).
+def amounts(tables: TierTables, rows: Rows, edges: Ints, below: Ints | None, rule: Codes, threads: int) -> Ints:
+    """Exact amount of each row in 1/(10 × price_scale) fen, int64 (rows, components of the tables).
 
-    ``below`` (rows, K − 1) as above, ``use_period`` (rows,) the index of the time of use.
+    ``below`` (rows, K − 1) is what lies below each edge, None = the rows fill the tiers one after the other. Fills
+    ``rule`` where it is 0.
     """
-    exact = np.empty((len(usage), table.prices.shape[2]), np.int64)
-    kernels.tier_amounts(below, usage, use_period, table.prices, exact)
+    exact = np.zeros((len(rows.usage), len(tables.columns)), np.int64)
+
+    def price(first: int, last: int) -> None:
+        kernels.price_tiers(
+            first,
+            last,
+            rows.chosen,
+            rows.use_period,
+            rows.before,
+            rows.usage,
+            edges,
+            tables.tiers,
+            tables.prices,
+            tables.first_rule,
+            _NO_SHARES if below is None else below,
+            exact,
+            rule,
+        )
+
+    in_ranges(len(rows.usage), price, threads)
     return exact

@@ -46,8 +46,7 @@ def energy_steps(file: Path) -> list[dict[str, Any]]:
     hours = sorted({(float(row["hour_start"]), row["hour_start"], row["hour_end"]) for row in rows})
     names = {(start, end): f"from{index}" for index, (_, start, end) in enumerate(hours)}
     periods = [
-        {"name": name, "when": [{"start_time": clock(start), "end_time": clock(end)}]}
-        for (start, end), name in names.items()
+        {"name": name, "when": [{"from": clock(start), "before": clock(end)}]} for (start, end), name in names.items()
     ]
     limits = sorted({int(row["basic_charge_limit"]) for row in rows})
     tiers: list[dict[str, Any]] = [{"up_to": limit} for limit in limits[1:]] + [{}]
@@ -62,7 +61,7 @@ def demand_steps(charges: dict[str, int]) -> list[dict[str, Any]]:
     listed = [
         {
             "name": f"charge{index}",
-            "when": [{"start_time": start, "end_time": end} for start, end in WINDOWS[name]],
+            "when": [{"from": start, "before": end} for start, end in WINDOWS[name]],
             "tiers": [{"price": price * 10_000}],
         }
         for index, (name, price) in enumerate(charges.items())
@@ -97,7 +96,7 @@ def test_costs_of_a_day(tmp_path: Path, shared_data: Path, answered: Callable[[i
         expected = case.get("expected_cost", case.get("expected_incremental_cost"))
         assert prices.gross.sum() == round(expected * 100), case
         compared += 1
-    assert compared == 5
+    assert compared >= 5
     answered(compared)
 
 

@@ -80,7 +80,7 @@ def test_bills(tmp_path: Path, shared_data: Path, answered: Callable[[int], None
         prices, _ = price_on(utility_tariff(tmp_path, steps), DAY, 1, usage_milli=usage, **row)
         assert prices.gross.tolist() == [fen(case["expected_bill"])], case["class"]
     answered(len(cases))
-    assert len(cases) == 4
+    assert len(cases) >= 4
 
 
 def by_meter_and_water(rates: dict[str, Any], first_class: int) -> list[dict[str, Any]]:

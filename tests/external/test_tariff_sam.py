@@ -27,19 +27,19 @@ FIRST_DAY = (date(2018, 1, 1) - date(1970, 1, 1)).days
 OPEN_END = 1e30
 
 
-UNITS = {0: "up_to", 1: "up_to_per_kw_milli", 2: "up_to_per_day_milli"}
-"""Edges in kWh, kWh per kW of the month's peak, kWh per day; not expressible: 3, kWh per kW and day."""
+UNITS = {0: "up_to", 1: "up_to_per_kw_milli", 2: "up_to_per_day_milli", 3: "up_to_per_kw_day_milli"}
+"""Edges in kWh, kWh per kW of the month's peak, kWh per day, kWh per kW and day."""
 
 
 def windows(weekday: list[list[float]], weekend: list[list[float]], period: float) -> list[dict[str, Any]]:
     """The hours of a 12 × 24 schedule in which ``period`` holds, a window per run of hours."""
     found = []
-    for days, schedule in (("weekday", weekday), ("weekend", weekend)):
+    for days, schedule in ((["mon", "tue", "wed", "thu", "fri"], weekday), (["sat", "sun"], weekend)):
         for month, hours in enumerate(schedule, start=1):
             begins = [h for h in range(24) if hours[h] == period and (h == 0 or hours[h - 1] != period)]
             ends = [h + 1 for h in range(24) if hours[h] == period and (h == 23 or hours[h + 1] != period)]
             for begin, end in zip(begins, ends, strict=True):
-                clock = {"start_time": f"{begin:02d}:00", "end_time": f"{end:02d}:00"}
+                clock = {"from": f"{begin:02d}:00", "before": f"{end:02d}:00"}
                 found.append({"months": [month], "days": days} | clock)
     return found
 

@@ -159,12 +159,19 @@ def _basic(
     amount = record.answer["inscp_scp_amt"]
     left = _cell(step.by, visit).amount - (0 if step.period == "visit" else used[0])
     own = min(amount, max(left, 0))
-    if step.franchise and amount > own:
-        own = 0
+    above = amount > _cell(step.by, visit).amount
+    if step.form == "franchise":
+        own = 0 if above else amount
+    if step.form == "reverse_franchise":
+        own = amount if above else 0
+    if _cell(step.by, visit).year_max is not None:
+        own = min(own, max(_cell(step.by, visit).year_max - used[0], 0))
     paid = rounded(_shared(cell, share.bands, used, own, amount - own) * Fraction(factor, 10_000), share.rounding)
     paid = min(paid, max(cap.amount - used[2], 0))
     if cap.per_visit is not None:
         paid = min(paid, cap.per_visit)
+    if cap.per_visit_per_10000 is not None:
+        paid = min(paid, rounded(Fraction(amount * cap.per_visit_per_10000, 10_000), share.rounding))
     record.answer["hifp_pay"], record.answer["act_pay_dedc"] = paid, own
     _move(record.funds, books.funds, key, (own, amount - own, paid))
 

@@ -112,17 +112,27 @@ def _day(row: Row) -> date:
     return date(1970, 1, 1) + timedelta(days=row["period_day"])
 
 
-def _holds(window: Any, row: Row, steps: Steps) -> bool:
+def _kind(day: date, calendar: Any) -> str | None:
+    """What a calendar says of a day, None where it does not list the year or there is none."""
+    notice = (calendar or {}).get(day.year)
+    if notice is None:
+        return None
+    if day in notice.holidays:
+        return "holiday"
+    return "workday" if day.weekday() < 5 or day in notice.workdays else "weekend"
+
+
+def _holds(window: Any, row: Row, calendar: Any) -> bool:
     day = _day(row)
-    weekend = day.weekday() >= 5
-    for _, step in steps:
-        if type(step).__name__ == "Calendar":
-            weekend = (weekend or day in step.holidays) and day not in step.working_days
-    if day.month not in window.months or row["minute"] == NULL:
+    if row["minute"] == NULL or (window.months is not None and day.month not in window.months):
         return False
-    if window.days != "all" and weekend != (window.days == "weekend"):
+    kind = _kind(day, calendar)
+    if calendar is not None and kind is None:
         return False
-    start, end = (int(t[:2]) * 60 + int(t[3:]) for t in (window.start_time, window.end_time))
+    weekday = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day.weekday()]
+    if window.days is not None and not {kind, weekday} & set(window.days):
+        return False
+    start, end = (int(t[:2]) * 60 + int(t[3:]) for t in (window.start, window.end))
     return start <= row["minute"] < end
 
 
@@ -134,7 +144,7 @@ def _use(steps: Steps, row: Row) -> str | None:
                 if row["register"] != NULL:
                     if period.register_code == row["register"]:
                         return str(period.name)
-                elif any(_holds(window, row, steps) for window in period.when or []):
+                elif any(_holds(window, row, step.calendar) for window in period.when or []):
                     return str(period.name)
             return None
     return ""
@@ -308,6 +318,8 @@ class _Reading:
                 edge = tier.up_to_per_day_milli * days
             elif tier.up_to_per_kw_milli is not None:
                 edge = tier.up_to_per_kw_milli * max(row["demand_milli"] for row in self.bill) // 1000
+            elif tier.up_to_per_kw_day_milli is not None:
+                edge = tier.up_to_per_kw_day_milli * max(row["demand_milli"] for row in self.bill) * days // 1000
             else:
                 edge = self._budget(step.budget, tier.up_to_budget, days)
             edges.append(edge)
@@ -338,7 +350,7 @@ class _Reading:
             key = day.year * 100 + day.month
             if step.assessed == "daily":
                 key = key * 100 + day.day
-            holds = not charge.when or any(_holds(window, self.row, self.steps) for window in charge.when)
+            holds = not charge.when or any(_holds(window, self.row, step.calendar) for window in charge.when)
             demand = self.row["demand_milli"] if holds else 0
             known = self.account.peaks.get((index, key))
             after = max(known or 0, demand)

@@ -74,6 +74,8 @@ def random_steps(rng: np.random.Generator) -> Steps:
 
     per_year = {"per": "person", "period": "calendar_year"}
     owed = str(rng.choice(["calendar_year", "visit"]))
+    form = str(rng.choice(["ordinary", "franchise", "reverse_franchise"])) if owed == "visit" else "ordinary"
+    year_max = {"year_max": int(rng.integers(0, 800))} if (owed, form) == ("visit", "ordinary") else {}
     cells: list[dict[str, int]] = [
         {"insured": 310, "level": 1},
         {"insured": 310, "level": 3, "visit_kind": 0},
@@ -94,9 +96,9 @@ def random_steps(rng: np.random.Generator) -> Steps:
             "deductible": {
                 "per": "person",
                 "period": owed,
-                "franchise": bool(owed == "visit" and rng.random() < 0.5),
+                "form": form,
                 "by": [
-                    {"insured": 310, "level": 1, "amount": int(rng.integers(0, 400))},
+                    {"insured": 310, "level": 1, "amount": int(rng.integers(0, 400))} | year_max,
                     {"insured": 310, "level": 3, "amount": int(rng.integers(0, 400))},
                     {"insured": 390, "amount": int(rng.integers(0, 400))},
                 ],
@@ -118,7 +120,11 @@ def random_steps(rng: np.random.Generator) -> Steps:
                         "amount": int(rng.integers(0, LARGEST_CAP)),
                         "per_visit": int(rng.integers(0, 900)),
                     },
-                    {"insured": 390, "amount": int(rng.integers(0, LARGEST_CAP))},
+                    {
+                        "insured": 390,
+                        "amount": int(rng.integers(0, LARGEST_CAP)),
+                        **({"per_visit_per_10000": ratio()} if rng.random() < 0.5 else {}),
+                    },
                 ]
             }
         },

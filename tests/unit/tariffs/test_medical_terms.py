@@ -101,7 +101,8 @@ def visits_of(count: int, **columns: Any) -> MedicalVisits:
 
 CHANGES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("out_of_region", lambda s: s["by"].append(s["by"][0]), "out_of_region.by[1]"),
-    ("deductible", lambda s: s.update(franchise=True), "deductible.franchise"),
+    ("deductible", lambda s: s.update(form="franchise"), "deductible.form"),
+    ("deductible", lambda s: s["by"][0].update(year_max=1), "deductible.by[0].year_max"),
     ("deductible", lambda s: s["by"].append({"insured": 1, "amount": 3}), "deductible.by[2]"),
     ("deductible", lambda s: s["by"].append({"insured": 2, "amount": 3}), "share.by"),
     ("share", lambda s: s["by"].append({"insured": 2, "per_10000": 3}), "share.by"),

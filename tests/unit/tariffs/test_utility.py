@@ -116,7 +116,11 @@ def calendar_tariff(draw: st.DrawFn) -> list[Step]:
 @st.composite
 def bill_tariff(draw: st.DrawFn) -> list[Step]:
     """Every bill a period of its own, with edges per day or by budget."""
-    edge = draw(st.sampled_from(["up_to", "up_to_per_day_milli", "up_to_per_kw_milli", "up_to_budget"]))
+    edge = draw(
+        st.sampled_from(
+            ["up_to", "up_to_per_day_milli", "up_to_per_kw_milli", "up_to_per_kw_day_milli", "up_to_budget"]
+        )
+    )
     fill = draw(st.sampled_from(["in_reading_order", "in_proportion"]))
     frame = {"per": "account", "period": "bill", "rounding_of": "bill", "fill": fill}
     steps = [draw(tiers(frame, ["water"], [], edge)), *draw(charges())]
@@ -128,20 +132,26 @@ def bill_tariff(draw: st.DrawFn) -> list[Step]:
 @st.composite
 def use_tariff(draw: st.DrawFn) -> list[Step]:
     """Times of use by clock and register, demand charges with and without carried peaks of months before."""
-    day_off = {"holidays": [date(2025, 10, 1)], "working_days": [date(2025, 9, 28)]}
-    peak = [{"start_time": "08:30", "end_time": "22:00", "days": "weekday"}]
-    valley = [{"end_time": "08:30"}, {"start_time": "22:00"}]
-    valley += [{"start_time": "08:30", "end_time": "22:00", "days": "weekend"}]
+    days = {2025: {"holidays": [date(2025, 10, 1)], "workdays": [date(2025, 9, 28)]}}
+    peak = [{"from": "08:30", "before": "22:00", "days": ["workday"]}]
+    valley = [{"before": "08:30"}, {"from": "22:00"}]
+    valley += [{"from": "08:30", "before": "22:00", "days": ["weekend", "holiday"]}]
     by_clock = [{"name": "peak", "register": 1, "when": peak}, {"name": "valley", "register": 2, "when": valley}]
     frame = {"per": "account", "period": "calendar_month", "rounding_of": "bill", "price_scale": 1_000_000}
-    steps: list[Step] = [{"calendar": day_off}, {"time_of_use": {"periods": by_clock}}]
+    steps: list[Step] = [{"time_of_use": {"calendar": days, "periods": by_clock}}]
     steps.append(draw(tiers(frame, ["energy", "fund"], ["peak", "valley"])))
     if draw(st.booleans()):
         charged = [
             {"name": "all", "tiers": [{"up_to": 20, "price": draw(PRICES)}, {"price": draw(PRICES)}]},
             {"name": "peak", "when": peak, "tiers": [{"price": draw(PRICES)}]},
         ]
-        demand: Step = {"component": "demand", "assessed": "daily", "charges": charged, "rounding": draw(MODES)}
+        demand: Step = {
+            "component": "demand",
+            "calendar": days,
+            "assessed": "daily",
+            "charges": charged,
+            "rounding": draw(MODES),
+        }
         if draw(st.booleans()):
             demand["assessed"] = "monthly"
             if draw(st.booleans()):

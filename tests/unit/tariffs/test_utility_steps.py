@@ -14,6 +14,7 @@ from tariffs import CompiledTariff, UtilityState, UtilityUsages, compile_tariff,
 from tariffs.compiler import compile_steps
 from tariffs.errors import ParameterError
 from tariffs.utility.bills import sum_bills
+from tariffs.utility.kernels import FIXED
 from tariffs.vocabulary import STEPS_OF_KIND
 
 LIBRARY = Path(tariffs.__file__).parent / "library"
@@ -21,8 +22,8 @@ DAY = (date(2026, 3, 2) - date(1970, 1, 1)).days
 Step = dict[str, Any]
 
 FRAME = {"per": "account", "period": "calendar_month", "rounding": "half_up", "rounding_of": "bill"}
-PEAK = {"name": "peak", "when": [{"start_time": "08:00", "end_time": "22:00"}]}
-VALLEY = {"name": "valley", "when": [{"end_time": "08:00"}, {"start_time": "22:00"}]}
+PEAK = {"name": "peak", "when": [{"from": "08:00", "before": "22:00"}]}
+VALLEY = {"name": "valley", "when": [{"before": "08:00"}, {"from": "22:00"}]}
 USES = {"time_of_use": {"periods": [PEAK, VALLEY]}}
 
 
@@ -68,10 +69,10 @@ def demand(**more: Any) -> Step:
         ),
         (
             [
-                {"time_of_use": {"periods": [PEAK | {"when": [{"start_time": "22:00", "end_time": "08:00"}]}]}},
+                {"time_of_use": {"periods": [PEAK | {"when": [{"from": "22:00", "before": "08:00"}]}]}},
                 flat(1),
             ],
-            "steps[0].time_of_use.periods[0].when[0].end_time",
+            "steps[0].time_of_use.periods[0].when[0].before",
         ),
         ([flat({"peak": 1})], "steps[0].tiers.tiers[0].prices.energy"),
         ([USES, flat({"noon": 1})], "steps[1].tiers.tiers[0].prices.energy"),
@@ -122,10 +123,14 @@ def demand(**more: Any) -> Step:
         ([flat(1), demand(component="energy")], "steps"),
         (
             [
-                {"calendar": {"holidays": [date(2026, 1, 1)], "working_days": [date(2026, 1, 1)]}},
-                flat(1),
+                {"time_of_use": {"periods": [PEAK, VALLEY], "calendar": {2026: {"holidays": [], "workdays": []}}}},
+                flat({"peak": 1, "valley": 1}),
             ],
-            "steps[0].calendar.working_days",
+            "steps[0].time_of_use.calendar",
+        ),
+        (
+            [demand(charges=[{"name": "a", "when": [{"days": ["workday"]}], "tiers": [{"price": 1}]}])],
+            "steps[0].demand.calendar",
         ),
         ([flat(0), {"prepaid": {"unit_step_milli": 1, "remainder_to": "energy"}}], "steps[1].prepaid"),
         ([flat(1), {"prepaid": {"unit_step_milli": 1, "remainder_to": "gas"}}], "steps[1].prepaid.remainder_to"),
@@ -208,7 +213,7 @@ def test_more_usage_never_costs_less() -> None:
     """Every library tariff with rising tier prices, a thousandth of a unit at a time around each edge."""
     for name in ("beijing.water", "demo.electricity", "demo.water"):
         tariff = compile_tariff(load_tariff(LIBRARY / f"{name}.yaml"), date(2026, 3, 2))
-        edges = tariff.utility_program().tables[0].edges
+        edges = tariff.utility_program().tables[0].edges[..., FIXED].ravel()
         usage = np.unique(np.concatenate([edges + d for d in range(-3, 4)] + [np.arange(0, 6_000_000, 50_000)]))
         rows = UtilityUsages.of(
             len(usage), account=np.arange(len(usage)), sequence=0, period_day=DAY, usage_milli=usage

@@ -1,0 +1,183 @@
+"""Jitted functions that bring rows into the order of their owners: arrays in, arrays out, no imports of the project.
+
+Owners may be spread over all of int64 (card numbers are keyed permutations), so no key packs owner, period and
+sequence. Rows are dealt into parts by the range their owner lies in; a part fits into the cache, where a hash
+table numbers the owners, a counting pass brings each one's rows together, and these, few and mostly in order
+already, are sorted by insertion.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Bools = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.uint16]
+Ints = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
+
+MIX = np.uint64(0x9E3779B97F4A7C15)
+INSERTED_MAX = 48
+"""Longer runs of one owner are sorted by merging first."""
+
+
+@njit(cache=True, nogil=True)
+def in_order(owner: Ints, period: Ints, sequence: Ints, new: Bools) -> bool:
+    """Whether rows stand strictly by (owner, period, sequence); marks in ``new`` where a pair begins."""
+    for row in range(len(owner)):
+        new[row] = True
+        if row and owner[row] == owner[row - 1]:
+            if period[row] == period[row - 1]:
+                if sequence[row] <= sequence[row - 1]:
+                    return False
+                new[row] = False
+            elif period[row] < period[row - 1]:
+                return False
+        elif row and owner[row] < owner[row - 1]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def deal(owner: Ints, splitters: Ints, low: int, shift: int, near: Ints, part: Codes, counts: Ints) -> None:
+    """Part of each row: how many of the rising ``splitters`` lie below its owner; counts rows by part.
+
+    The owners that begin with the same bits after ``shift`` (above ``low``) lie in parts ``near[bits]`` to
+    ``near[bits + 1]``: mostly one or two.
+    """
+    for row in range(len(owner)):
+        bits = np.int64((np.uint64(owner[row]) - np.uint64(low)) >> np.uint64(shift))
+        found, end = near[bits], near[bits + 1]
+        while found < end:
+            middle = (found + end) >> 1
+            if owner[row] > splitters[middle]:
+                found = middle + 1
+            else:
+                end = middle
+        part[row] = found
+        counts[found] += 1
+
+
+@njit(cache=True, nogil=True)
+def collect(
+    part: Codes,
+    owner: Ints,
+    period: Ints,
+    sequence: Ints,
+    low: Ints,
+    bits: int,
+    first: int,
+    last: int,
+    at: Ints,
+    rows: Rows,
+    owners: Ints,
+    keys: Ints,
+) -> None:
+    """Move rows into their parts: number, owner and a key of (period, sequence).
+
+    The lower ``bits`` of the key are the sequence, ``low`` holds the least period and sequence, ``at`` the next free
+    place of each part.
+    """
+    for row in range(first, last):
+        place = at[part[row]]
+        at[part[row]] = place + 1
+        rows[place] = row
+        owners[place] = owner[row]
+        keys[place] = ((period[row] - low[0]) << bits) | (sequence[row] - low[1])
+
+
+@njit(cache=True, nogil=True)
+def sort_part(owners: Ints, keys: Ints, rows: Rows, bits: int, order: Ints, new: Bools) -> int:
+    """Rows of a part by (owner, key): fills ``order`` and ``new``, as :func:`in_order` does.
+
+    Returns a row whose owner and key another row has too, or −1.
+    """
+    n = len(rows)
+    number_of, begins, at = number_owners(owners)
+    key = np.empty(n, np.int64)
+    for i in range(n):
+        run = number_of[i]
+        begin, place = begins[run], at[run]
+        at[run] = place + 1
+        if begins[run + 1] - begin <= INSERTED_MAX:
+            while place > begin and key[place - 1] > keys[i]:
+                key[place], order[place] = key[place - 1], order[place - 1]
+                place -= 1
+        key[place], order[place] = keys[i], rows[i]
+    twice = -1
+    for run in range(len(begins) - 1):
+        begin, end = begins[run], begins[run + 1]
+        if end - begin > INSERTED_MAX:
+            by_key = np.argsort(key[begin:end], kind="mergesort")
+            key[begin:end], order[begin:end] = key[begin:end][by_key], order[begin:end][by_key]
+        for place in range(begin, end):
+            new[place] = place == begin or key[place] >> bits != key[place - 1] >> bits
+            if place > begin and key[place] == key[place - 1]:
+                twice = order[place]
+    return twice
+
+
+@njit(cache=True, nogil=True)
+def number_owners(owners: Ints) -> tuple[Rows, Ints, Ints]:
+    """Place of each row's owner among the distinct ones in rising order, and where each one's run begins.
+
+    The last two (begins with the end of all, and the same without it) are to be walked by the caller.
+    """
+    n, bits = len(owners), 1
+    while (1 << bits) < 2 * n:
+        bits += 1
+    owner_in = np.empty(1 << bits, np.int64)
+    number_in = np.full(1 << bits, -1, np.int32)
+    number_of, distinct = np.empty(n, np.int32), np.empty(n, np.int64)
+    shift, found = np.uint64(64 - bits), 0
+    for i in range(n):
+        owner = owners[i]
+        slot = np.int64((np.uint64(owner) * MIX) >> shift)
+        while number_in[slot] >= 0 and owner_in[slot] != owner:
+            slot = (slot + 1) & ((1 << bits) - 1)
+        if number_in[slot] < 0:
+            number_in[slot], owner_in[slot], distinct[found] = found, owner, owner
+            found += 1
+        number_of[i] = number_in[slot]
+    by_owner = np.argsort(distinct[:found])
+    rank = np.empty(found, np.int32)
+    for k in range(found):
+        rank[by_owner[k]] = k
+    begins = np.zeros(found + 1, np.int64)
+    for i in range(n):
+        number_of[i] = rank[number_of[i]]
+        begins[number_of[i] + 1] += 1
+    for k in range(found):
+        begins[k + 1] += begins[k]
+    return number_of, begins, begins[:found].copy()
+
+
+@njit(cache=True, nogil=True)
+def merge_pairs(
+    owner: Ints, period: Ints, other_owner: Ints, other_period: Ints, number: Ints, other_number: Ints
+) -> int:
+    """Number the union of two strictly rising lists of (owner, period) in rising order; returns its length."""
+    i = j = count = 0
+    while i < len(owner) or j < len(other_owner):
+        here = j == len(other_owner)
+        there = i == len(owner)
+        if not here and not there:
+            here = owner[i] < other_owner[j] or (owner[i] == other_owner[j] and period[i] <= other_period[j])
+            there = owner[i] > other_owner[j] or (owner[i] == other_owner[j] and period[i] >= other_period[j])
+        if here:
+            number[i] = count
+            i += 1
+        if there:
+            other_number[j] = count
+            j += 1
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def spread_groups(order: Ints, begins: Ints, group: Ints, first: int, last: int, of_row: Ints) -> None:
+    """Write the group of each row; runs ``first`` to ``last`` begin at ``begins`` of ``order``."""
+    for run in range(first, last):
+        for position in range(begins[run], begins[run + 1]):
+            of_row[order[position]] = group[run]
