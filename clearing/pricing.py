@@ -89,6 +89,10 @@ class PriceBook:
             for each in grouping.distinct(segment[segment >= 0]):
                 yield self.compiled(tariff_id, int(each)), np.flatnonzero(segment == each)
 
+    def tolerance(self, number: int) -> int:
+        """Fen by which an amount of this participant may differ from the tariff and still count as equal."""
+        return self.settings.participant(int(number)).price_tolerance
+
     def funds(self, codes: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
         """Participant numbers of a tariff's fund codes."""
         return self._funds[codes]
@@ -138,7 +142,7 @@ def _price_group(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_
         "fund": np.where(prices.fund_pays > 0, book.funds(prices.fund), 0),
         "fund_paid": prices.fund_pays,
         "operator_borne": prices.gross - np.minimum(charged, prices.card_pays) - prices.fund_pays,
-        "price_verdict": _verdicts(chosen, charged, prices, compiled),
+        "price_verdict": _verdicts(chosen, charged, prices, compiled, book.tolerance(rows["merchant_id"][at[0]])),
     }
 
 
@@ -168,19 +172,23 @@ def _journeys(columns: Columns, transfer: Array) -> TransitJourneys:
 
 
 def _verdicts(
-    columns: Columns, charged: Array, prices: TransitPrices, compiled: CompiledTariff
+    columns: Columns, charged: Array, prices: TransitPrices, compiled: CompiledTariff, tolerance: int
 ) -> npt.NDArray[np.uint8]:
-    """How charged and computed fare compare; only rows that differ are priced a second time, with a transfer."""
+    """How charged and computed fare compare; only rows that differ are priced a second time, with a transfer.
+
+    ``tolerance`` (fen) is for the verdict alone: amounts per payer stay exact.
+    """
     verdict = np.full(len(charged), PriceVerdict.MATCH, np.uint8)
-    verdict[charged > prices.card_pays] = PriceVerdict.OVERCHARGE
-    verdict[charged < prices.card_pays] = PriceVerdict.UNDERCHARGE
+    verdict[charged > prices.card_pays + tolerance] = PriceVerdict.OVERCHARGE
+    verdict[charged < prices.card_pays - tolerance] = PriceVerdict.UNDERCHARGE
     differs = verdict != PriceVerdict.MATCH
     verdict[differs & (columns["card_class"] != columns["register_class"])] = PriceVerdict.CLASS_MISMATCH
     maybe = np.flatnonzero(differs & (columns["transfer_flag"] == 0))
     if len(maybe):
         again = {name: columns[name][maybe] for name in _JOURNEY_COLUMNS}
         as_transfer = tariffs.price_transit(compiled, _journeys(again, np.ones(len(maybe), np.uint8)))
-        verdict[maybe[as_transfer.card_pays == charged[maybe]]] = PriceVerdict.UNFLAGGED_TRANSFER
+        equal = np.abs(as_transfer.card_pays - charged[maybe]) <= tolerance
+        verdict[maybe[equal]] = PriceVerdict.UNFLAGGED_TRANSFER
     by_sidecar = (columns["unflagged_transfer"] == 1) & (columns["transfer_flag"] == 0)
     verdict[by_sidecar & (verdict == PriceVerdict.MATCH)] = PriceVerdict.UNFLAGGED_TRANSFER
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED

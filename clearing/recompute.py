@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from card_io.records import NULL, Columns, Service
 from clearing.calendar import NO_DAY
-from clearing.config import Settings
+from clearing.config import Participant, Settings
 from clearing.pricing import Answer, PriceBook, price_usages, settle_visits
 from clearing.store import Store, sql_text
 
@@ -51,11 +51,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Recomputation:
-    """One service of a window: bills in it, those that a tariff covers, and what was found."""
+    """One service of a window: bills in it, those that a tariff covers, and what was found.
+
+    ``tolerated`` counts amounts that differ by no more than the ``price_tolerance`` of who settled or billed.
+    """
 
     service: Service
     bills: int
     covered: int
+    tolerated: int
     findings: tuple[Finding, ...]
 
     def totals(self) -> dict[str, Any]:
@@ -64,6 +68,7 @@ class Recomputation:
             "service": self.service.name.lower(),
             "bills": self.bills,
             "covered": self.covered,
+            "tolerated": self.tolerated,
             "findings": len(self.findings),
         }
 
@@ -116,8 +121,8 @@ def medical_findings(rows: Columns, settings: Settings, book: PriceBook) -> Reco
         answer = settle_visits(book, tariff_id, _take(visits, at))
         return answer, {**answer.amounts, "psn_cash_pay": answer.amounts["psn_cash_pay"] - other_payers[at]}
 
-    tariffs = {p.region: p.tariff for p in settings.participants if p.kind == "insurer" and p.region is not None}
-    return _recomputed(Service.MEDICAL, rows, judged, rows["region"], tariffs, ask)
+    insurers = {p.region: p for p in settings.participants if p.kind == "insurer" and p.region is not None}
+    return _recomputed(Service.MEDICAL, rows, judged, rows["region"], insurers, ask)
 
 
 def utility_findings(bills: Columns, settings: Settings, book: PriceBook) -> Recomputation:
@@ -141,8 +146,8 @@ def utility_findings(bills: Columns, settings: Settings, book: PriceBook) -> Rec
         answer = price_usages(book, tariff_id, _take(usages, at))
         return answer, {"bill_amount": answer.amounts["gross"]}
 
-    tariffs = {p.id: p.tariff for p in settings.participants if p.kind == "utility"}
-    return _recomputed(Service.UTILITY, bills, bills["judged"] == 1, bills["utility_id"], tariffs, ask)
+    utilities = {p.id: p for p in settings.participants if p.kind == "utility"}
+    return _recomputed(Service.UTILITY, bills, bills["judged"] == 1, bills["utility_id"], utilities, ask)
 
 
 def consumed_before(owner: tuple[Ints, ...], amount: Ints) -> Ints:
@@ -170,27 +175,37 @@ def _recomputed(
     rows: Columns,
     judged: npt.NDArray[np.bool_],
     party: Ints,
-    tariffs: Mapping[int, str | None],
+    parties: Mapping[int, Participant],
     ask: _AskTariff,
 ) -> Recomputation:
-    """Ask each party's tariff for its judged rows and collect what differs, by transaction."""
-    covered, findings = 0, list[Finding]()
-    for number, tariff_id in tariffs.items():
+    """Ask each party's tariff for its judged rows and collect what differs by more than it may, by transaction."""
+    covered, tolerated, findings = 0, 0, list[Finding]()
+    for number, participant in parties.items():
         at = np.flatnonzero(judged & (party == number))
-        if tariff_id is None or not len(at):
+        if participant.tariff is None or not len(at):
             continue
-        answer, amounts = ask(tariff_id, at)
+        answer, amounts = ask(participant.tariff, at)
+        delivered = _take(rows, at)
         covered += int(answer.covered.sum())
-        findings += _differences(service, _take(rows, at), answer, amounts, tariff_id)
+        tolerated += _tolerated(delivered, answer, amounts, participant.price_tolerance)
+        findings += _differences(service, delivered, answer, amounts, participant)
     findings.sort(key=lambda finding: (finding.txn_id, finding.bill_no or 0))
-    return Recomputation(service, int(judged.sum()), covered, tuple(findings))
+    return Recomputation(service, int(judged.sum()), covered, tolerated, tuple(findings))
+
+
+def _tolerated(rows: Columns, answer: Answer, amounts: Columns, tolerance: int) -> int:
+    """Amounts that differ, but by no more than the tolerance."""
+    differ = [np.abs(rows[name] - recomputed)[answer.covered] for name, recomputed in amounts.items()]
+    return sum(int(np.count_nonzero((each > 0) & (each <= tolerance))) for each in differ)
 
 
 def _differences(
-    service: Service, rows: Columns, answer: Answer, amounts: Columns, tariff_id: str
+    service: Service, rows: Columns, answer: Answer, amounts: Columns, participant: Participant
 ) -> Iterator[Finding]:
+    assert participant.tariff is not None
     for name, recomputed in amounts.items():
-        for at in np.flatnonzero(answer.covered & (rows[name] != recomputed)):
+        beyond = np.abs(rows[name] - recomputed) > participant.price_tolerance
+        for at in np.flatnonzero(answer.covered & beyond):
             yield Finding(
                 txn_id=int(rows["txn_id"][at]),
                 bill_no=int(rows["bill_no"][at]) if "bill_no" in rows else None,
@@ -198,7 +213,7 @@ def _differences(
                 field=name,
                 delivered=int(rows[name][at]),
                 recomputed=int(recomputed[at]),
-                tariff=tariff_id,
+                tariff=participant.tariff,
                 rule=str(answer.rule[at]),
             )
 

@@ -166,7 +166,8 @@ class RegisterFacts:
 class Price:
     """How charged and computed fare compare, fen; ``tariff`` is None where no tariff prices the service or row.
 
-    ``expected`` is what the tariff asks of the card, ``posted`` whether these amounts became legs.
+    ``expected`` is what the tariff asks of the card, ``tolerance`` by how much the operator may differ from it,
+    ``posted`` whether these amounts became legs.
     """
 
     tariff: str | None
@@ -177,6 +178,7 @@ class Price:
     rule: str | None
     charged: int
     expected: int | None
+    tolerance: int
     gross: int
     card_paid: int
     overcharge: int

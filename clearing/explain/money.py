@@ -49,6 +49,7 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
         rule=rule,
         charged=int(row["amount"][0]),
         expected=int(ceiling["card_paid"][0]) if tariff is not None else None,
+        tolerance=centre.prices.tolerance(row["merchant_id"][0]) if tariff is not None else 0,
         gross=value["gross"],
         card_paid=value["card_paid"],
         overcharge=value["overcharge"],

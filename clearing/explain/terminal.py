@@ -158,6 +158,7 @@ class _Story:
                 *named,
                 ("charged", _yuan(price.charged)),
                 ("expected", None if price.expected is None else _yuan(price.expected)),
+                ("tolerance", _yuan(price.tolerance)),
                 ("gross", _yuan(price.gross)),
                 ("card_paid", _yuan(price.card_paid)),
                 ("overcharge", _yuan(price.overcharge)),

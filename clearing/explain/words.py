@@ -59,6 +59,7 @@ WORDS: Final[dict[str, Text]] = {
     "rule": Text("决定规则", "Rule"),
     "charged": Text("实扣", "Charged"),
     "expected": Text("应扣", "Expected"),
+    "tolerance": Text("容差", "Tolerance"),
     "gross": Text("全价", "Gross"),
     "card_paid": Text("持卡人承担", "Card paid"),
     "overcharge": Text("多扣,应退持卡人", "Overcharge, owed back"),

@@ -162,7 +162,13 @@ class Projection:
         self.store.insert(
             "participants",
             [
-                {"participant": p.id, "kind": p.kind, "name_zh": p.name.zh, "name_en": p.name.en}
+                {
+                    "participant": p.id,
+                    "kind": p.kind,
+                    "name_zh": p.name.zh,
+                    "name_en": p.name.en,
+                    "price_tolerance": p.price_tolerance,
+                }
                 for p in self.settings.participants
             ],
         )

@@ -19,7 +19,8 @@ def move(debit: tuple[str, int, int], credit: tuple[str, int, int], amount: int)
 def price(row: Row, centre: Centre, tariffs: dict[str, Tariff]) -> bool:
     """Fill the payer columns of a transit row; False when no tariff prices it."""
     value, day = row.value, row.operating_day
-    tariff_id = centre.participants[value["merchant_id"]].tariffs.get(value["mode"], "")
+    operator = centre.participants[value["merchant_id"]]
+    tariff_id = operator.tariffs.get(value["mode"], "")
     if day is None or tariff_id not in tariffs:
         return False
     tariff = tariffs[tariff_id]
@@ -36,11 +37,12 @@ def price(row: Row, centre: Centre, tariffs: dict[str, Tariff]) -> bool:
     row.fund_paid = priced.fund_pays
     row.fund = centre.fund_of_code[priced.fund_code] if priced.fund_pays else 0
     row.operator_borne = priced.gross - row.card_paid - priced.fund_pays
-    if charged == priced.card_pays:
+    if abs(charged - priced.card_pays) <= operator.price_tolerance:
         row.price_verdict = "MATCH"
         return True
     flagged = tariff.price(value, day, card_class, transfer=True)
-    if value["transfer_flag"] == 0 and flagged is not None and charged == flagged.card_pays:
+    could_be_flagged = value["transfer_flag"] == 0 and flagged is not None
+    if could_be_flagged and abs(charged - flagged.card_pays) <= operator.price_tolerance:
         row.price_verdict = "UNFLAGGED_TRANSFER"
     elif value["card_class"] != card_class:
         row.price_verdict = "CLASS_MISMATCH"

@@ -232,6 +232,33 @@ def test_a_wrong_bill_is_one_finding_and_no_echo(settings: Settings, book: Price
     }
 
 
+def with_tolerance(settings: Settings, number: int, fen: int) -> Settings:
+    participants = tuple(
+        each.model_copy(update={"price_tolerance": fen}) if each.id == number else each
+        for each in settings.participants
+    )
+    return settings.model_copy(update={"participants": participants})
+
+
+@pytest.mark.parametrize(("tolerance", "tolerated", "found"), [(2, 0, 2), (3, 2, 0)])
+def test_what_an_insurer_may_differ_by_is_counted_and_no_finding(
+    tolerance: int, tolerated: int, found: int, settings: Settings, book: PriceBook
+) -> None:
+    wrong = {**SECOND, "hifp_pay": 8_003, "psn_cash_pay": 21_997}
+    recomputed = medical_findings(visits({}, wrong, THIRD), with_tolerance(settings, 400, tolerance), book)
+
+    assert (recomputed.covered, recomputed.tolerated, len(recomputed.findings)) == (3, tolerated, found)
+
+
+@pytest.mark.parametrize(("error", "tolerated", "found"), [(-6, 0, 1), (-5, 1, 0), (5, 1, 0), (6, 0, 1), (0, 0, 0)])
+def test_what_a_utility_may_differ_by_is_counted_and_no_finding(
+    error: int, tolerated: int, found: int, settings: Settings, book: PriceBook
+) -> None:
+    recomputed = utility_findings(bills({"bill_amount": 50_000 + error}), with_tolerance(settings, 611, 5), book)
+
+    assert (recomputed.tolerated, len(recomputed.findings)) == (tolerated, found)
+
+
 def test_a_cancellation_gives_back_what_was_consumed(settings: Settings, book: PriceBook) -> None:
     cancelled = {"cancel": 1}
     assert amounts(medical_findings(visits({}, cancelled, {}, SECOND), settings, book)) == []
@@ -332,7 +359,7 @@ def test_nobody_has_consumed_anything() -> None:
 
 def test_a_close_lists_the_first_findings_and_counts_all() -> None:
     finding = Finding(1, None, "medical", "hifp_pay", 1, 2, "demo.medical", "share")
-    many = Recomputation(Service.MEDICAL, 9, 9, (finding,) * (FINDINGS_KEPT + 1))
+    many = Recomputation(Service.MEDICAL, 9, 9, 0, (finding,) * (FINDINGS_KEPT + 1))
 
     assert len(kept_findings([many])) == FINDINGS_KEPT
     assert many.totals()["findings"] == FINDINGS_KEPT + 1
