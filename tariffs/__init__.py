@@ -9,6 +9,7 @@ from tariffs.compiler import CompiledTariff
 from tariffs.errors import TariffDateError, TariffError, TariffFileError, TariffKindError, TariffStateError
 from tariffs.inline_tests import InlineTestFailure, run_inline_tests
 from tariffs.medical.columns import (
+    FUND_FIELDS,
     MedicalLedger,
     MedicalReviews,
     MedicalRun,
@@ -18,6 +19,8 @@ from tariffs.medical.columns import (
 )
 from tariffs.medical.dated import settle_dated
 from tariffs.medical.pricing import settle_medical, settle_visits
+from tariffs.medical.resettle import PaidSettlements, Resettled, resettle
+from tariffs.needs import buys_usage, columns_needed, months_back, payer_fields
 from tariffs.tariff import (
     Tariff,
     TariffBook,
@@ -26,6 +29,7 @@ from tariffs.tariff import (
     load_tariff,
     load_tariff_book,
 )
+from tariffs.trace import RowAnswer, StepTaken, trace_steps
 from tariffs.transit.columns import CardClass, TransitJourneys, TransitPrices
 from tariffs.transit.late import NEVER, Posting, PriceDifferences, Repriced, Standing, reprice, standing
 from tariffs.transit.parties import PartyAmounts, apportion_transit
@@ -34,6 +38,7 @@ from tariffs.transit.state import TransitState
 from tariffs.utility.bills import sum_bills
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityState, UtilityUsages
 from tariffs.utility.pricing import price_utility
+from tariffs.utility.rebill import Rebilled, rebill
 from tariffs.utility.replay import (
     UtilityDifferences,
     corrected_usages,
@@ -42,6 +47,7 @@ from tariffs.utility.replay import (
 )
 
 __all__ = [
+    "FUND_FIELDS",
     "NEVER",
     "NULL",
     "CardClass",
@@ -53,11 +59,16 @@ __all__ = [
     "MedicalSettlements",
     "MedicalState",
     "MedicalVisits",
+    "PaidSettlements",
     "PartyAmounts",
     "Posting",
     "PriceDifferences",
+    "Rebilled",
     "Repriced",
+    "Resettled",
+    "RowAnswer",
     "Standing",
+    "StepTaken",
     "Tariff",
     "TariffBook",
     "TariffDateError",
@@ -75,21 +86,28 @@ __all__ = [
     "UtilityUsages",
     "accumulator_names",
     "apportion_transit",
+    "buys_usage",
+    "columns_needed",
     "compile_segment",
     "compile_tariff",
     "corrected_usages",
     "load_tariff",
     "load_tariff_book",
+    "months_back",
+    "payer_fields",
     "price_journeys",
     "price_transit",
     "price_utility",
     "price_utility_dated",
+    "rebill",
     "reprice",
     "reprice_utility",
+    "resettle",
     "run_inline_tests",
     "settle_dated",
     "settle_medical",
     "settle_visits",
     "standing",
     "sum_bills",
+    "trace_steps",
 ]

@@ -9,7 +9,9 @@ CREATE OR REPLACE VIEW transactions AS
     UNION ALL BY NAME SELECT 'medical' AS service, * EXCLUDE (region, institution, institution_level, insured_type,
         visit_kind, settlement_id, cancel, category_a_amt, category_b_amt, category_c_amt,
         medfee_sumamt, fulamt_ownpay_amt, overlmt_selfpay, preselfpay_amt, inscp_scp_amt, act_pay_dedc, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay,
-        hosp_part_amt, fund_pay_sumamt, psn_part_amt, acct_pay, acct_mulaid_pay, psn_cash_pay) FROM medical;
+        hosp_part_amt, fund_pay_sumamt, psn_part_amt, acct_pay, acct_mulaid_pay, psn_cash_pay, person_type, relation,
+        aid, category_b_service_amt, category_b_material_amt, household, program, program_limit, income_class, income,
+        income_exempt) FROM medical;
 
 -- The newest decision of each transaction: reversed ones are gone.
 CREATE OR REPLACE VIEW decisions AS
