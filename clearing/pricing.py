@@ -35,6 +35,8 @@ from tariffs import (
     UtilityUsages,
 )
 from tariffs import StepTaken as StepTaken  # others of clearing name it from here
+from tariffs.analyst.messages import Messages
+from tariffs.analyst.services import is_money
 
 Array = npt.NDArray[Any]
 
@@ -326,6 +328,17 @@ def trace_bill(
         return RowAnswer(amounts, compiled.rule_names[int(prices.rule[-1])], bool(prices.priced.all()))
 
     return tariffs.trace_steps(tariff, segment, price_bill)
+
+
+def column_names(column: str) -> tuple[str, str]:
+    """Chinese and English name of an amount that a step of a tariff changed, as analysts see it."""
+    chinese, english = (Messages(language).name("columns", column) for language in ("zh", "en"))
+    return chinese, english
+
+
+def counts_fen(column: str) -> bool:
+    """Whether an amount of a tariff's answer is money."""
+    return is_money(column)
 
 
 def trace_journey(book: PriceBook, row: Rows) -> tuple[StepTaken, ...]:

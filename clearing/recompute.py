@@ -263,7 +263,7 @@ def _differences(
                 service=service.name.lower(),
                 participant=participant.id,
                 field=name,
-                mismatch=mismatch_of(name, int(difference[at])),
+                mismatch=str(mismatch_of(name, int(difference[at]))),
                 payer=payer_of(name, participant),
                 delivered=int(rows[name][at]),
                 recomputed=int(found.amounts[name][at]),

@@ -17,7 +17,7 @@ from tariffs.utility import steps as utility
 VISIT_COLUMNS: Final = frozenset({"person", "sequence", "settle_day", "insured", "category_a", "category_b"})
 """Columns of a visit that every medical tariff reads; with them go ``category_c`` and ``over_limit``."""
 
-_NEVER_ASKED: Final = frozenset(
+NEVER_ASKED: Final = frozenset(
     {"category_c", "over_limit", "account_available", "family_available", "purse_available", "cancels", "home_region"}
 )
 """Columns of a visit whose default says what is so when nobody gives them."""

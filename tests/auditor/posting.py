@@ -126,6 +126,7 @@ class Poster:
             number = (bill["utility_id"], bill["bill_id"])
             if number not in self._paid_bills:
                 self._paid_bills.add(number)
+                row.paid_bills.append(bill)
                 payee = ("merchant_payable", bill["utility_id"], RESERVE)
                 legs += move(payer, payee, bill["bill_amount"])
                 rest -= bill["bill_amount"]
