@@ -94,16 +94,22 @@ class Commodity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column: its dtype, whether it may be missing, and its meaning with unit."""
+    """One column: its dtype, its meaning with unit, whether a value may be missing, or the whole column."""
 
     name: str
     dtype: str
     meaning: str
     nullable: bool = False
+    optional: bool = False
+    """A delivery may leave the column out; then it is missing throughout."""
 
 
 def _null(name: str, meaning: str) -> Field:
     return Field(name, "int64", meaning, nullable=True)
+
+
+def _optional(name: str, meaning: str) -> Field:
+    return Field(name, "int64", meaning, nullable=True, optional=True)
 
 
 CARD_NO: Final = Field("card_no", "text", "application serial / PAN; text at the edge only")
@@ -177,6 +183,18 @@ MEDICAL_FIELDS: Final[tuple[Field, ...]] = (
     Field("acct_pay", "int64", "personal account"),
     Field("acct_mulaid_pay", "int64", "family shared account"),
     Field("psn_cash_pay", "int64", "cash, the purse amount included"),
+    # What only some tariffs ask for: without it a settlement cannot be recomputed by those.
+    _optional("person_type", "class of person, 11 working, 12 retired in the national code list"),
+    _optional("relation", "place of care against home, 0 at home, else as the tariff names it (异地就医)"),
+    _optional("aid", "class of civil assistance (救助对象), 0 none"),
+    _optional("category_b_service_amt", "category 乙 of services (诊疗项目), not in category_b_amt"),
+    _optional("category_b_material_amt", "category 乙 of materials (医用耗材), not in category_b_amt"),
+    _optional("household", "household of the insured person on the day"),
+    _optional("program", "public programme that is second payer, 0 none"),
+    _optional("program_limit", "most the person pays in a month under the programme"),
+    _optional("income_class", "income class of a monthly limit"),
+    _optional("income", "monthly income from which the class follows"),
+    _optional("income_exempt", "1 = the household pays no income tax"),
 )
 
 LOAD_FIELDS: Final[tuple[Field, ...]] = (
@@ -208,6 +226,17 @@ BILL_FIELDS: Final[tuple[Field, ...]] = (
     Field("household_size", "uint8", "persons"),
     Field("usage", "int64", "thousandths: litres, Wh"),
     Field("bill_amount", "int64", "fen"),
+    # What only some tariffs ask for: without it a bill cannot be recomputed by those.
+    _optional("usage_register_1", "part of usage read from register 1 of the meter, thousandths"),
+    _optional("usage_register_2", "part of usage read from register 2"),
+    _optional("usage_register_3", "part of usage read from register 3"),
+    _optional("usage_register_4", "part of usage read from register 4"),
+    _optional("demand", "highest power in the period, W"),
+    _optional("days", "days of supply billed"),
+    _optional("customer_class", "class of customer, as the tariff names it"),
+    _optional("meter_size", "size of the meter, as the tariff names it"),
+    _optional("allowance", "usage granted to the site beside that per person, thousandths"),
+    _optional("days_overdue", "days from the due date to the payment"),
 )
 """The bills of one combined payment (合并缴费): a child table of utility rows."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -94,6 +94,8 @@ class Participant(_Strict):
     terminals: Literal["registered", "any"] = "any"
     tariffs: dict[ModeName, str] = {}
     tariff: str | None = None
+    price_tolerance: Annotated[int, Field(ge=0)] = 0
+    """Fen by which what it charged, settled or billed may differ from the tariff and still count as equal."""
     fee: str | None = None
     acquirer: int | None = None
     fund: Annotated[int, Field(ge=1, le=2**16 - 1)] | None = None
@@ -115,6 +117,10 @@ class Participant(_Strict):
     def algorithm_codes(self) -> tuple[int, ...]:
         """Permitted algorithm ids of the record."""
         return tuple(int(Algorithm[name.upper()]) for name in self.algorithms)
+
+
+PRICED_KINDS: Final = ("operator", "utility", "insurer")
+"""Kinds of participants whose charges are compared with a tariff."""
 
 
 class Verification(_Strict):
@@ -186,6 +192,11 @@ class Settings(_Strict):
                 raise ValueError(f"participant {participant.id}: fee schedule {participant.fee!r} is not defined")
             if participant.kind in ("issuer", "counterparty") and not participant.issuer_id:
                 raise ValueError(f"participant {participant.id}: an issuer needs issuer_id (16 hex digits)")
+            if participant.price_tolerance and participant.kind not in PRICED_KINDS:
+                raise ValueError(
+                    f"participant {participant.id}: price_tolerance is for {', '.join(PRICED_KINDS)}; "
+                    "give it to the one whose tariff decides"
+                )
         for at, agreement in enumerate(self.agreements.verification):
             for name, number in (("sender", agreement.sender), ("issuer", agreement.issuer)):
                 if number not in known:

@@ -1,7 +1,7 @@
 """The textfile a node exporter picks up: ``metrics/clearing.prom``. The one home of ``prometheus_client``.
 
 Counters come from receipts and deliveries, which only ever grow; everything else is a gauge. Labels are closed lists
-(service, status, outcome, check, stage), never a card, a file or a terminal.
+(service, status, outcome, check, mismatch, reason, stage), never a card, a file or a terminal.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class LedgerState:
     Attributes:
         receipts: (service, status name, rows, fen) over all result receipts; fen is None without control totals.
         files: (outcome, deliveries) over all deliveries.
+        mismatches: (service, class, amounts) that differ from the tariff beyond the tolerance.
+        uncovered: (service, reason, bills) not compared with a tariff.
         checks: every check with its wrong rows.
         imbalance_fen: Σ |Σ postings| over entries and windows.
         oldest_held_at: receipt of the oldest row still held, None when nothing is held.
@@ -45,6 +47,8 @@ class LedgerState:
 
     receipts: list[tuple[str, str, int, int | None]]
     files: list[tuple[str, int]]
+    mismatches: list[tuple[str, str, int]]
+    uncovered: list[tuple[str, str, int]]
     checks: list[CheckResult]
     imbalance_fen: int
     oldest_held_at: datetime.datetime | None
@@ -97,6 +101,8 @@ def read_state(store: Store) -> LedgerState:
     return LedgerState(
         receipts=[(service, status, rows, fen) for service, status, rows, fen in store.named("metrics/receipts")],
         files=[(outcome, files) for outcome, files in store.named("metrics/files")],
+        mismatches=[(service, mismatch, amounts) for service, mismatch, amounts in store.named("metrics/mismatches")],
+        uncovered=[(service, reason, bills) for service, reason, bills in store.named("metrics/uncovered")],
         checks=run_checks(store),
         imbalance_fen=row[0],
         oldest_held_at=row[1],
@@ -128,9 +134,21 @@ def ledger_families(state: LedgerState, entries: int, now: datetime.datetime) ->
     checks = GaugeMetricFamily("citycard_check_rows", "Rows a check finds wrong; 0 = passed.", labels=("check",))
     for check in state.checks:
         checks.add_metric((check.name,), check.rows)
+    mismatches = GaugeMetricFamily(
+        "citycard_mismatches",
+        "Amounts that differ from the tariff beyond the tolerance, by class.",
+        labels=("service", "mismatch"),
+    )
+    for service, mismatch, amounts in state.mismatches:
+        mismatches.add_metric((service, mismatch), amounts)
+    uncovered = GaugeMetricFamily(
+        "citycard_uncovered_bills", "Settlements and bills no tariff could check.", labels=("service", "reason")
+    )
+    for service, reason, bills in state.uncovered:
+        uncovered.add_metric((service, reason), bills)
     held = state.oldest_held_at
     age = 0 if held is None else (now - held).total_seconds()
-    yield from (rows, fen, files, checks)
+    yield from (rows, fen, files, checks, mismatches, uncovered)
     yield _gauge(
         "citycard_ledger_imbalance_fen", "Postings that do not balance, in fen; must be 0.", state.imbalance_fen
     )

@@ -6,7 +6,7 @@ which post as billed, by :mod:`clearing.recompute` (§9). The only module of cle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,19 +22,22 @@ from clearing.config import Settings
 from clearing.records import Rows
 from clearing.status import PriceVerdict
 from tariffs import (
+    FUND_FIELDS,
     CompiledTariff,
     MedicalSettlements,
-    MedicalState,
     MedicalVisits,
+    PaidSettlements,
+    RowAnswer,
     Tariff,
     TariffBook,
     TransitJourneys,
     TransitPrices,
     TransitState,
-    UtilityPrices,
-    UtilityState,
     UtilityUsages,
 )
+from tariffs import StepTaken as StepTaken  # others of clearing name it from here
+from tariffs.analyst.messages import Messages
+from tariffs.analyst.services import is_money
 
 Array = npt.NDArray[Any]
 
@@ -95,6 +98,10 @@ class PriceBook:
             segment = self.book[tariff_id].segment_of(day.astype(np.int32))
             for each in grouping.distinct(segment[segment >= 0]):
                 yield self.compiled(tariff_id, int(each)), np.flatnonzero(segment == each)
+
+    def tolerance(self, number: int) -> int:
+        """Fen by which an amount of this participant may differ from the tariff and still count as equal."""
+        return self.settings.participant(int(number)).price_tolerance
 
     def funds(self, codes: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
         """Participant numbers of a tariff's fund codes."""
@@ -164,7 +171,7 @@ def _price_group(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_
         "tariff": np.full(len(at), book.number(tariff_id), np.uint16),
         "priced": prices.priced.astype(np.uint8),
         **_amounts(charged, prices, book),
-        "price_verdict": _verdicts(chosen, charged, prices, compiled),
+        "price_verdict": _verdicts(chosen, charged, prices, compiled, book.tolerance(rows["merchant_id"][at[0]])),
     }
 
 
@@ -210,26 +217,32 @@ def _journeys(columns: Columns, transfer: Array, **more: Array) -> TransitJourne
 
 
 def _verdicts(
-    columns: Columns, charged: Array, prices: TransitPrices, compiled: CompiledTariff
+    columns: Columns, charged: Array, prices: TransitPrices, compiled: CompiledTariff, tolerance: int
 ) -> npt.NDArray[np.uint8]:
-    """How charged and computed fare compare; only rows that differ are priced a second time, with a transfer."""
-    verdict = _compared(columns, charged, prices)
+    """How charged and computed fare compare; only rows that differ are priced a second time, with a transfer.
+
+    ``tolerance`` (fen) is for the verdict alone: amounts per payer stay exact.
+    """
+    verdict = _compared(columns, charged, prices, tolerance)
     maybe = np.flatnonzero((verdict != PriceVerdict.MATCH) & (columns["transfer_flag"] == 0))
     if len(maybe):
         again = {name: columns[name][maybe] for name in _JOURNEY_COLUMNS}
         as_transfer = tariffs.price_transit(compiled, _journeys(again, np.ones(len(maybe), np.uint8)))
-        verdict[maybe[as_transfer.card_pays == charged[maybe]]] = PriceVerdict.UNFLAGGED_TRANSFER
+        equal = np.abs(as_transfer.card_pays - charged[maybe]) <= tolerance
+        verdict[maybe[equal]] = PriceVerdict.UNFLAGGED_TRANSFER
     by_sidecar = (columns["unflagged_transfer"] == 1) & (columns["transfer_flag"] == 0)
     verdict[by_sidecar & (verdict == PriceVerdict.MATCH)] = PriceVerdict.UNFLAGGED_TRANSFER
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED
     return verdict
 
 
-def _compared(columns: Columns, charged: Array, prices: TransitPrices) -> npt.NDArray[np.uint8]:
-    """How charged and computed fare compare, transfers aside."""
+def _compared(
+    columns: Columns, charged: Array, prices: TransitPrices, tolerance: int | npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """How charged and computed fare compare, transfers aside; ``tolerance`` in fen, of all rows or of each."""
     verdict = np.full(len(charged), PriceVerdict.MATCH, np.uint8)
-    verdict[charged > prices.card_pays] = PriceVerdict.OVERCHARGE
-    verdict[charged < prices.card_pays] = PriceVerdict.UNDERCHARGE
+    verdict[charged > prices.card_pays + tolerance] = PriceVerdict.OVERCHARGE
+    verdict[charged < prices.card_pays - tolerance] = PriceVerdict.UNDERCHARGE
     differs = verdict != PriceVerdict.MATCH
     verdict[differs & (columns["card_class"] != columns["register_class"])] = PriceVerdict.CLASS_MISMATCH
     return verdict
@@ -287,7 +300,9 @@ def price_in_order(
     )
     prices, after = tariffs.price_journeys(book.book[tariff_id], listed, memory)
     charged = columns["amount"].astype(np.int64)
-    verdict = _compared(columns, charged, prices)
+    merchants, of_merchant = grouping.dense(columns["merchant_id"])
+    tolerance = np.array([book.tolerance(number) for number in merchants], np.int64)[of_merchant]
+    verdict = _compared(columns, charged, prices, tolerance)
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED
     return {**_amounts(charged, prices, book), "price_verdict": verdict}, prices.priced, after
 
@@ -304,79 +319,183 @@ def counting(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tariff says of n rows: fen by field, int64[n], and the name of the deciding rule.
+    """What a tariff says of n rows in its own words: int64[n] by column, 0 where a row is not ``priced``.
 
-    Rows that are not ``covered`` (no tariff or no terms for them, an amount missing) have amounts 0 and no rule.
+    ``rule`` names the deciding rule, ``segment`` is the dated segment (−1 = outside the published days), ``sound`` is
+    False where what the row's owner had before it is not known.
     """
 
     amounts: Columns
     rule: npt.NDArray[np.object_]
-    covered: npt.NDArray[np.bool_]
+    segment: npt.NDArray[np.int64]
+    priced: npt.NDArray[np.bool_]
+    sound: npt.NDArray[np.bool_]
 
 
-_MEDICAL_ANSWERS: Final = (
-    "medfee_sumamt", "fulamt_ownpay_amt", "preselfpay_amt", "inscp_scp_amt", "act_pay_dedc", "hifp_pay",
-    "psn_cash_pay",
-)  # fmt: skip
-"""Fields a medical tariff computes of a settlement; of those of other payers it knows nothing."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one dated segment of a tariff asks of a row, and which interface fields of payers it decides."""
+
+    columns: frozenset[str]
+    payers: frozenset[str]
+    buys_usage: bool
 
 
-def settle_visits(book: PriceBook, tariff_id: str, visits: Columns) -> Answer:
-    """Settle visits by a medical tariff, each for itself with the counters its person's year had before it.
+def asked_by(book: PriceBook, tariff_id: str) -> list[Asked]:
+    """For each dated segment of a medical or utility tariff."""
+    return [
+        Asked(
+            tariffs.columns_needed(segment),
+            frozenset(tariffs.payer_fields(segment)) if book.book[tariff_id].kind == "medical" else frozenset(),
+            tariffs.buys_usage(segment),
+        )
+        for segment in book.book[tariff_id].segments
+    ]
+
+
+def segments_of(book: PriceBook, tariff_id: str, day: Array) -> npt.NDArray[np.int64]:
+    """int64[n] dated segment of each day, −1 outside the published days."""
+    return book.book[tariff_id].segment_of(day.astype(np.int32))
+
+
+def months_back(book: PriceBook) -> int:
+    """Months before that of a row which some tariff of the centre may look at."""
+    return max((tariffs.months_back(tariff.segments) for tariff in book.book), default=0)
+
+
+def resettle(book: PriceBook, tariff_id: str, visits: Columns, paid: Columns, readable: Array) -> Answer:
+    """Settle persons' visits again by a medical tariff, each on the counters that the payments before it left.
 
     Args:
         book: the centre's tariffs.
         tariff_id: a medical tariff.
-        visits: int64[n] ``day``, ``year``, ``deductible_consumed`` and ``fund_consumed`` (fen), and under their
-            own names the columns of :class:`tariffs.MedicalVisits` from ``insured`` on.
+        visits: int64[n] columns of :class:`tariffs.MedicalVisits` by name.
+        paid: int64[n] ``deductible`` and ``scope``, and the fund fields by name, fen as settled.
+        readable: bool[n], visits that lack nothing the tariff reads.
 
     Raises:
         tariffs.TariffKindError: the tariff is of another kind.
     """
+    tariff = book.book[tariff_id]
+    done = tariffs.resettle(tariff, _visits(visits), _paid(paid), readable)
+    names = [name for name, spec in MedicalSettlements.SPECS.items() if spec.dtype is np.int64]
+    return Answer(
+        amounts={name: getattr(done.settlements, name) for name in names},
+        rule=_rule_names(tariff, done.segment, done.settlements.rule),
+        segment=done.segment,
+        priced=done.settlements.priced,
+        sound=done.sound,
+    )
 
-    def settle(compiled: CompiledTariff, day: Array, year: Array, rows: Columns) -> MedicalSettlements:
-        each = np.arange(len(day))
-        counters = {name: rows.pop(name) for name in ("deductible_consumed", "fund_consumed")}
-        listed = MedicalVisits.of(len(day), person=each, sequence=each, settle_day=day, **rows)
-        return tariffs.settle_medical(compiled, listed, MedicalState(person=each, year=year, **counters))[0]
 
-    return _answer(book, tariff_id, visits, _MEDICAL_ANSWERS, settle)
-
-
-def price_usages(book: PriceBook, tariff_id: str, usages: Columns) -> Answer:
-    """Price household usage by a utility tariff, each reading for itself after the usage of its year before it.
+def rebill(book: PriceBook, tariff_id: str, usages: Columns, readable: Array) -> Answer:
+    """Price readings again by a utility tariff, each after what its account was billed before it.
 
     Args:
         book: the centre's tariffs.
         tariff_id: a utility tariff.
-        usages: int64[n] ``day``, ``year``, ``usage_before``, ``usage_milli`` and ``household``.
+        usages: int64[n] columns of :class:`tariffs.UtilityUsages` by name.
+        readable: bool[n], readings that lack nothing the tariff reads.
 
     Raises:
         tariffs.TariffKindError: the tariff is of another kind.
     """
-
-    def price_each(compiled: CompiledTariff, day: Array, year: Array, rows: Columns) -> UtilityPrices:
-        each = np.arange(len(day))
-        before = UtilityState(account=each, year=year, usage_milli=rows.pop("usage_before"))
-        listed = UtilityUsages.of(len(day), account=each, sequence=each, period_day=day, **rows)
-        return tariffs.price_utility(compiled, listed, before)[0]
-
-    return _answer(book, tariff_id, usages, ("gross",), price_each)
+    done = tariffs.rebill(book.book[tariff_id], _usages(usages), readable)
+    amounts = {"gross": done.gross, "usage_milli": done.usage_milli}
+    return Answer(amounts, done.rule, done.segment, done.priced, done.sound)
 
 
-_Ask = Callable[[CompiledTariff, Array, Array, Columns], MedicalSettlements | UtilityPrices]
+def trace_visit(
+    book: PriceBook, tariff_id: str, visits: Columns, paid: Columns, readable: Array, row: int
+) -> tuple[StepTaken, ...]:
+    """How the tariff settles one visit, step by step; arguments as in :func:`resettle`."""
+    tariff, listed = book.book[tariff_id], _visits(visits)
+    done = tariffs.resettle(tariff, listed, _paid(paid), readable, stop_at=row)
+    assert done.before is not None, "the visit is among the rows"
+    ledger, one, segment = done.before, listed.take(np.array([row])), int(done.segment[row])
+
+    def settle(shorter: Tariff) -> RowAnswer:
+        compiled = shorter.compiled[segment]
+        settled = tariffs.settle_visits(compiled, one, ledger).settlements
+        amounts = {name: int(getattr(settled, name)[0]) for name in _AMOUNTS_TOLD}
+        return RowAnswer(amounts, compiled.rule_names[int(settled.rule[0])], bool(settled.priced[0]))
+
+    return tariffs.trace_steps(tariff, segment, settle)
 
 
-def _answer(book: PriceBook, tariff_id: str, rows: Columns, fields: tuple[str, ...], ask: _Ask) -> Answer:
-    """Answers of all dated segments, put together in the order of the rows."""
-    n = len(rows["day"])
-    amounts: Columns = {name: np.zeros(n, np.int64) for name in fields}
-    rule, covered = np.full(n, "", np.object_), np.zeros(n, np.bool_)
-    for compiled, at in book.dated(tariff_id, rows["day"]):
-        chosen = {name: column[at] for name, column in rows.items()}
-        prices = ask(compiled, chosen.pop("day"), chosen.pop("year"), chosen)
-        for name in fields:
-            amounts[name][at] = getattr(prices, name)
-        rule[at] = np.array(compiled.rule_names, np.object_)[prices.rule]
-        covered[at] = prices.priced
-    return Answer(amounts, rule, covered)
+_AMOUNTS_TOLD: Final = tuple(
+    name for name, spec in MedicalSettlements.SPECS.items() if spec.dtype is np.int64 and name != "payer_region"
+)
+
+
+def trace_bill(
+    book: PriceBook, tariff_id: str, usages: Columns, readable: Array, rows: npt.NDArray[np.int64]
+) -> tuple[StepTaken, ...]:
+    """How the tariff prices one bill, the readings at ``rows``, step by step; arguments as in :func:`rebill`."""
+    tariff, listed = book.book[tariff_id], _usages(usages)
+    done = tariffs.rebill(tariff, listed, readable, stop_at=rows)
+    assert done.before is not None, "the bill is among the rows"
+    state, bill, segment = done.before, listed.take(rows), int(done.segment[rows[0]])
+
+    def price_bill(shorter: Tariff) -> RowAnswer:
+        compiled = shorter.compiled[segment]
+        prices, _ = tariffs.price_utility(compiled, bill, state)
+        amounts = {"usage_milli": int(prices.usage_milli.sum()), "gross": int(prices.gross.sum())}
+        parts = zip(compiled.component_names, prices.components.sum(axis=0).tolist(), strict=True)
+        amounts |= {name: fen for name, fen in parts if name != "gross"}
+        return RowAnswer(amounts, compiled.rule_names[int(prices.rule[-1])], bool(prices.priced.all()))
+
+    return tariffs.trace_steps(tariff, segment, price_bill)
+
+
+def column_names(column: str) -> tuple[str, str]:
+    """Chinese and English name of an amount that a step of a tariff changed, as analysts see it."""
+    chinese, english = (Messages(language).name("columns", column) for language in ("zh", "en"))
+    return chinese, english
+
+
+def counts_fen(column: str) -> bool:
+    """Whether an amount of a tariff's answer is money."""
+    return is_money(column)
+
+
+def trace_journey(book: PriceBook, row: Rows) -> tuple[StepTaken, ...]:
+    """How the tariff of its merchant prices one journey, step by step; empty where none prices its mode and day."""
+    for tariff_id, segment, _ in book.groups(row):
+        tariff = book.book[tariff_id]
+        journey = _journeys(row.columns, row["transfer_flag"] | row["unflagged_transfer"])
+        if tariffs.accumulator_names(tariff):
+            return ()
+
+        def price_one(shorter: Tariff, segment: int = segment, journey: TransitJourneys = journey) -> RowAnswer:
+            compiled = shorter.compiled[segment]
+            prices = tariffs.price_transit(compiled, journey)
+            amounts = {name: int(getattr(prices, name)[0]) for name in _FARES_TOLD}
+            return RowAnswer(amounts, compiled.rule_names[int(prices.rule[0])], bool(prices.priced[0]))
+
+        return tariffs.trace_steps(tariff, segment, price_one)
+    return ()
+
+
+_FARES_TOLD: Final = ("gross", "card_pays", "fund_pays", "operator_bears")
+
+
+def _visits(columns: Columns) -> MedicalVisits:
+    return MedicalVisits.of(len(columns["person"]), **columns)
+
+
+def _paid(columns: Columns) -> PaidSettlements:
+    funds = np.stack([columns[name] for name in FUND_FIELDS], axis=1)
+    return PaidSettlements(columns["deductible"], columns["scope"], funds)
+
+
+def _usages(columns: Columns) -> UtilityUsages:
+    return UtilityUsages.of(len(columns["account"]), **columns)
+
+
+def _rule_names(tariff: Tariff, segment: Array, rule: Array) -> npt.NDArray[np.object_]:
+    names = np.full(len(rule), "", np.object_)
+    for index in grouping.distinct(segment[segment >= 0]):
+        at = segment == index
+        names[at] = np.array(tariff.compiled[int(index)].rule_names, np.object_)[rule[at]]
+    return names

@@ -8,6 +8,7 @@ were paid: a wrong bill is one finding and no echo in all the later ones.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -15,34 +16,37 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from card_io.records import NULL, Columns, Service
-from clearing.calendar import NO_DAY
-from clearing.config import Settings
-from clearing.pricing import Answer, PriceBook, price_usages, settle_visits
+from card_io.records import Columns, Service
+from clearing import paid_bills, settled_visits
+from clearing.config import Participant, Settings
+from clearing.pricing import PriceBook, months_back
+from clearing.recomputed import Found, Uncovered
+from clearing.status import Mismatch
 from clearing.store import Store, sql_text
 
 Ints = npt.NDArray[np.int64]
 
-INSURED_CODES: Final = {1: 310, 2: 390}
-"""``insured_type`` of a record (employee, resident) → the national code that tariffs name."""
-
 FINDINGS_KEPT: Final = 10_000
 """Most findings a close lists; the totals count all of them."""
 
-_OTHER_PAYERS: Final = (
-    "cvlserv_pay", "hifes_pay", "hifmi_pay", "hifob_pay", "maf_pay", "oth_pay", "hosp_part_amt",
-)  # fmt: skip
-"""Parts of a bill that the basic fund's tariff does not know: taken as settled."""
+_MONTHS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One amount that the tariff gives otherwise, fen; ``bill_no`` as in the view ``bills``, None for medical."""
+    """One amount that the tariff gives otherwise, fen (usage: thousandths).
+
+    ``bill_no`` as in the view ``bills``, None for medical; ``participant`` settled or billed, ``payer`` is the
+    participant that paid the amount, 0 for the person, None for amounts that nobody pays.
+    """
 
     txn_id: int
     bill_no: int | None
     service: str
+    participant: int
     field: str
+    mismatch: str
+    payer: int | None
     delivered: int
     recomputed: int
     tariff: str
@@ -51,12 +55,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Recomputation:
-    """One service of a window: bills in it, those that a tariff covers, and what was found."""
+    """One service of a window: bills in it, those that a tariff covers, and what was found.
+
+    ``tolerated`` counts amounts that differ by no more than the ``price_tolerance`` of who settled or billed;
+    ``uncovered`` counts bills by (participant, reason, column).
+    """
 
     service: Service
     bills: int
     covered: int
+    tolerated: int
     findings: tuple[Finding, ...]
+    uncovered: Mapping[tuple[int, str, str], int]
 
     def totals(self) -> dict[str, Any]:
         """The counts as JSON values."""
@@ -64,23 +74,70 @@ class Recomputation:
             "service": self.service.name.lower(),
             "bills": self.bills,
             "covered": self.covered,
+            "tolerated": self.tolerated,
             "findings": len(self.findings),
         }
 
 
 def recompute_window(store: Store, date: datetime.date, settings: Settings, book: PriceBook) -> list[Recomputation]:
     """Recompute the accepted settlements and paid bills of a window, after what their years had before."""
-    window = {"window": date}
     return [
-        medical_findings(store.columns(sql_text("settlement/medical_years"), window), settings, book),
-        utility_findings(store.columns(sql_text("settlement/utility_years"), window), settings, book),
+        medical_findings(medical_years(store, date, book), settings, book),
+        utility_findings(utility_years(store, date, book), settings, book),
     ]
+
+
+def medical_years(store: Store, date: datetime.date, book: PriceBook, card: int | None = None) -> Columns:
+    """Rows of ``settlement/medical_years.sql`` up to a window: of all its persons, or of one card."""
+    asked = {"window": date, "years_back": years_back(book), "card": card}
+    return store.columns(sql_text("settlement/medical_years"), asked)
+
+
+def utility_years(store: Store, date: datetime.date, book: PriceBook, payment: int | None = None) -> Columns:
+    """Rows of ``settlement/utility_years.sql`` up to a window: of all its accounts, or of those of one payment."""
+    asked = {"window": date, "years_back": years_back(book), "txn": payment}
+    return store.columns(sql_text("settlement/utility_years"), asked)
+
+
+def years_back(book: PriceBook) -> int:
+    """Calendar years before that of a bill which a tariff of the centre may look at."""
+    return -(-months_back(book) // _MONTHS)
 
 
 def kept_findings(recomputed: list[Recomputation]) -> list[dict[str, Any]]:
     """The first findings of all services as JSON values, :data:`FINDINGS_KEPT` at most."""
     found = [finding for each in recomputed for finding in each.findings]
     return [asdict(finding) for finding in found[:FINDINGS_KEPT]]
+
+
+def finding_totals(recomputed: list[Recomputation]) -> list[dict[str, Any]]:
+    """All findings by service, participant, class and amount: how many, and fen too much and too little."""
+    totals: dict[tuple[str, int, str, str], Counter[str]] = {}
+    for finding in (finding for each in recomputed for finding in each.findings):
+        key = (finding.service, finding.participant, finding.mismatch, finding.field)
+        difference = finding.delivered - finding.recomputed
+        sums = totals.setdefault(key, Counter())
+        sums.update(amounts=1, over=max(difference, 0), under=max(-difference, 0))
+    names = ("service", "participant", "mismatch", "field")
+    return [
+        dict(zip(names, key, strict=True)) | {name: sums[name] for name in ("amounts", "over", "under")}
+        for key, sums in sorted(totals.items())
+    ]
+
+
+def uncovered_totals(recomputed: list[Recomputation]) -> list[dict[str, Any]]:
+    """Bills that were not compared, by service, participant, reason and the record column they lack."""
+    return [
+        {
+            "service": each.service.name.lower(),
+            "participant": participant,
+            "reason": reason,
+            "column": column,
+            "bills": bills,
+        }
+        for each in recomputed
+        for (participant, reason, column), bills in sorted(each.uncovered.items())
+    ]
 
 
 def medical_findings(rows: Columns, settings: Settings, book: PriceBook) -> Recomputation:
@@ -93,31 +150,9 @@ def medical_findings(rows: Columns, settings: Settings, book: PriceBook) -> Reco
         settings: insurers, their regions and tariffs.
         book: the centre's tariffs.
     """
-    sign = np.where(rows["cancel"] == 1, -1, 1)
-    person_year = (rows["region"], rows["card_id"], rows["year"])
-    visits = {
-        "day": rows["day"],
-        "year": rows["year"],
-        "insured": _codes(rows["insured_type"], INSURED_CODES),
-        "level": rows["institution_level"],
-        "category_a": rows["category_a_amt"],
-        "category_b": rows["category_b_amt"],
-        "category_c": rows["category_c_amt"],
-        "over_limit": rows["overlmt_selfpay"],
-        "account_available": rows["acct_pay"] + rows["acct_mulaid_pay"],
-        "purse_available": rows["amount"],
-        "deductible_consumed": consumed_before(person_year, sign * rows["act_pay_dedc"]),
-        "fund_consumed": consumed_before(person_year, sign * rows["hifp_pay"]),
-    }
-    other_payers = np.add.reduce([rows[name] for name in _OTHER_PAYERS])
     judged = (rows["judged"] == 1) & (rows["cancel"] == 0)
-
-    def ask(tariff_id: str, at: Ints) -> tuple[Answer, Columns]:
-        answer = settle_visits(book, tariff_id, _take(visits, at))
-        return answer, {**answer.amounts, "psn_cash_pay": answer.amounts["psn_cash_pay"] - other_payers[at]}
-
-    tariffs = {p.region: p.tariff for p in settings.participants if p.kind == "insurer" and p.region is not None}
-    return _recomputed(Service.MEDICAL, rows, judged, rows["region"], tariffs, ask)
+    insurers = {p.region: p for p in settings.participants if p.kind == "insurer" and p.region is not None}
+    return _recomputed(_MEDICAL, rows, judged, rows["region"], insurers, book)
 
 
 def utility_findings(bills: Columns, settings: Settings, book: PriceBook) -> Recomputation:
@@ -128,94 +163,110 @@ def utility_findings(bills: Columns, settings: Settings, book: PriceBook) -> Rec
         settings: utilities and their tariffs.
         book: the centre's tariffs.
     """
-    account_year = (bills["utility_id"], bills["account"], bills["year"])
-    usages = {
-        "day": _first_days(bills["period"]),
-        "year": bills["year"],
-        "usage_milli": bills["usage"],
-        "household": bills["household_size"],
-        "usage_before": consumed_before(account_year, bills["usage"]),
-    }
-
-    def ask(tariff_id: str, at: Ints) -> tuple[Answer, Columns]:
-        answer = price_usages(book, tariff_id, _take(usages, at))
-        return answer, {"bill_amount": answer.amounts["gross"]}
-
-    tariffs = {p.id: p.tariff for p in settings.participants if p.kind == "utility"}
-    return _recomputed(Service.UTILITY, bills, bills["judged"] == 1, bills["utility_id"], tariffs, ask)
+    utilities = {p.id: p for p in settings.participants if p.kind == "utility"}
+    return _recomputed(_UTILITY, bills, bills["judged"] == 1, bills["utility_id"], utilities, book)
 
 
-def consumed_before(owner: tuple[Ints, ...], amount: Ints) -> Ints:
-    """int64[n] what each row's owner has consumed in the rows before it, never less than nothing.
-
-    Args:
-        owner: columns that name the owner together.
-        amount: what each row consumes, negative where it gives back.
-    """
-    order = np.lexsort(owner)  # stable: an owner's rows keep their order
-    running = np.cumsum(amount[order]) - amount[order]
-    begins = np.ones(len(order), np.bool_)
-    begins[1:] = np.logical_or.reduce([np.diff(column[order]) != 0 for column in owner])
-    before = np.empty(len(order), np.int64)
-    before[order] = running - running[begins][np.cumsum(begins) - 1]
-    return np.maximum(before, 0)
+def compared_fields(service: Service) -> tuple[str, ...]:
+    """Amounts of a bill that a recomputation compares."""
+    return {Service.MEDICAL: settled_visits.COMPARED, Service.UTILITY: paid_bills.COMPARED}[service]
 
 
-_AskTariff = Callable[[str, Ints], tuple[Answer, Columns]]
-"""(tariff id, positions) → the tariff's answer and the amounts to compare, by the delivered field."""
+def mismatch_of(field: str, difference: int) -> Mismatch:
+    """Class of a finding: which amount differs (delivered less recomputed), and for whom it is too much."""
+    if field in settled_visits.FUNDS:
+        return Mismatch.FUND_OVERPAID if difference > 0 else Mismatch.FUND_UNDERPAID
+    if field in settled_visits.ACCOUNTS:
+        return Mismatch.ACCOUNT_OVERPAID if difference > 0 else Mismatch.ACCOUNT_UNDERPAID
+    if field in ("psn_cash_pay", "bill_amount"):
+        return Mismatch.OVERCHARGE if difference > 0 else Mismatch.UNDERCHARGE
+    if field == "act_pay_dedc":
+        return Mismatch.DEDUCTIBLE
+    return Mismatch.USAGE if field == "usage" else Mismatch.SCOPE
+
+
+def payer_of(field: str, participant: Participant) -> int | None:
+    """Participant that pays an amount: 0 the person, None for amounts that are parts of a bill and no payment."""
+    if field in settled_visits.FUNDS:
+        return next((fund for name, fund in participant.funds.items() if name == field), participant.id)
+    if field in settled_visits.ACCOUNTS:
+        return participant.id
+    return 0 if field in ("psn_cash_pay", "bill_amount") else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How the rows of a service are asked for: (rows of one party, book, tariff id) → what the tariff says."""
+
+    service: Service
+    ask: Callable[[Columns, PriceBook, str], Found]
+
+
+_MEDICAL: Final = _Kind(Service.MEDICAL, settled_visits.recompute_visits)
+_UTILITY: Final = _Kind(Service.UTILITY, paid_bills.recompute_bills)
 
 
 def _recomputed(
-    service: Service,
+    kind: _Kind,
     rows: Columns,
     judged: npt.NDArray[np.bool_],
     party: Ints,
-    tariffs: Mapping[int, str | None],
-    ask: _AskTariff,
+    parties: Mapping[int, Participant],
+    book: PriceBook,
 ) -> Recomputation:
-    """Ask each party's tariff for its judged rows and collect what differs, by transaction."""
-    covered, findings = 0, list[Finding]()
-    for number, tariff_id in tariffs.items():
-        at = np.flatnonzero(judged & (party == number))
-        if tariff_id is None or not len(at):
+    """Ask each party's tariff for its judged rows and collect what differs by more than it may, by transaction."""
+    covered, tolerated, findings = 0, 0, list[Finding]()
+    uncovered: Counter[tuple[int, str, str]] = Counter()
+    unasked = judged.copy()
+    for number, participant in parties.items():
+        at = np.flatnonzero(party == number)
+        if participant.tariff is None or participant.tariff not in book.book or not judged[at].any():
             continue
-        answer, amounts = ask(tariff_id, at)
-        covered += int(answer.covered.sum())
-        findings += _differences(service, _take(rows, at), answer, amounts, tariff_id)
+        own = {name: column[at] for name, column in rows.items()}
+        found = kind.ask(own, book, participant.tariff)
+        unasked[at] = False
+        lacking = found.lacking.rows
+        for row in np.flatnonzero(judged[at] & lacking).tolist():
+            uncovered[participant.id, str(found.lacking.reason[row]), str(found.lacking.column[row])] += 1
+        compared = np.flatnonzero(judged[at] & ~lacking)
+        covered += len(compared)
+        tolerated += _tolerated(kind.service, own, found, compared, participant)
+        findings += _differences(kind.service, own, found, compared, participant)
+    for number in party[unasked].tolist():
+        known = parties.get(number)
+        uncovered[known.id if known is not None else 0, str(Uncovered.NO_TARIFF), ""] += 1
     findings.sort(key=lambda finding: (finding.txn_id, finding.bill_no or 0))
-    return Recomputation(service, int(judged.sum()), covered, tuple(findings))
+    return Recomputation(kind.service, int(judged.sum()), covered, tolerated, tuple(findings), uncovered)
+
+
+def _tolerated(service: Service, rows: Columns, found: Found, compared: Ints, participant: Participant) -> int:
+    """Amounts that differ, but by no more than the tolerance."""
+    differ = [np.abs(rows[name] - found.amounts[name])[compared] for name in _in_fen(service)]
+    return sum(int(np.count_nonzero((each > 0) & (each <= participant.price_tolerance))) for each in differ)
+
+
+def _in_fen(service: Service) -> list[str]:
+    return [name for name in compared_fields(service) if name != "usage"]
 
 
 def _differences(
-    service: Service, rows: Columns, answer: Answer, amounts: Columns, tariff_id: str
+    service: Service, rows: Columns, found: Found, compared: Ints, participant: Participant
 ) -> Iterator[Finding]:
-    for name, recomputed in amounts.items():
-        for at in np.flatnonzero(answer.covered & (rows[name] != recomputed)):
+    assert participant.tariff is not None
+    for name in compared_fields(service):
+        difference = rows[name] - found.amounts[name]
+        most = 0 if name == "usage" else participant.price_tolerance
+        for at in compared[np.abs(difference[compared]) > most].tolist():
             yield Finding(
                 txn_id=int(rows["txn_id"][at]),
                 bill_no=int(rows["bill_no"][at]) if "bill_no" in rows else None,
                 service=service.name.lower(),
+                participant=participant.id,
                 field=name,
+                mismatch=str(mismatch_of(name, int(difference[at]))),
+                payer=payer_of(name, participant),
                 delivered=int(rows[name][at]),
-                recomputed=int(recomputed[at]),
-                tariff=tariff_id,
-                rule=str(answer.rule[at]),
+                recomputed=int(found.amounts[name][at]),
+                tariff=participant.tariff,
+                rule=str(found.rule[at]),
             )
-
-
-def _take(columns: Columns, at: Ints) -> Columns:
-    return {name: column[at] for name, column in columns.items()}
-
-
-def _codes(values: Ints, codes: Mapping[int, int]) -> Ints:
-    """Each value's code, :data:`NULL` for values without one."""
-    return np.select([values == value for value in codes], list(codes.values()), NULL)
-
-
-def _first_days(period: Ints) -> npt.NDArray[np.int32]:
-    """First day of each YYYYMM; :data:`NO_DAY` where it is no month of the calendar."""
-    year, month = period // 100, period % 100
-    possible = (year >= 1970) & (year <= 9999) & (month >= 1) & (month <= 12)
-    months = np.where(possible, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
-    days = months.astype("datetime64[D]").astype(np.int64)
-    return np.where(possible, days, NO_DAY).astype(np.int32)

@@ -19,7 +19,7 @@ from clearing.engine import clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
 from clearing.posting import MEMO_KINDS, AccountKey
 from clearing.proposal import write_proposal
-from clearing.recompute import kept_findings, recompute_window
+from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
 from clearing.run_summary import Progress, RunSummary
 from clearing.store import Store, sql_text
 
@@ -59,6 +59,8 @@ class CloseSummary:
     payments: list[dict[str, Any]]
     claims: list[dict[str, Any]]
     recomputed: list[dict[str, Any]]
+    uncovered: list[dict[str, Any]]
+    finding_totals: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     proposal: str
 
@@ -99,6 +101,8 @@ def close_window(
             "payments": proposal(balances, date),
             "claims": claims_of(projection.store, date),
             "recomputed": [each.totals() for each in recomputed],
+            "uncovered": uncovered_totals(recomputed),
+            "finding_totals": finding_totals(recomputed),
             "findings": kept_findings(recomputed),
         }
         entry = centre.journal.append("close", body, at=at, key=centre.signing)
@@ -113,6 +117,8 @@ def close_window(
         body["payments"],
         body["claims"],
         body["recomputed"],
+        body["uncovered"],
+        body["finding_totals"],
         body["findings"],
         str(path.relative_to(directory)),
     )

@@ -6,7 +6,7 @@ Numbers are append-only and never reused; 0 means *not processed*, so a zeroed a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 
@@ -69,6 +69,20 @@ class PriceVerdict(IntEnum):
     UNDERCHARGE = 3
     CLASS_MISMATCH = 4
     UNFLAGGED_TRANSFER = 5
+
+
+class Mismatch(StrEnum):
+    """How a settled or billed amount differs from the tariff (docs/clearing-rules.md §9)."""
+
+    OVERCHARGE = "OVERCHARGE"
+    UNDERCHARGE = "UNDERCHARGE"
+    FUND_OVERPAID = "FUND_OVERPAID"
+    FUND_UNDERPAID = "FUND_UNDERPAID"
+    ACCOUNT_OVERPAID = "ACCOUNT_OVERPAID"
+    ACCOUNT_UNDERPAID = "ACCOUNT_UNDERPAID"
+    DEDUCTIBLE = "DEDUCTIBLE"
+    SCOPE = "SCOPE"
+    USAGE = "USAGE"
 
 
 @dataclass(frozen=True, slots=True)

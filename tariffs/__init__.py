@@ -9,6 +9,7 @@ from tariffs.compiler import CompiledTariff
 from tariffs.errors import TariffDateError, TariffError, TariffFileError, TariffKindError, TariffStateError
 from tariffs.inline_tests import InlineTestFailure, run_inline_tests
 from tariffs.medical.columns import (
+    FUND_FIELDS,
     MedicalLedger,
     MedicalReviews,
     MedicalRun,
@@ -18,6 +19,8 @@ from tariffs.medical.columns import (
 )
 from tariffs.medical.dated import settle_dated
 from tariffs.medical.pricing import settle_medical, settle_visits
+from tariffs.medical.resettle import PaidSettlements, Resettled, resettle
+from tariffs.needs import buys_usage, columns_needed, months_back, payer_fields
 from tariffs.tariff import (
     Tariff,
     TariffBook,
@@ -26,6 +29,7 @@ from tariffs.tariff import (
     load_tariff,
     load_tariff_book,
 )
+from tariffs.trace import RowAnswer, StepTaken, trace_steps
 from tariffs.transit.columns import CardClass, TransitJourneys, TransitPrices
 from tariffs.transit.late import NEVER, Posting, PriceDifferences, Repriced, Standing, reprice, standing
 from tariffs.transit.parties import PartyAmounts, apportion_transit
@@ -42,6 +46,7 @@ from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityState, U
 from tariffs.utility.late import UtilityStanding
 from tariffs.utility.late import standing as utility_standing
 from tariffs.utility.pricing import price_utility
+from tariffs.utility.rebill import Rebilled, rebill
 from tariffs.utility.replay import (
     UtilityDifferences,
     corrected_usages,
@@ -51,6 +56,7 @@ from tariffs.utility.replay import (
 )
 
 __all__ = [
+    "FUND_FIELDS",
     "NEVER",
     "NULL",
     "CardClass",
@@ -62,11 +68,16 @@ __all__ = [
     "MedicalSettlements",
     "MedicalState",
     "MedicalVisits",
+    "PaidSettlements",
     "PartyAmounts",
     "Posting",
     "PriceDifferences",
+    "Rebilled",
     "Repriced",
+    "Resettled",
+    "RowAnswer",
     "Standing",
+    "StepTaken",
     "Tariff",
     "TariffBook",
     "TariffDateError",
@@ -85,20 +96,26 @@ __all__ = [
     "UtilityUsages",
     "accumulator_names",
     "apportion_transit",
+    "buys_usage",
+    "columns_needed",
     "compile_segment",
     "compile_tariff",
     "corrected_usages",
     "load_tariff",
     "load_tariff_book",
     "network_accumulators",
+    "months_back",
+    "payer_fields",
     "price_journeys",
     "price_network",
     "price_standing",
     "price_transit",
     "price_utility",
     "price_utility_dated",
+    "rebill",
     "reprice",
     "reprice_utility",
+    "resettle",
     "run_inline_tests",
     "settle_dated",
     "settle_medical",
@@ -106,4 +123,5 @@ __all__ = [
     "standing",
     "sum_bills",
     "utility_standing",
+    "trace_steps",
 ]

@@ -24,7 +24,7 @@ from tariffs.analyst.check import check_file, run_file_tests
 from tariffs.analyst.diff import Difference, change_columns, diff, difference_columns, first_moved
 from tariffs.analyst.edge_tests import inline_tests
 from tariffs.analyst.edges import Edge, edge_columns, edge_document, edges_of, event_text, point_value
-from tariffs.analyst.explain import StepTaken, explain, read_event
+from tariffs.analyst.explain import explain, read_event
 from tariffs.analyst.json_schema import json_schema
 from tariffs.analyst.messages import Language, Messages
 from tariffs.analyst.price import REASONS, answer_columns, price_file, reasons_of
@@ -33,6 +33,7 @@ from tariffs.analyst.services import SERVICES, is_money, sums
 from tariffs.analyst.steps import meaning_of, parameters_of, step_model, steps_of
 from tariffs.errors import TariffError
 from tariffs.tariff import Tariff, load_tariff
+from tariffs.trace import StepTaken
 from tariffs.vocabulary import STEPS_OF_KIND
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ back together with the rows whose value the column cannot hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -203,8 +203,10 @@ def missing_column(rows: int) -> npt.NDArray[np.int64]:
     return np.full(rows, NULL, np.int64)
 
 
-def check_names(found: list[str], wanted: list[str], owner: str, file: str) -> None:
-    """Demand that a file has each wanted column once and no other, in any order.
+def check_names(
+    found: list[str], wanted: list[str], owner: str, file: str, *, optional: Collection[str] = ()
+) -> None:
+    """Demand that a file has each wanted column once and no other but the optional ones, in any order.
 
     Raises:
         DeliveryFormatError: a column is missing, unknown or there twice; `owner` says what should have it.
@@ -213,7 +215,7 @@ def check_names(found: list[str], wanted: list[str], owner: str, file: str) -> N
         raise DeliveryFormatError(
             file, f"{owner} lacks column {', '.join(missing)}", "add it, with missing values if there are none"
         )
-    if unknown := [name for name in found if name not in wanted]:
+    if unknown := [name for name in found if name not in wanted and name not in optional]:
         raise DeliveryFormatError(
             file, f"{owner} must not have column {', '.join(unknown)}", "leave it out, or name another profile"
         )
@@ -226,9 +228,16 @@ def convert_all(
     fields: tuple[Field, ...],
     found: Callable[[str, Mask, pa.Array, tuple[int, int]], None],
 ) -> Columns:
-    """Every field's column from its integer Arrow array; `found(name, mask, array, bounds)` per fault."""
+    """Every field's column from its integer Arrow array; `found(name, mask, array, bounds)` per fault.
+
+    An optional field without an array is missing throughout.
+    """
     columns: Columns = {}
+    rows = len(next(iter(arrays.values())))
     for field in fields:
+        if field.optional and field.name not in arrays:
+            columns[field.name] = missing_column(rows)
+            continue
         bounds = allowed_range(field)
         columns[field.name], outside = integer_column(arrays[field.name], field, bounds)
         if outside is not None:

@@ -50,7 +50,7 @@ def read_parquet(
 
     Args:
         source: the file, or its content.
-        service: the service whose columns the file must have, all of them and no others.
+        service: the service whose columns the file must have, all but the optional ones and no others.
         row_groups: which row groups to decode, ascending; None for all of them.
         threads: let Arrow decode columns in parallel.
         name: the file's name in errors; by default the path's name.
@@ -122,7 +122,8 @@ def _decode(batch: pa.RecordBatch, service: Service, first_row: int) -> Decoded:
     def found(name: str, mask: Mask, values: pa.Array, bounds: tuple[int, int]) -> None:
         faults.add(mask, name, lambda position: values[position].as_py(), range_remedy(bounds))
 
-    columns = convert_all({field.name: batch.column(field.name) for field in fields}, fields, found)
+    there = {field.name: batch.column(field.name) for field in fields if field.name in batch.schema.names}
+    columns = convert_all(there, fields, found)
     bills = _bills(batch.column(BILLS), faults) if service is Service.UTILITY else no_bills()
     source_row = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
     return assemble(service, source_row, cards, columns, bills, faults)
@@ -148,20 +149,22 @@ def _bills(lists: pa.Array, faults: RowFaults) -> Columns:
         rows[parent[wrong]] = True
         faults.add(rows, f"{BILLS}.{name}", lambda row: values[first_wrong[row]].as_py(), range_remedy(bounds))
 
-    arrays = {field.name: pc.struct_field(children, field.name) for field in BILL_FIELDS}
+    names = [field.name for field in children.type]
+    arrays = {name: pc.struct_field(children, name) for name in names}
     return {"bill_row": parent, **convert_all(arrays, BILL_FIELDS, found)}
 
 
 def _check_schema(schema: pa.Schema, service: Service, file: str) -> None:
     found = list(schema.names)
-    wanted = [CARD_NO.name, *(field.name for field in fields_of(service))]
+    wanted = [CARD_NO.name, *_demanded(fields_of(service))]
     if service is Service.UTILITY:
         wanted.append(BILLS)
-    check_names(found, wanted, f"a {service.name.lower()} file", file)
+    check_names(found, wanted, f"a {service.name.lower()} file", file, optional=_optional(fields_of(service)))
     if not _is_text(schema.field(CARD_NO.name).type):
         raise _wrong_type(file, CARD_NO.name, schema.field(CARD_NO.name).type, "string")
     for field in fields_of(service):
-        _check_integer(schema.field(field.name).type, field, field.name, file)
+        if field.name in found:
+            _check_integer(schema.field(field.name).type, field, field.name, file)
     if service is Service.UTILITY:
         _check_bills(schema.field(BILLS).type, file)
 
@@ -171,9 +174,18 @@ def _check_bills(found: pa.DataType, file: str) -> None:
     if not is_list or not pa.types.is_struct(found.value_type):
         raise _wrong_type(file, BILLS, found, "list<struct<…>>")
     bill = pa.schema(found.value_type)
-    check_names(bill.names, [field.name for field in BILL_FIELDS], f"column {BILLS}", file)
+    check_names(bill.names, _demanded(BILL_FIELDS), f"column {BILLS}", file, optional=_optional(BILL_FIELDS))
     for field in BILL_FIELDS:
-        _check_integer(bill.field(field.name).type, field, f"{BILLS}.{field.name}", file)
+        if field.name in bill.names:
+            _check_integer(bill.field(field.name).type, field, f"{BILLS}.{field.name}", file)
+
+
+def _demanded(fields: tuple[Field, ...]) -> list[str]:
+    return [field.name for field in fields if not field.optional]
+
+
+def _optional(fields: tuple[Field, ...]) -> list[str]:
+    return [field.name for field in fields if field.optional]
 
 
 def _check_integer(found: pa.DataType, field: Field, name: str, file: str) -> None:

@@ -163,10 +163,59 @@ class RegisterFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StepChange:
+    """An amount that a step of a tariff changed; fen where ``money``, else a quantity."""
+
+    column: str
+    name: Text
+    before: int
+    after: int
+    money: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a tariff, as ``tariff explain`` shows it: what it changed, and the rule that decides after it."""
+
+    step: str
+    rule: str
+    priced: bool
+    changes: tuple[StepChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An amount settled or billed otherwise than the tariff says, with its class (docs/clearing-rules.md §9)."""
+
+    field: str
+    mismatch: str
+    delivered: int
+    recomputed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A settlement, or one bill of a payment, computed again by the tariff of who settled or billed it.
+
+    ``uncovered`` says why there is nothing to compare with; ``bill_no`` as in the view ``bills``, None for medical.
+    """
+
+    bill_no: int | None
+    participant: Party
+    tariff: str | None
+    segment: str | None
+    rule: str | None
+    uncovered: str | None
+    steps: tuple[Step, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """How charged and computed fare compare, fen; ``tariff`` is None where no tariff prices the service or row.
 
-    ``expected`` is what the tariff asks of the card, ``posted`` whether these amounts became legs.
+    ``expected`` is what the tariff asks of the card, ``tolerance`` by how much the operator may differ from it,
+    ``posted`` whether these amounts became legs.
     """
 
     tariff: str | None
@@ -177,6 +226,7 @@ class Price:
     rule: str | None
     charged: int
     expected: int | None
+    tolerance: int
     gross: int
     card_paid: int
     overcharge: int
@@ -185,6 +235,7 @@ class Price:
     operator_borne: int
     verdict: str
     posted: bool
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +325,7 @@ class Explanation:
     links: tuple[Link, ...] = ()
     register: RegisterFacts | None = None
     price: Price | None = None
+    recomputed: tuple[Recomputed, ...] = ()
     legs: tuple[Leg, ...] = ()
     decisions: tuple[Decision, ...] = ()
     settlement: Settlement | None = None

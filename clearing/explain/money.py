@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from card_io.records import Service
 from clearing import pricing
 from clearing.calendar import date_of
 from clearing.centre import Centre
@@ -12,6 +13,7 @@ from clearing.content import root_text
 from clearing.decide import decision_roots
 from clearing.explain.evidence import Evidence, Stored, money_source, party_of, sealed_entry, sealed_segment
 from clearing.explain.model import Decision, Fee, Leg, Payment, Position, Price, SealedFile, Settlement
+from clearing.explain.steps import shown_steps
 from clearing.ledger.journal import Entry
 from clearing.posting import MEMO_KINDS, PostingTemplate, post
 from clearing.records import Rows
@@ -49,6 +51,7 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
         rule=rule,
         charged=int(row["amount"][0]),
         expected=int(ceiling["card_paid"][0]) if tariff is not None else None,
+        tolerance=centre.prices.tolerance(row["merchant_id"][0]) if tariff is not None else 0,
         gross=value["gross"],
         card_paid=value["card_paid"],
         overcharge=value["overcharge"],
@@ -57,6 +60,7 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
         operator_borne=value["operator_borne"],
         verdict=PriceVerdict(value["price_verdict"]).name,
         posted=posted,
+        steps=shown_steps(pricing.trace_journey(centre.prices, row)) if row.service is Service.TRANSIT else (),
     )
 
 

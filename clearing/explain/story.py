@@ -30,6 +30,7 @@ from clearing.explain.links import links_of
 from clearing.explain.model import Explanation, Language, Origin
 from clearing.explain.money import decision_of, price_of, settlement_of
 from clearing.explain.source import DeliveredRow, delivered_row, source_of, unreadable_of
+from clearing.explain.steps import recomputed_of
 from clearing.ledger.journal import Entry
 from clearing.mac import TacVerdict
 from clearing.resolve import resolve
@@ -142,6 +143,7 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
         links=links_of(stored, case.evidence),
         register=register_facts(row, centre),
         price=price_of(row, centre, batch, posted=disposition is Disposition.ACCEPTED),
+        recomputed=recomputed_of(stored, centre, case.evidence, calendar.date_of(int(stored["window"][0]))),
         legs=standing.legs,
         decisions=decisions,
         settlement=settlement_of(stored, standing.legs, centre, case.evidence),

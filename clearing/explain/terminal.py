@@ -6,7 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
-from clearing.explain.model import Decision, Explanation, Language, Leg, Party, SealedEntry, SealedFile, SourceColumn
+from clearing.explain.model import (
+    Decision,
+    Difference,
+    Explanation,
+    Language,
+    Leg,
+    Party,
+    Recomputed,
+    SealedEntry,
+    SealedFile,
+    SourceColumn,
+    Step,
+)
 from clearing.explain.words import ACCOUNTS, WORDS
 
 Cells = Sequence[str]
@@ -44,6 +56,10 @@ class _Story:
             yield self._section("register", self._register())
         if told.price is not None:
             yield self._section("price", self._price())
+            if told.price.steps:
+                yield self._section("steps", self._steps(told.price.steps))
+        for each in told.recomputed:
+            yield self._section("recomputation", self._recomputed(each))
         if told.decisions:
             yield self._section("legs", self._legs(told.legs))
         if len(told.decisions) > 1:
@@ -158,6 +174,7 @@ class _Story:
                 *named,
                 ("charged", _yuan(price.charged)),
                 ("expected", None if price.expected is None else _yuan(price.expected)),
+                ("tolerance", _yuan(price.tolerance)),
                 ("gross", _yuan(price.gross)),
                 ("card_paid", _yuan(price.card_paid)),
                 ("overcharge", _yuan(price.overcharge)),
@@ -167,6 +184,38 @@ class _Story:
                 ("posted", self._yes(price.posted)),
             ]
         )
+
+    def _steps(self, steps: Sequence[Step]) -> list[str]:
+        """Every step with what it changed; as ``tariff explain`` tells it."""
+        rows: list[Cells] = [[self._word(name) for name in ("step", "rule", "amount", "before", "after")]]
+        for step in steps:
+            rule = step.rule if step.priced else self._word("not_priced")
+            if not step.changes:
+                rows.append((step.step, rule, self._word("no_change"), "", ""))
+            for number, change in enumerate(step.changes):
+                show = _yuan if change.money else str
+                cells = (change.name.in_language(self.language), show(change.before), show(change.after))
+                rows.append((*((step.step, rule) if number == 0 else ("", "")), *cells))
+        return _table(rows, right=frozenset({3, 4}))
+
+    def _recomputed(self, told: Recomputed) -> list[str]:
+        pairs: list[tuple[str, str | None]] = [
+            ("bill", None if told.bill_no is None else str(told.bill_no)),
+            ("settled_by", self._party(told.participant)),
+            ("tariff", told.tariff),
+            ("segment", told.segment),
+            ("rule", told.rule),
+        ]
+        lines = self._labelled([pair for pair in pairs if pair[0] != "bill" or told.bill_no is not None])
+        if told.uncovered is not None:
+            reason, _, column = told.uncovered.partition(" ")
+            return lines + self._labelled([("uncovered", f"{self._word(f'uncovered.{reason}')} {column}".strip())])
+        lines += self._steps(told.steps)
+        if not told.differences:
+            return lines + self._labelled([("difference", self._word("no_difference"))])
+        head = [self._word(name) for name in ("field", "difference", "delivered", "by_tariff")]
+        found = [(each.field, self._word(f"mismatch.{each.mismatch}"), *_amounts(each)) for each in told.differences]
+        return lines + _table([head, *found], right=frozenset({2, 3}))
 
     def _legs(self, legs: Sequence[Leg]) -> list[str]:
         if not legs:
@@ -258,6 +307,12 @@ class _Story:
         if file is None:
             return None
         return f"{file.sha256}  {self._word('intact' if file.intact else 'changed')}"
+
+
+def _amounts(difference: Difference) -> tuple[str, str]:
+    """Delivered and recomputed; a usage is no money."""
+    show = str if difference.field == "usage" else _yuan
+    return show(difference.delivered), show(difference.recomputed)
 
 
 def _yuan(fen: int) -> str:

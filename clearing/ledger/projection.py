@@ -137,7 +137,16 @@ class Projection:
         common = {"entry": entry.sequence, "window": window}
         self.store.insert("windows", [{**common, "closed_at": timestamp(entry.at)}])
         self._postings(entry)
-        for table in ("fees", "positions", "payments", "claims", "recomputed", "findings"):
+        for table in (
+            "fees",
+            "positions",
+            "payments",
+            "claims",
+            "recomputed",
+            "uncovered",
+            "finding_totals",
+            "findings",
+        ):
             self.store.insert(table, [{**common, **row} for row in body[table]])
 
     def refresh(self, journal: Journal) -> None:
@@ -162,7 +171,13 @@ class Projection:
         self.store.insert(
             "participants",
             [
-                {"participant": p.id, "kind": p.kind, "name_zh": p.name.zh, "name_en": p.name.en}
+                {
+                    "participant": p.id,
+                    "kind": p.kind,
+                    "name_zh": p.name.zh,
+                    "name_en": p.name.en,
+                    "price_tolerance": p.price_tolerance,
+                }
                 for p in self.settings.participants
             ],
         )

@@ -21,7 +21,7 @@ from card_io.records import BILL_FIELDS, NULL, Columns, Field, Service, Unreadab
 from clearing.calendar import NO_DAY
 from clearing.durable import WriteBehind
 from clearing.errors import EvidenceError
-from clearing.records import BILL_NAMES, DECIDED_FIELDS, Rows, empty_bills
+from clearing.records import DECIDED_FIELDS, Rows, empty_bills
 
 BILL_EXTRA: Final = (
     Field("txn_id", "int64", "the payment"),
@@ -54,7 +54,7 @@ def write_bills(path: Path, parts: list[Rows], disk: WriteBehind) -> dict[str, A
 
 def _bills(rows: Rows) -> pa.Table:
     parent = rows.bills["bill_row"].astype(np.int64)
-    columns = {name: pa.array(rows.bills[name]) for name in BILL_NAMES}
+    columns = {field.name: _arrow(rows.bills[field.name], field) for field in BILL_FIELDS}
     columns["txn_id"] = pa.array(rows["txn_id"][parent])
     columns["bill_no"] = pa.array(np.arange(len(parent), dtype=np.int64))
     columns["bill_paid"] = pa.array(rows.bills["bill_paid"])
@@ -122,7 +122,7 @@ def read_segment(folder: Path, name: str, *, bills: str | None = None) -> Rows:
 
 def _read_bills(folder: Path, name: str, columns: Columns) -> Columns:
     table = _read(folder / name)
-    bills = {f.name: _numpy(table.column(f.name), np.dtype(f.dtype)) for f in BILL_FIELDS}
+    bills = {f.name: _column(table, f) for f in BILL_FIELDS}
     bills["bill_paid"] = _numpy(table.column("bill_paid"), np.dtype(np.uint8))
     # An event segment holds a payment twice, as reversal and as new decision: the sign tells them apart.
     order = np.lexsort((columns["sign"], columns["txn_id"]))

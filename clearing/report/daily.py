@@ -18,7 +18,7 @@ from clearing.report.text import FEN_PER_YUAN, count, yuan
 
 RELATIONS: Final = (
     "files", "refused", "bridge", "statuses", "services", "merchants", "payables", "fund_claims", "trial_balance",
-    "late", "held", "verdicts", "hours",
+    "late", "held", "verdicts", "recomputed", "uncovered", "mismatches", "hours",
 )  # fmt: skip
 ENDS: Final = ("accepted", "held", "rejected", "duplicate", "unreadable")
 """Where a row can end, in the order of every table."""

@@ -41,6 +41,8 @@ def render(
     columns |= _service_columns(service, rows, details)
     arrays = {"card_no": _card_texts(population, rows["card"])}
     for field in fields_of(service):
+        if field.optional and field.name not in columns:
+            continue
         values = columns[field.name].astype(field.dtype, copy=False)
         arrays[field.name] = pa.array(values, mask=values == NULL if field.nullable else None)
     if service is Service.UTILITY:
@@ -96,7 +98,7 @@ def _service_columns(service: Service, rows: Table, details: Details) -> Table:
     for field in SERVICE_FIELDS[service]:
         if field.name == "benefit_id":
             columns["benefit_id"] = np.where(rows["benefit_id"] == 0, NULL, rows["benefit_id"])
-        else:
+        elif not field.optional or field.name in detail:
             columns[field.name] = detail[field.name][rows["detail"]]
     if service is Service.TRANSIT:
         columns["mode"] = np.where(rows["mode"] == 0, columns["mode"], rows["mode"])
@@ -122,12 +124,17 @@ def _bill_lists(detail: Ints, details: Details) -> pa.Array:
     first, count = utility["first_bill"][detail], utility["bill_count"][detail]
     offsets = np.concatenate([[0], np.cumsum(count)])
     chosen = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], count)
-    bill_type = parquet_schema(Service.UTILITY).field("bills").type
+    said = [field for field in BILL_FIELDS if not field.optional or field.name in details.bills]
+    types = parquet_schema(Service.UTILITY).field("bills").type.value_type
+    columns = [details.bills[field.name][chosen].astype(field.dtype, copy=False) for field in said]
     children = pa.StructArray.from_arrays(
-        [pa.array(details.bills[field.name][chosen].astype(field.dtype, copy=False)) for field in BILL_FIELDS],
-        fields=list(bill_type.value_type),
+        [
+            pa.array(column, mask=column == NULL if field.nullable else None)
+            for column, field in zip(columns, said, strict=True)
+        ],
+        fields=[types.field(field.name) for field in said],
     )
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), children, type=bill_type)
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), children)
 
 
 def _mangle(arrays: dict[str, pa.Array], mangling: npt.NDArray[np.uint8]) -> None:

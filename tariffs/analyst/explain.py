@@ -9,28 +9,11 @@ from datetime import date
 import numpy as np
 
 from tariffs.analyst.rows import DatedRows, assemble, known_columns, read_value
-from tariffs.analyst.services import SERVICES, price_rows, truncated
+from tariffs.analyst.services import SERVICES, price_rows
 from tariffs.errors import ParameterError
-from tariffs.parameters import Strict
 from tariffs.tariff import Tariff
+from tariffs.trace import RowAnswer, StepTaken, trace_steps
 from tariffs.written import day_of
-
-
-@dataclass(frozen=True)
-class StepTaken:
-    """The event after one step; amounts in fen, by answer column."""
-
-    step: str
-    """Its key in the file; several joined by ``+`` when they are one formula."""
-    rule: str
-    priced: bool
-    before: Mapping[str, int]
-    after: Mapping[str, int]
-
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """Columns this step gave another value."""
-        return tuple(name for name, value in self.after.items() if value != self.before.get(name, 0))
 
 
 @dataclass(frozen=True)
@@ -71,34 +54,21 @@ def explain(
 ) -> Explanation:
     """Price an event behind the rows of its owner's ``history`` after each step in turn.
 
-    A step is shown by pricing with the file up to it, so that the explanation is the price and no second
-    program. Steps that mean nothing alone (those of a medical settlement) are shown together.
+    Each step is shown as :func:`tariffs.trace.trace_steps` prices it.
     Raises ParameterError for an event that makes no row, TariffDateError outside the published range.
     """
     dated = _behind(tariff, event, history, day)
     segment = tariff.segment_on(day_of(int(dated.day[-1])))
     whole = tariff.segments[segment]
-    steps = [_label(name, step) for name, step in whole.steps]
-    taken: list[StepTaken] = []
-    before: Mapping[str, int] = {}
-    shown = 0
-    for count in range(1, len(steps) + 1):
-        shorter = truncated(tariff, segment, count)
-        if shorter is None:
-            continue
+
+    def last_row(shorter: Tariff) -> RowAnswer:
         priced = price_rows(shorter, dated.rows, dated.day)
-        after = {name: int(values[-1]) for name, values in priced.amounts.items()}
-        label = " + ".join(steps[shown:count])
-        taken.append(StepTaken(label, priced.rule_of(-1), bool(priced.priced[-1]), before, after))
-        before, shown = after, count
+        amounts = {name: int(values[-1]) for name, values in priced.amounts.items()}
+        return RowAnswer(amounts, priced.rule_of(-1), bool(priced.priced[-1]))
+
+    taken = trace_steps(tariff, segment, last_row)
     dates = f"{whole.first}..{whole.last}"
-    return Explanation(tariff.id, tariff.title, tariff.source, dates, dict(event), tuple(taken))
-
-
-def _label(name: str, step: Strict) -> str:
-    """A step's key, with the label that tells it from others of its type."""
-    label = getattr(step, "label", None) or getattr(step, "name", None)
-    return f"{name} ({label})" if label else name
+    return Explanation(tariff.id, tariff.title, tariff.source, dates, dict(event), taken)
 
 
 def _behind(tariff: Tariff, event: Mapping[str, int], history: DatedRows | None, day: date | None) -> DatedRows:

@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from tariffs.analyst.row_files import RowFile
 from tariffs.analyst.rows import DatedRows
-from tariffs.analyst.services import Priced, price_rows, truncated
+from tariffs.analyst.services import Priced, price_rows
 from tariffs.columns import Codes, Ints
 from tariffs.tariff import Tariff
+from tariffs.trace import truncated
 
 PRICED, OUTSIDE, NOT_COVERED, EXCLUDED = 0, 1, 2, 3
 """Why a row has no price: a code of ``reason``; the texts are ``reason.<name>`` of the messages."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from tariffs.columns import NULL, Bools, Codes, Columns, Days, Ints
 from tariffs.compiler import CompiledTariff
-from tariffs.errors import ParameterError, TariffError
+from tariffs.errors import TariffError
 from tariffs.medical.columns import MedicalLedger, MedicalSettlements, MedicalVisits
 from tariffs.medical.pricing import settle_visits
-from tariffs.tariff import Segment, Tariff
+from tariffs.tariff import Tariff
 from tariffs.transit.columns import TransitJourneys, TransitPrices
 from tariffs.transit.pricing import accumulator_names, price_journeys, price_transit
 from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages
@@ -147,22 +147,6 @@ def _price_rows(tariff: Tariff, rows: Columns, day: Days) -> Priced:
 def remembers(tariff: Tariff) -> bool:
     """Whether the price of a row may depend on rows of its owner before it."""
     return tariff.kind != "transit" or bool(accumulator_names(tariff))
-
-
-def truncated(tariff: Tariff, segment: int, steps: int) -> Tariff | None:
-    """The tariff with only the first ``steps`` steps in one segment; None where they make no tariff.
-
-    Steps that belong together (those of a medical settlement) compile only as a whole.
-    """
-    segments = list(tariff.segments)
-    whole = segments[segment]
-    segments[segment] = Segment(whole.first, whole.last, whole.steps[:steps])
-    shorter = replace(tariff, segments=tuple(segments))
-    try:
-        shorter.compiled[segment]
-    except ParameterError:
-        return None
-    return shorter
 
 
 def is_money(column: str) -> bool:

@@ -33,6 +33,8 @@ class Participant:
     services: tuple[str, ...] = ()
     terminals_registered: bool = False
     tariffs: dict[int, str] = field(default_factory=dict)
+    tariff: str = ""
+    price_tolerance: int = 0
     fee: str = ""
     acquirer: int = 0
     fund: int = 0
@@ -174,6 +176,8 @@ def _participant(entry: dict[str, Any]) -> Participant:
         services=tuple(entry.get("services") or ()),
         terminals_registered=entry.get("terminals") == "registered",
         tariffs={MODE_CODES[mode]: tariff for mode, tariff in (entry.get("tariffs") or {}).items()},
+        tariff=entry.get("tariff") or "",
+        price_tolerance=entry.get("price_tolerance", 0),
         fee=entry.get("fee") or "",
         acquirer=entry.get("acquirer") or 0,
         fund=entry.get("fund") or 0,

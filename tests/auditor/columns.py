@@ -71,6 +71,17 @@ MEDICAL_AMOUNTS = (
     "acct_mulaid_pay",
     "psn_cash_pay",
 )
+MEDICAL_OPTIONAL = (
+    *("person_type", "relation", "aid", "category_b_service_amt", "category_b_material_amt", "household", "program"),
+    *("program_limit", "income_class", "income", "income_exempt"),
+)
+BILL_OPTIONAL = (
+    *("usage_register_1", "usage_register_2", "usage_register_3", "usage_register_4", "demand", "days"),
+    *("customer_class", "meter_size", "allowance", "days_overdue"),
+)
+OPTIONAL = frozenset(MEDICAL_OPTIONAL + BILL_OPTIONAL)
+"""Columns a delivery may leave out; they are missing then."""
+
 MEDICAL: dict[str, Range] = {
     "region": COUNT,
     "institution": COUNT,
@@ -81,6 +92,7 @@ MEDICAL: dict[str, Range] = {
     "cancel": UINT8,
     **dict.fromkeys(CATEGORY_AMOUNTS, COUNT),
     **dict.fromkeys(MEDICAL_AMOUNTS, SIGNED),
+    **dict.fromkeys(MEDICAL_OPTIONAL, COUNT),
 }
 LOAD: dict[str, Range] = {"benefit_id": COUNT}
 BENEFIT: dict[str, Range] = {"benefit_id": COUNT, "list_id": COUNT, "list_line": COUNT, "granted": COUNT}
@@ -93,6 +105,7 @@ BILL: dict[str, Range] = {
     "household_size": UINT8,
     "usage": SIGNED,
     "bill_amount": SIGNED,
+    **dict.fromkeys(BILL_OPTIONAL, COUNT),
 }
 
 OF_SERVICE: dict[str, dict[str, Range]] = {
@@ -111,6 +124,7 @@ NULLABLE = frozenset(
     | {"gross_fare", "distance_m", "duration_s"}
     | {"region", "institution", "settlement_id", *CATEGORY_AMOUNTS}
     | {"benefit_id", "list_id", "list_line"}
+    | OPTIONAL
 )
 
 MONEY = (

@@ -130,21 +130,22 @@ class Tariff:
             steps: list[tuple[str, Any]] = []
             if published["first"] <= when <= published["last"]:
                 entries = [next(iter(step.items())) for step in self.content["steps"]]
-                resolved = [(name, self._resolve(parameters, when)) for name, parameters in entries]
+                resolved = [(name, resolved(self.content, parameters, when)) for name, parameters in entries]
                 steps = [(name, parameters) for name, parameters in resolved if parameters is not None]
             self._steps_of_day[day] = steps
         return self._steps_of_day[day]
 
-    def _resolve(self, node: Any, when: date) -> Any:
-        """Replace ``{use: name}`` by the newest value not after ``when``."""
-        if isinstance(node, list):
-            return [self._resolve(item, when) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "use" in node:
-            dated = self.content["values"][node["use"]]
-            return dated[max(first for first in dated if first <= when)]
-        return {key: self._resolve(item, when) for key, item in node.items()}
+
+def resolved(content: dict[str, Any], node: Any, when: date) -> Any:
+    """Replace each ``{use: name}`` in a node of a tariff by the newest value not after ``when``."""
+    if isinstance(node, list):
+        return [resolved(content, item, when) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "use" in node:
+        dated = content["values"][node["use"]]
+        return dated[max(first for first in dated if first <= when)]
+    return {key: resolved(content, item, when) for key, item in node.items()}
 
 
 def read_tariffs(folder: Path) -> dict[str, Tariff]:
@@ -178,7 +179,7 @@ def _half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _divide(numerator: int, denominator: int, rounding: str) -> int:
+def divide(numerator: int, denominator: int, rounding: str) -> int:
     if rounding == "half_up":
         return _half_up(numerator, denominator)
     if rounding == "down":
@@ -259,7 +260,7 @@ def _concession(journey: Journey, step: dict[str, Any], _tables: dict[str, Table
         return
     fare = term.get("fare")
     if fare is None:
-        fare = _divide(journey.gross * term["per_10000"], 10_000, step["rounding"])
+        fare = divide(journey.gross * term["per_10000"], 10_000, step["rounding"])
     journey.fare = min(fare, journey.gross)
     journey.conceded = journey.gross - journey.fare
     journey.takes_discounts = not term["final"]

@@ -57,6 +57,8 @@ class Row:
     suspense: int = 0
     rule: str = ""
     """What decided a fare of a tariff that remembers."""
+    paid_bills: list[dict[str, Any]] = field(default_factory=list)
+    """Bills that this payment was the first to pay."""
     template: str = "NONE"
     legs: list[Leg] = field(default_factory=list)
     history: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -97,6 +99,9 @@ class AuditResult:
         fees: (window, merchant) → {(role, participant): fen}; roles issuer, acquirer, centre.
         closed_balances: balances with the fee legs of every window.
         positions: (window, participant, source) → net fen after fees, memo accounts excluded.
+        findings: amounts of settlements and bills that the closes find different from the tariff, as in
+            :data:`auditor.recomputing.Finding`.
+        not_compared: settlements and bills by window, service, participant, reason and column.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -106,3 +111,5 @@ class AuditResult:
     fees: dict[tuple[int, int], dict[tuple[str, int], int]] = field(default_factory=dict)
     closed_balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    findings: set[Any] = field(default_factory=set)
+    not_compared: dict[Any, int] = field(default_factory=dict)

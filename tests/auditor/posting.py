@@ -22,7 +22,8 @@ def move(debit: tuple[str, int, int], credit: tuple[str, int, int], amount: int)
 def price(row: Row, centre: Centre, tariffs: dict[str, Tariff]) -> bool:
     """Fill the payer columns of a transit row; False when no tariff prices it."""
     value, day = row.value, row.operating_day
-    tariff_id = centre.participants[value["merchant_id"]].tariffs.get(value["mode"], "")
+    operator = centre.participants[value["merchant_id"]]
+    tariff_id = operator.tariffs.get(value["mode"], "")
     if day is None or tariff_id not in tariffs:
         return False
     tariff = tariffs[tariff_id]
@@ -37,7 +38,8 @@ def price(row: Row, centre: Centre, tariffs: dict[str, Tariff]) -> bool:
     if row.price_verdict == "MATCH":
         return True
     flagged = tariff.price(value, day, card_class, transfer=True)
-    if value["transfer_flag"] == 0 and flagged is not None and charged == flagged.card_pays:
+    could_be_flagged = value["transfer_flag"] == 0 and flagged is not None
+    if could_be_flagged and abs(charged - flagged.card_pays) <= operator.price_tolerance:
         row.price_verdict = "UNFLAGGED_TRANSFER"
     elif value["card_class"] != card_class:
         row.price_verdict = "CLASS_MISMATCH"
@@ -54,7 +56,7 @@ def charge(row: Row, priced: Price, centre: Centre) -> None:
     row.fund = centre.fund_of_code[priced.fund_code] if priced.fund_pays else 0
     row.operator_borne = priced.gross - row.card_paid - priced.fund_pays
     row.price_verdict = "MATCH"
-    if charged != priced.card_pays:
+    if abs(charged - priced.card_pays) > centre.participants[row.value["merchant_id"]].price_tolerance:
         row.price_verdict = "OVERCHARGE" if charged > priced.card_pays else "UNDERCHARGE"
 
 
@@ -146,6 +148,7 @@ class Poster:
             number = (bill["utility_id"], bill["bill_id"])
             if number not in self._paid_bills:
                 self._paid_bills.add(number)
+                row.paid_bills.append(bill)
                 payee = ("merchant_payable", bill["utility_id"], RESERVE)
                 legs += move(payer, payee, bill["bill_amount"])
                 rest -= bill["bill_amount"]

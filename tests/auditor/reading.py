@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.centre import Centre
-from auditor.columns import BILL, NULLABLE, OF_SERVICE, Range
+from auditor.columns import BILL, NULLABLE, OF_SERVICE, OPTIONAL, Range
 from auditor.manifests import CLASSES_SUFFIX, SUFFIX, Manifest, read_manifest
 from auditor.model import Row
 from auditor.times import DAY_SECONDS
@@ -134,8 +134,14 @@ def _read_parquet(manifest: Manifest, data: Path) -> list[Row]:
     columns = OF_SERVICE[manifest.service]
     wanted = {"card_no", *columns} | ({"bills"} if manifest.service == "utility" else set())
     names = table.column_names
-    if len(names) != len(wanted) or set(names) != wanted or not _right_types(table.schema, list(columns)):
+    # A column that may be left out is missing in every row then.
+    absent = wanted - set(names)
+    if len(names) != len(set(names)) or set(names) - wanted or absent - OPTIONAL:
         raise WrongColumnsError
+    if not _right_types(table.schema, [name for name in columns if name not in absent]):
+        raise WrongColumnsError
+    for name in absent:
+        table = table.append_column(name, pa.nulls(len(table), pa.int64()))
     cards = table.column("card_no").to_pylist()
     lists = table.column("bills").to_pylist() if manifest.service == "utility" else [[]] * len(cards)
     values = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
@@ -158,6 +164,7 @@ def _decodable(row: Row, columns: dict[str, Range]) -> bool:
     """Whether every value is there where it must be and fits its column."""
     if not row.card_no or not row.card_no.isprintable() or row.bills is None:
         return False
+    row.bills = [dict.fromkeys(BILL) | bill for bill in row.bills]
     return _fits(row.value, columns) and all(_fits(bill, BILL) for bill in row.bills)
 
 

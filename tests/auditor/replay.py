@@ -115,13 +115,19 @@ def money(row: Row) -> Hashable:
 
 def content(row: Row) -> tuple[Any, ...]:
     """All content columns in a fixed order, comparable between rows of one identity; missing values first."""
-    values = ((name, value is not None, value or 0) for name, value in sorted(row.value.items()))
+    values = map(_comparable, sorted(row.value.items(), key=lambda column: column[0]))
     return (row.service, row.card_id, _bills(row), *values)
 
 
 def _bills(row: Row) -> tuple[Any, ...]:
     """The bills as a set: their order in the row says nothing."""
-    return tuple(sorted(tuple(sorted(bill.items())) for bill in row.bills))
+    return tuple(sorted(tuple(sorted(map(_comparable, bill.items()))) for bill in row.bills))
+
+
+def _comparable(column: tuple[str, int | None]) -> tuple[str, bool, int]:
+    """A column in a form that sorts, missing values first."""
+    name, value = column
+    return name, value is not None, value or 0
 
 
 def exclusive_keys(row: Row) -> list[Hashable]:

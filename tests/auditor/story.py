@@ -12,6 +12,7 @@ from auditor.keys import read_cipher
 from auditor.ladder import AFTER_REPLAY, BEFORE_REPLAY, Context, disposition, first_failure
 from auditor.model import AuditResult, Row
 from auditor.reading import read_deliveries
+from auditor.recomputing import read_contents, recompute
 from auditor.times import operating_day, received_window, wall_time, window
 
 
@@ -28,6 +29,8 @@ def audit(centre: Path, deliveries: Path, truth: Path) -> AuditResult:
     cipher = read_cipher(centre, truth)
     result = audit_rows(delivered.rows, settings, cipher, read_tariffs(centre / "tariffs"))
     result.files = delivered.outcomes
+    again = recompute(delivered.rows, settings, read_contents(centre / "tariffs"))
+    result.findings, result.not_compared = again.findings, dict(again.not_compared)
     return result
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from price_cases import TOLERATED_PRICES
 
 from auditor.ladder import AFTER_REPLAY, BEFORE_REPLAY, Check
 from auditor.model import Row
@@ -349,6 +351,17 @@ def test_transit_prices(changes: dict[str, Any], card: str, expected: tuple[obje
     audited([one])
     found = (one.price_verdict, one.card_paid, one.overcharge, one.fund_paid, one.operator_borne)
     assert (one.status, found) == ("ACCEPTED", expected)
+
+
+@pytest.mark.parametrize(("tolerance", "changes", "expected"), TOLERATED_PRICES)
+def test_a_tolerance_is_for_the_verdict_and_moves_no_fen(
+    tolerance: int, changes: dict[str, Any], expected: tuple[object, ...]
+) -> None:
+    centre = sample_centre(sample_cipher())
+    centre.participants[211] = replace(centre.participants[211], price_tolerance=tolerance)
+    one = row("transit", balance_before=None, **changes)
+    audited([one], centre)
+    assert (one.price_verdict, one.card_paid, one.overcharge, one.operator_borne) == expected
 
 
 POSTINGS = [

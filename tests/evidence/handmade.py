@@ -198,7 +198,10 @@ def write_rows(path: Path, lines: list[Line]) -> None:
             {"utility_id": utility, "bill_id": number, "bill_amount": fen, "commodity": 1, "period": 202602}
             for _, utility, number, fen in listed
         ]
-        bills = {f.name: np.array([bill.get(f.name, 1) for bill in made], f.dtype) for f in BILL_FIELDS}
+        bills = {
+            f.name: np.array([bill.get(f.name, NULL if f.nullable else 1) for bill in made], f.dtype)
+            for f in BILL_FIELDS
+        }
         bills["bill_row"] = np.array([row for row, *_ in listed], np.int64)
     write_parquet(path, service, [line.card for line in lines], columns, bills)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -99,7 +99,26 @@ def _found(centre: Path) -> EngineResult:
         centre, 'SELECT "window", participant, source, fen FROM positions'
     ):
         result.positions[day_number(window), participant, source] = fen
+    result.findings = set(_findings(centre))
+    uncovered = 'SELECT "window", service, participant, reason, "column", bills FROM uncovered'
+    for window, *key, bills in _query(centre, uncovered):
+        result.not_compared[day_number(window), *key] = bills
     return result
+
+
+def _findings(centre: Path) -> Iterator[tuple[Any, ...]]:
+    """Findings as the auditor has them: by file and row instead of handle, by bill id."""
+    lines = _query(
+        centre,
+        """
+        SELECT x."window", f.file, x.txn_id & 4294967295, b.bill_id, field, mismatch, delivered, recomputed
+        FROM findings x JOIN files f ON f.file_no = x.txn_id >> 32
+        LEFT JOIN (SELECT DISTINCT txn_id, bill_no, bill_id FROM bills WHERE sign = 1 AND bill_paid = 1) b
+            ON b.txn_id = x.txn_id AND b.bill_no = x.bill_no
+        """,
+    )
+    for window, file, row, *rest in lines:
+        yield (day_number(window), (file, row), *rest)
 
 
 def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:

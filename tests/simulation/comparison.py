@@ -37,6 +37,8 @@ class EngineResult:
         balances: (window, kind, participant, source) → fen after the close of every window, credit positive.
         fees: (window, merchant) → fee in fen.
         positions: (window, participant, source) → net fen.
+        findings: as :class:`auditor.AuditResult` has them.
+        not_compared: likewise.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -44,6 +46,8 @@ class EngineResult:
     balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
     fees: dict[tuple[int, int], int] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    findings: set[Any] = field(default_factory=set)
+    not_compared: dict[Any, int] = field(default_factory=dict)
 
 
 def differences(engine: EngineResult, audit: AuditResult) -> Iterator[str]:
@@ -56,6 +60,9 @@ def differences(engine: EngineResult, audit: AuditResult) -> Iterator[str]:
     yield from _different("balance (window, kind, participant, source)", _nonzero(engine.balances), closed)
     positions = _nonzero(audit.positions)
     yield from _different("position (window, participant, source)", _nonzero(engine.positions), positions)
+    for finding in sorted(engine.findings ^ audit.findings, key=repr):
+        yield f"finding {finding}: only {'engine' if finding in engine.findings else 'auditor'} has it"
+    yield from _different("not compared", engine.not_compared, audit.not_compared)
 
 
 def _row_differences(engine: EngineResult, audit: AuditResult) -> Iterator[str]:

@@ -25,6 +25,8 @@ def engine_like(audit: AuditResult) -> EngineResult:
         dict(audit.closed_balances),
         {key: sum(shares.values()) for key, shares in audit.fees.items()},
         dict(audit.positions),
+        set(audit.findings),
+        dict(audit.not_compared),
     )
 
 
@@ -41,6 +43,13 @@ def test_every_part_is_compared(audit: AuditResult, name: str) -> None:
     assert len(lines) == 1
     assert "engine" in lines[0]
     assert "auditor" in lines[0]
+
+
+def test_findings_are_compared(audit: AuditResult) -> None:
+    engine = engine_like(audit)
+    engine.findings.add((1, ("file", 1), None, "hifp_pay", "FUND_OVERPAID", 2, 1))
+    engine.not_compared[1, "medical", 400, "no_terms", ""] = 3
+    assert ["engine" in line for line in differences(engine, audit)] == [True, True]
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -2,7 +2,8 @@
 CREATE TABLE journal (
     sequence BIGINT PRIMARY KEY, kind VARCHAR NOT NULL, "at" TIMESTAMP NOT NULL, engine VARCHAR NOT NULL,
     previous VARCHAR NOT NULL, digest VARCHAR NOT NULL);
-CREATE TABLE participants (participant BIGINT PRIMARY KEY, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR);
+CREATE TABLE participants (
+    participant BIGINT PRIMARY KEY, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR, price_tolerance BIGINT);
 CREATE TABLE statuses (status SMALLINT PRIMARY KEY, name VARCHAR, zh VARCHAR, en VARCHAR);
 CREATE TABLE dispositions (disposition UTINYINT PRIMARY KEY, name VARCHAR);
 CREATE TABLE posting_templates (
@@ -34,11 +35,18 @@ CREATE TABLE payments (
     source BIGINT NOT NULL, direction VARCHAR NOT NULL, fen BIGINT NOT NULL, state VARCHAR NOT NULL);
 CREATE TABLE recomputed (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, service VARCHAR NOT NULL, bills BIGINT NOT NULL,
-    covered BIGINT NOT NULL, findings BIGINT NOT NULL);
+    covered BIGINT NOT NULL, tolerated BIGINT NOT NULL, findings BIGINT NOT NULL);
+CREATE TABLE uncovered (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, service VARCHAR NOT NULL, participant BIGINT NOT NULL,
+    reason VARCHAR NOT NULL, "column" VARCHAR NOT NULL, bills BIGINT NOT NULL);
+CREATE TABLE finding_totals (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, service VARCHAR NOT NULL, participant BIGINT NOT NULL,
+    mismatch VARCHAR NOT NULL, field VARCHAR NOT NULL, amounts BIGINT NOT NULL, "over" BIGINT NOT NULL,
+    "under" BIGINT NOT NULL);
 CREATE TABLE findings (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, txn_id BIGINT NOT NULL, bill_no BIGINT, service VARCHAR NOT NULL,
-    field VARCHAR NOT NULL, delivered BIGINT NOT NULL, recomputed BIGINT NOT NULL, tariff VARCHAR NOT NULL,
-    rule VARCHAR NOT NULL);
+    participant BIGINT NOT NULL, field VARCHAR NOT NULL, mismatch VARCHAR NOT NULL, payer BIGINT,
+    delivered BIGINT NOT NULL, recomputed BIGINT NOT NULL, tariff VARCHAR NOT NULL, rule VARCHAR NOT NULL);
 CREATE VIEW balances AS
     SELECT "window", kind, participant, source, SUM(fen)::BIGINT AS fen
     FROM postings GROUP BY ALL HAVING SUM(fen) <> 0;

@@ -9,7 +9,9 @@ CREATE OR REPLACE VIEW transactions AS
     UNION ALL BY NAME SELECT 'medical' AS service, * EXCLUDE (region, institution, institution_level, insured_type,
         visit_kind, settlement_id, cancel, category_a_amt, category_b_amt, category_c_amt,
         medfee_sumamt, fulamt_ownpay_amt, overlmt_selfpay, preselfpay_amt, inscp_scp_amt, act_pay_dedc, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay,
-        hosp_part_amt, fund_pay_sumamt, psn_part_amt, acct_pay, acct_mulaid_pay, psn_cash_pay) FROM medical;
+        hosp_part_amt, fund_pay_sumamt, psn_part_amt, acct_pay, acct_mulaid_pay, psn_cash_pay, person_type, relation,
+        aid, category_b_service_amt, category_b_material_amt, household, program, program_limit, income_class, income,
+        income_exempt) FROM medical;
 
 -- The newest decision of each transaction: reversed ones are gone.
 CREATE OR REPLACE VIEW decisions AS
@@ -45,3 +47,17 @@ CREATE OR REPLACE VIEW medical_fund_pays AS
 CREATE OR REPLACE VIEW bill_of_posted AS
     SELECT b.*, u.posting_template
     FROM bills b JOIN utility u ON u.txn_id = b.txn_id AND u.sign = b.sign AND u.event = b.event;
+
+-- Every amount that differs from its tariff beyond the tolerance: charged fares as decided, settlements and bills as
+-- closed windows found them. over, under: fen too much and too little (usage: thousandths); what a journey was charged
+-- too little is not told. Grain: window, service, participant, class, amount.
+CREATE OR REPLACE VIEW mismatches AS
+    SELECT "window", 'transit' AS service, merchant_id::BIGINT AS participant,
+        CASE price_verdict WHEN 2 THEN 'OVERCHARGE' WHEN 3 THEN 'UNDERCHARGE' WHEN 4 THEN 'CLASS_MISMATCH'
+            ELSE 'UNFLAGGED_TRANSFER' END AS mismatch,
+        'amount' AS field, SUM(sign)::BIGINT AS amounts, SUM(sign * overcharge)::BIGINT AS "over",
+        NULL::BIGINT AS "under"
+    FROM transit WHERE disposition = 1 AND price_verdict >= 2
+    GROUP BY ALL HAVING SUM(sign) <> 0
+    UNION ALL
+    SELECT "window", service, participant, mismatch, field, amounts, "over", "under" FROM finding_totals;

@@ -17,7 +17,7 @@ from card_io.delivery import (
     read_parquet,
     write_parquet,
 )
-from card_io.records import BILL_FIELDS, NULL, Columns, RecordBlock, Service, UnreadableRow, fields_of
+from card_io.records import BILL_FIELDS, MEDICAL_FIELDS, NULL, Columns, RecordBlock, Service, UnreadableRow, fields_of
 
 CARDS = ["3104770000012345", "0000000000000000012", "9999999999999999999", "CBEHFCFCG", "00000000000000000000"]
 
@@ -33,6 +33,7 @@ def _columns(service: Service, rows: int) -> Columns:
 
 def _bills() -> Columns:
     columns: Columns = {field.name: np.arange(1, 4).astype(field.dtype) for field in BILL_FIELDS}
+    columns["demand"][1] = NULL
     return {**columns, "bill_row": np.array([0, 0, 3])}
 
 
@@ -278,6 +279,26 @@ def test_bills_keep_their_parents_when_rows_drop_out() -> None:
 
 def _signed_bills() -> pa.DataType:
     return pa.list_(pa.struct([pa.field(field.name, pa.int64()) for field in BILL_FIELDS]))
+
+
+def test_columns_that_only_some_tariffs_ask_for_may_be_left_out(tmp_path: Path) -> None:
+    """Of the rows and of their bills; given, a missing value is missing and a wrong one costs the row."""
+    path = tmp_path / "day.parquet"
+    write_parquet(path, Service.MEDICAL, CARDS[:2], _columns(Service.MEDICAL, 2))
+    table = pq.read_table(path).drop_columns([f.name for f in MEDICAL_FIELDS if f.optional and f.name != "relation"])
+    block, unreadable = _one(_file(table), Service.MEDICAL)
+    assert unreadable == []
+    assert block.columns["household"].tolist() == [NULL, NULL]
+    assert NULL in block.columns["relation"].tolist() != [NULL, NULL]
+
+    bare = {name: 1 for name in BILL if name in {field.name for field in BILL_FIELDS if not field.optional}}
+    asked = {**bare, "demand": 5}
+    kind = pa.list_(pa.struct([pa.field(name, pa.int64()) for name in asked]))
+    lists = [[asked], [bare], [{**asked, "demand": -1}]]
+    block, unreadable = _one(_file(_utility_table(lists, kind)), Service.UTILITY)
+    assert block.bills["demand"].tolist() == [5, NULL]
+    assert block.bills["days"].tolist() == [NULL, NULL]
+    assert [(row.source_row, row.field) for row in unreadable] == [(3, "bills.demand")]
 
 
 def test_a_missing_bill_or_bill_field_costs_the_payment() -> None:

@@ -53,6 +53,11 @@ REFUSED: dict[str, tuple[Callable[[Document], object], str]] = {
     "fund of nobody": (lambda d: participant(d, 400)["funds"].update(hifp_pay=7), "participant 400 names [7]"),
     "unknown fee schedule": (lambda d: participant(d, 201).update(fee="gold"), "'gold'"),
     "issuer without id": (lambda d: participant(d, 20).pop("issuer_id"), "participant 20: an issuer needs issuer_id"),
+    "tolerance of one who has no tariff": (
+        lambda d: participant(d, 301).update(price_tolerance=5),
+        "participant 301: price_tolerance is for operator, utility, insurer",
+    ),
+    "negative tolerance": (lambda d: participant(d, 201).update(price_tolerance=-1), "price_tolerance"),
     "share of nobody": (
         lambda d: d["agreements"]["fees"]["standard"]["shares"].update(mayor=1),
         "agreements.fees.standard.shares",

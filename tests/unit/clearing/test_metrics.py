@@ -132,7 +132,7 @@ def test_labels_are_closed_lists(ran: tuple[Path, RunSummary]) -> None:
         for sample in family.samples
         for label in sample.labels
     }
-    assert labels == {"service", "status", "outcome", "check", "stage"}
+    assert labels == {"service", "status", "outcome", "check", "mismatch", "stage"}
     assert len(text.splitlines()) < 500
 
 

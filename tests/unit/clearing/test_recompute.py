@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from card_io.records import NULL, Columns, Service
+from card_io.records import BILL_FIELDS, MEDICAL_FIELDS, NULL, Columns, Service
 from clearing.calendar import date_of, day_number
 from clearing.config import Settings, load_settings
 from clearing.engine import run_centre
@@ -23,15 +23,17 @@ from clearing.recompute import (
     FINDINGS_KEPT,
     Finding,
     Recomputation,
-    consumed_before,
+    finding_totals,
     kept_findings,
     medical_findings,
+    medical_years,
+    uncovered_totals,
     utility_findings,
 )
 from clearing.settlement import CloseSummary, close_window
 from clearing.simulate import Fault, FaultLevel, simulate_day
 from clearing.status import ClearingStatus
-from clearing.store import Store, sql_text
+from clearing.store import Store
 from clearing.verify import verify
 
 DAY = datetime.date(2026, 3, 2)
@@ -158,8 +160,7 @@ def test_right_bills_of_two_days_have_no_findings(clean: Closed) -> None:
 def test_the_second_window_needs_the_first_ones_year(clean: Closed, settings: Settings, book: PriceBook) -> None:
     """Without the first day's bills, right settlements of the second would look wrong."""
     with clean.store() as store:
-        date = DAY + datetime.timedelta(days=1)
-        rows = store.columns(sql_text("settlement/medical_years"), {"window": date})
+        rows = medical_years(store, DAY + datetime.timedelta(days=1), book)
     alone = {name: column[rows["judged"] == 1] for name, column in rows.items()}
 
     assert 0 < (rows["judged"] == 0).sum() < (rows["judged"] == 1).sum()
@@ -195,14 +196,15 @@ def test_findings_are_sealed_and_shown(faulty: Closed) -> None:
 def visits(*changes: dict[str, int]) -> Columns:
     """Settlements of one employee at a first-level institution, 300.00 yuan of 甲 each and nothing consumed."""
     ordinary = {
-        "txn_id": 0, "judged": 1, "card_id": 7, "region": 310400, "year": 2026, "day": day_number(DAY),
-        "institution_level": 1, "insured_type": 1, "cancel": 0, "amount": 0,
+        "txn_id": 0, "judged": 1, "card_id": 7, "region": 310400, "day": day_number(DAY), "institution": 5,
+        "institution_level": 1, "insured_type": 1, "visit_kind": 1, "settlement_id": 0, "cancel": 0, "amount": 0,
         "category_a_amt": 30_000, "category_b_amt": 0, "category_c_amt": 0, "medfee_sumamt": 30_000,
         "fulamt_ownpay_amt": 0, "overlmt_selfpay": 0, "preselfpay_amt": 0, "inscp_scp_amt": 30_000,
         "act_pay_dedc": 30_000, "hifp_pay": 0, "cvlserv_pay": 0, "hifes_pay": 0, "hifmi_pay": 0, "hifob_pay": 0,
         "maf_pay": 0, "oth_pay": 0, "hosp_part_amt": 0, "acct_pay": 0, "acct_mulaid_pay": 0, "psn_cash_pay": 30_000,
+        **{field.name: NULL for field in MEDICAL_FIELDS if field.optional},
     }  # fmt: skip
-    rows = [{**ordinary, "txn_id": number, **each} for number, each in enumerate(changes, 1)]
+    rows = [{**ordinary, "txn_id": number, "settlement_id": number, **each} for number, each in enumerate(changes, 1)]
     return {name: np.array([row[name] for row in rows], np.int64) for name in ordinary}
 
 
@@ -232,16 +234,45 @@ def test_a_wrong_bill_is_one_finding_and_no_echo(settings: Settings, book: Price
     }
 
 
+def with_tolerance(settings: Settings, number: int, fen: int) -> Settings:
+    participants = tuple(
+        each.model_copy(update={"price_tolerance": fen}) if each.id == number else each
+        for each in settings.participants
+    )
+    return settings.model_copy(update={"participants": participants})
+
+
+@pytest.mark.parametrize(("tolerance", "tolerated", "found"), [(2, 0, 2), (3, 2, 0)])
+def test_what_an_insurer_may_differ_by_is_counted_and_no_finding(
+    tolerance: int, tolerated: int, found: int, settings: Settings, book: PriceBook
+) -> None:
+    wrong = {**SECOND, "hifp_pay": 8_003, "psn_cash_pay": 21_997}
+    recomputed = medical_findings(visits({}, wrong, THIRD), with_tolerance(settings, 400, tolerance), book)
+
+    assert (recomputed.covered, recomputed.tolerated, len(recomputed.findings)) == (3, tolerated, found)
+
+
+@pytest.mark.parametrize(("error", "tolerated", "found"), [(-6, 0, 1), (-5, 1, 0), (5, 1, 0), (6, 0, 1), (0, 0, 0)])
+def test_what_a_utility_may_differ_by_is_counted_and_no_finding(
+    error: int, tolerated: int, found: int, settings: Settings, book: PriceBook
+) -> None:
+    recomputed = utility_findings(bills({"bill_amount": 50_000 + error}), with_tolerance(settings, 611, 5), book)
+
+    assert (recomputed.tolerated, len(recomputed.findings)) == (tolerated, found)
+
+
 def test_a_cancellation_gives_back_what_was_consumed(settings: Settings, book: PriceBook) -> None:
-    cancelled = {"cancel": 1}
+    cancelled = {"cancel": 1, "settlement_id": 1}
     assert amounts(medical_findings(visits({}, cancelled, {}, SECOND), settings, book)) == []
     # What was settled between settlement and cancellation still saw the deductible as consumed.
     assert amounts(medical_findings(visits({}, SECOND, cancelled, {}), settings, book)) == []
     kept = amounts(medical_findings(visits({}, cancelled, SECOND), settings, book))
     assert (3, "act_pay_dedc", 20_000, 30_000) in kept
+    # One whose settlement is not among the accepted gives back nothing.
+    assert amounts(medical_findings(visits({}, {"cancel": 1, "settlement_id": 77}, SECOND), settings, book)) == []
 
 
-@pytest.mark.parametrize("change", [{"card_id": 8}, {"region": 310500}, {"year": 2025, "day": day_number(DAY) - 365}])
+@pytest.mark.parametrize("change", [{"card_id": 8}, {"region": 310500}, {"day": day_number(DAY) - 365}])
 def test_other_persons_insurers_and_years_consume_for_themselves(
     change: dict[str, int], settings: Settings, book: PriceBook
 ) -> None:
@@ -280,15 +311,16 @@ def test_what_no_tariff_covers_is_counted_and_not_compared(
 def bills(*changes: dict[str, int]) -> Columns:
     """Bills of one water account with 100 m³ each: 5 yuan a m³ up to 180, then 7 up to 260, then 9."""
     ordinary = {
-        "txn_id": 0, "bill_no": 0, "judged": 1, "utility_id": 611, "account": 5, "year": 2026, "period": 202601,
+        "txn_id": 0, "bill_no": 0, "judged": 1, "utility_id": 611, "account": 5, "period": 202601,
         "household_size": 3, "usage": 100_000, "bill_amount": 50_000,
+        **{field.name: NULL for field in BILL_FIELDS if field.optional},
     }  # fmt: skip
     rows = [{**ordinary, "txn_id": number, "bill_no": number, **each} for number, each in enumerate(changes, 1)]
     return {name: np.array([row[name] for row in rows], np.int64) for name in ordinary}
 
 
 def test_tiers_go_on_through_the_year_and_begin_with_the_next(settings: Settings, book: PriceBook) -> None:
-    last_year = {"period": 202512, "year": 2025}
+    last_year = {"period": 202512}
     second = {"period": 202602, "bill_amount": 80 * 500 + 20 * 700}
     third = {"period": 202603, "bill_amount": 60 * 700 + 40 * 900}
     found = utility_findings(bills(last_year, {}, second, third), settings, book)
@@ -299,7 +331,9 @@ def test_tiers_go_on_through_the_year_and_begin_with_the_next(settings: Settings
 def test_a_bill_at_the_first_price_throughout_is_found(settings: Settings, book: PriceBook) -> None:
     [finding] = utility_findings(bills({"judged": 0}, {"period": 202602}), settings, book).findings
 
-    assert finding == Finding(2, 2, "utility", "bill_amount", 50_000, 54_000, "demo.water", "tiers[2]")
+    assert finding == Finding(
+        2, 2, "utility", 611, "bill_amount", "UNDERCHARGE", 0, 50_000, 54_000, "demo.water", "tiers[2]"
+    )
 
 
 def test_other_accounts_of_the_year_do_not_matter(settings: Settings, book: PriceBook) -> None:
@@ -319,20 +353,16 @@ def test_bills_without_a_price_are_counted_and_not_compared(
 # --- parts ----------------------------------------------------------------------------------
 
 
-def test_consumed_before_keeps_owners_apart_and_never_falls_below_nothing() -> None:
-    owner = np.array([2, 1, 2, 1, 2])
-    before = consumed_before((owner,), np.array([10, -3, 5, 4, 0]))
-
-    assert before.tolist() == [0, 0, 10, 0, 15]
-
-
-def test_nobody_has_consumed_anything() -> None:
-    assert consumed_before((np.zeros(0, np.int64),), np.zeros(0, np.int64)).tolist() == []
-
-
 def test_a_close_lists_the_first_findings_and_counts_all() -> None:
-    finding = Finding(1, None, "medical", "hifp_pay", 1, 2, "demo.medical", "share")
-    many = Recomputation(Service.MEDICAL, 9, 9, (finding,) * (FINDINGS_KEPT + 1))
+    finding = Finding(1, None, "medical", 400, "hifp_pay", "FUND_UNDERPAID", 411, 1, 3, "demo.medical", "share")
+    many = Recomputation(Service.MEDICAL, 9, 9, 0, (finding,) * (FINDINGS_KEPT + 1), {(400, "lacks", "relation"): 4})
 
     assert len(kept_findings([many])) == FINDINGS_KEPT
     assert many.totals()["findings"] == FINDINGS_KEPT + 1
+    assert finding_totals([many]) == [
+        {"service": "medical", "participant": 400, "mismatch": "FUND_UNDERPAID", "field": "hifp_pay"}
+        | {"amounts": FINDINGS_KEPT + 1, "over": 0, "under": 2 * (FINDINGS_KEPT + 1)}
+    ]
+    assert uncovered_totals([many]) == [
+        {"service": "medical", "participant": 400, "reason": "lacks", "column": "relation", "bills": 4}
+    ]

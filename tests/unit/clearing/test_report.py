@@ -33,6 +33,9 @@ from clearing.store import Store
 DAY = datetime.date(2026, 3, 2)
 PASSPHRASE = "correct horse"
 CENTRES = ("open", "closed")
+TOLERANCE = 50
+"""Of the first bus company, fen: some overcharges lie within it, some do not."""
+
 AFTER_CUT_OFF = seconds_of("2026-03-03T05:00:00")
 
 
@@ -86,6 +89,9 @@ def open_centre(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated centre with a cleared day of an open window."""
     centre = tmp_path_factory.mktemp("report") / "open"
     initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=1 << 10)
+    settings = centre / "centre.yaml"
+    tolerant = f"tariffs: {{bus: demo.bus}}, price_tolerance: {TOLERANCE}"
+    settings.write_text(settings.read_text("utf-8").replace("tariffs: {bus: demo.bus}", tolerant, 1), "utf-8")
     simulate_day(centre, date=DAY, transactions=2_000, seed=7, faults="default", passphrase=PASSPHRASE)
     run_centre(centre, passphrase=PASSPHRASE, now=AFTER_CUT_OFF)
     return centre
@@ -228,6 +234,26 @@ def test_every_claim_on_a_fund_has_its_evidence(closed_centre: Path, report: Tab
         "SELECT -SUM(fen)::BIGINT FROM postings WHERE kind IN ('fund_receivable', 'insurer_receivable')",
     )
     assert fen(total[5]) == claimed[0][0]
+
+
+def test_price_verdicts_are_those_of_the_rows(closed_centre: Path, report: Tables) -> None:
+    """With the operator's tolerance, and what it overcharged within and beyond it."""
+    rows = ledger(
+        closed_centre,
+        """
+        SELECT SUM(sign), SUM(sign) FILTER (price_verdict = 1), SUM(sign) FILTER (price_verdict = 2),
+            SUM(sign) FILTER (price_verdict = 3), SUM(sign) FILTER (price_verdict = 4),
+            SUM(sign) FILTER (price_verdict = 5), SUM(sign * overcharge) FILTER (price_verdict = 1),
+            SUM(sign * overcharge)
+        FROM transit WHERE "window" = $day AND disposition = 1 AND merchant_id = 211
+        """,
+    )
+    [bus] = [line for line in report.tables["verdicts"] if line[0] == "First bus company"]
+    figures = [number(cell) for cell in bus[1:7]]
+
+    assert bus[7] == f"{TOLERANCE // 100}.{TOLERANCE % 100:02d}"
+    assert [*figures, fen(bus[8]), fen(bus[9])] == [value or 0 for value in rows[0]]
+    assert 0 < fen(bus[8]) < fen(bus[9])
 
 
 def test_refused_deliveries_tell_reason_and_remedy(closed_centre: Path, report: Tables) -> None:
