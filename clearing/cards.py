@@ -245,8 +245,3 @@ def _joined(parts: list[CardRows]) -> CardRows:
         text,
     )
     return listed.take(np.argsort(listed.card_id))
-
-
-def mask_card(text: str) -> str:
-    """A card number as reports show it: ``310477****5201``."""
-    return f"{text[:6]}****{text[-4:]}" if len(text) > 10 else f"{text[:1]}****"

@@ -1,4 +1,4 @@
-"""Files that survive power loss: write beside, fsync, rename, fsync the folder; and the centre's one lock."""
+"""The centre's one lock; the files that survive power loss are those of :mod:`card_io.durable`."""
 
 from __future__ import annotations
 
@@ -8,43 +8,13 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
+from card_io.durable import durable_file, fsync_folder, write_durably
 from clearing.errors import CentreBusyError
 
+__all__ = ["LOCK_NAME", "centre_lock", "durable_file", "fsync_folder", "write_durably"]
+
 LOCK_NAME = "lock"
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make renames and new names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def durable_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under ``path`` whole and durable, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    fsync_folder(path.parent)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write ``content`` so that ``path`` is either absent (or its old self) or complete and on disk."""
-    with durable_file(path) as file:
-        file.write(content)
 
 
 @contextlib.contextmanager

@@ -29,9 +29,9 @@ from card_io.records import (
     TxnType,
     UnreadableRow,
     fields_of,
+    mask_card,
 )
 from clearing.calendar import text_of
-from clearing.cards import mask_card
 from clearing.centre import Centre
 from clearing.errors import EvidenceError
 from clearing.explain.model import SealedFile, Source, SourceColumn, Unreadable
