@@ -83,6 +83,7 @@ _ROWS: Final = (
     ("4351515041592E5359533331", Family.CITY, _PURSE, _3DES, "重庆手机卡", "Chongqing mobile", "[1]"),
     ("325041592E5359532E4444463031", Family.DIRECTORY, None, (), "近距离支付目录", "PPSE directory", "[2+]"),
     ("315041592E5359532E4444463031", Family.DIRECTORY, None, (), "支付系统目录", "PSE directory", "[2+]"),
+    ("315055422E5359532E4444463031", Family.DIRECTORY, None, (), "公共应用目录", "PUB directory", "[1]"),
     ("A000000333010101", Family.DEBIT, None, (), "银联借记", "PBOC debit", "[2+]"),
     ("5041592E4554432E4E4D", Family.ETC, None, (), "ETC 用户卡", "ETC user card", "[2+]"),
     ("4D4F542E435053414D3031", Family.PSAM, None, _BOTH, "交通联合 PSAM", "T-Union PSAM", "[2+]"),

@@ -94,9 +94,9 @@ class OpalCard(
     day: int = bits(15, "days since 1980-01-01 of the last transaction")
     balance_bits: int = bits(21, "cents after, two's complement")
     counter: int = bits(16, "transaction number")
+    blocked: int = bits(1, "1 = blocked")
     check_digit: int = bits(4, "last digit of the number")
     serial: int = bits(32, "number without head and check digit")
-    blocked: int = bits(1, "1 = blocked")
 
     @property
     def balance_cents(self) -> int:
