@@ -44,6 +44,7 @@ class TxnType(IntEnum):
     UNLOAD = 0x03
     DEPOSIT_PURCHASE = 0x05
     PURSE_PURCHASE = 0x06
+    OVERDRAFT_LIMIT = 0x07
     COMPOSITE_PURCHASE = 0x09
 
 
