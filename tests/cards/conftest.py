@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from card_io.apdu import CardChannel
 from card_io.virtual_card.card import VirtualCard
 from card_io.virtual_card.reader import VirtualReader
 from card_io.virtual_card.training import TrainingIssuer
+
+from .virtual_readers import VirtualReaders, socket_of
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +27,28 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> TrainingIssuer:
 def channel_to(card: VirtualCard) -> CardChannel:
     """A channel to `card` in a fresh reader."""
     return CardChannel(VirtualReader(card).connect())
+
+
+@pytest.fixture(scope="session")
+def daemon_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualReaders]:
+    """Where this process keeps its daemon; the client library fixes the socket at its first call."""
+    try:
+        from smartcard import scard  # noqa: F401
+    except ImportError:
+        pytest.skip("pyscard is not installed: scripts/setup --readers")
+    if shutil.which("pcscd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+        pytest.skip("pcscd is not installed: scripts/setup --readers")
+    # A socket's path has at most 107 bytes, so the folder lies high up.
+    with tempfile.TemporaryDirectory(prefix="readers-") as folder:
+        socket_of(Path(folder))
+        readers = VirtualReaders(Path(folder), 4)
+        yield readers
+        readers.stop()
+
+
+@pytest.fixture
+def readers(daemon_folder: VirtualReaders) -> VirtualReaders:
+    """Four virtual readers of a running daemon; a test that ended the daemon leaves the next one a new one."""
+    if not daemon_folder.runs():
+        daemon_folder.start()
+    return daemon_folder

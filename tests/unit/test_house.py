@@ -19,6 +19,8 @@ HOMES = {
     "jinja2": ("clearing/report/",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),
+    "smartcard": ("card_io/readers/pcsc.py",),
+    "pkcs11": ("card_io/sam/pkcs11.py",),
     "llvmlite": ("clearing/mac/llvm.py", "clearing/kernel_cache.py"),
     "yaml": ("card_io/delivery/profile.py", "tariffs/strict_yaml.py", "clearing/config.py", "clearing/"),
 }
