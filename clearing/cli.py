@@ -315,6 +315,24 @@ def report(
 
 
 @app.command()
+def parameters(
+    directory: Directory,
+    now: Now = None,
+    active_in: Annotated[int, typer.Option(min=0, help="seconds until terminals use what is published")] = 0,
+    wait: Wait = 60.0,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: AsJson = False,
+) -> None:
+    """Terminals' files, signed and versioned: priced tables, blacklist, key versions, calendar."""
+    from clearing.parameters import publish_parameters
+
+    passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+    summary = publish_parameters(directory, passphrase=passphrase, now=_seconds(now), active_in=active_in, wait=wait)
+    _print(asdict(summary), as_json, lambda: _show_parameters(asdict(summary)))
+
+
+@app.command()
 def demo(
     transactions: Annotated[int, typer.Option(min=100)] = 1_000_000,
     seed: Annotated[int, typer.Option()] = 20260302,
@@ -370,6 +388,16 @@ def _show_close(summary: dict[str, Any]) -> None:
         )
     stdout.print(table)
     stdout.print(f"proposal: {summary['proposal']}", highlight=False)
+
+
+def _show_parameters(summary: dict[str, Any]) -> None:
+    for sender, names in summary["published"].items():
+        stdout.print(f"{sender}: {', '.join(names)}", highlight=False, soft_wrap=True)
+    for tariff, reason in summary["without_table"].items():
+        stdout.print(f"{tariff}: no table, {reason}", highlight=False, soft_wrap=True)
+    if summary["listed_unknown"]:
+        stdout.print(f"{summary['listed_unknown']} listed cards are in no delivery so far: their numbers are unknown")
+    stdout.print(f"{summary['unchanged']} documents unchanged")
 
 
 def _show_demo(summary: dict[str, Any]) -> None:

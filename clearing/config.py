@@ -96,9 +96,11 @@ class Participant(_Strict):
     tariff: str | None = None
     fee: str | None = None
     acquirer: int | None = None
+    interchange: Literal["jtt978"] | None = None
     fund: Annotated[int, Field(ge=1, le=2**16 - 1)] | None = None
     region: int | None = None
     funds: dict[FundColumn, int] = {}
+    transfer_window_seconds: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def issuer_number(self) -> int:

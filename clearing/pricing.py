@@ -6,6 +6,7 @@ The only module of clearing that imports ``tariffs``.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from tariffs import (
     UtilityState,
     UtilityUsages,
 )
+from tariffs.transit import axes as tariff_axes
 
 Array = npt.NDArray[Any]
 
@@ -185,6 +187,27 @@ def _verdicts(
     verdict[by_sidecar & (verdict == PriceVerdict.MATCH)] = PriceVerdict.UNFLAGGED_TRANSFER
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED
     return verdict
+
+
+def segments_from(book: PriceBook, tariff_id: str, day: datetime.date) -> list[CompiledTariff]:
+    """The dated segments of a tariff that are valid on ``day`` or later, in order."""
+    compiled = [book.compiled(tariff_id, at) for at in range(len(book.book[tariff_id].segments))]
+    return [each for each in compiled if each.last_day >= day]
+
+
+Axes = tariff_axes.Axes
+NoTableError = tariff_axes.NoTableError
+
+
+def axes_of(book: PriceBook, compiled: CompiledTariff) -> Axes:
+    """What a segment's price depends on (raises :class:`NoTableError`)."""
+    return tariff_axes.axes_of(book.book[compiled.tariff_id], compiled.segment)
+
+
+def cell_prices(compiled: CompiledTariff, n: int, **journeys: Array) -> tuple[Array, Array, Array]:
+    """(gross fen, fen the card pays, priced) of n journeys by the names of :class:`tariffs.TransitJourneys`."""
+    prices = tariffs.price_transit(compiled, TransitJourneys.of(n, **journeys))
+    return prices.gross, prices.card_pays, prices.priced
 
 
 @dataclass(frozen=True, slots=True)
