@@ -34,6 +34,7 @@ from clearing.decide import (
     settle_statuses,
 )
 from clearing.intake import Prepared, prepare_again
+from clearing.interchange import write_after_run
 from clearing.ledger import segments
 from clearing.ledger.journal import Entry
 from clearing.participant_files import Feedback, write_feedback, write_receipt
@@ -309,6 +310,8 @@ class Batch:
 
         with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
             list(pool.map(one, self.files))
+        if self.summary.batch is not None:
+            write_after_run(self.centre, self.centre.journal.entries[-1])
 
     def close(self) -> None:
         """Drop what was spilled."""

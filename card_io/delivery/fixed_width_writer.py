@@ -73,11 +73,26 @@ def _fitting(text: str, width: int, field: str, row: int) -> str:
 
 
 def _tails(block: RecordBlock, layout: FixedWidth, columns: Mapping[str, Column]) -> list[str]:
-    tails = [""] * len(block)
-    for name, tag in layout.tags.items():
+    values = {}
+    for name in layout.tags:
         column = columns[name]
         assert isinstance(column, HexColumn), f"{name}: a TLV object is mapped as hex"
-        for row, value in enumerate(block.columns[column.field].tolist()):
+        values[name] = block.columns[column.field].tolist()
+    return tlv_texts(values, layout, len(block))
+
+
+def tlv_texts(values: Mapping[str, list[int]], layout: FixedWidth, rows: int) -> list[str]:
+    """The TLV part of each line as hex text: big-endian integers in the fewest bytes; missing values are left out.
+
+    Args:
+        values: integers per source name of ``layout.tags``, :data:`NULL` where missing.
+
+    Raises:
+        NotWritableError: a line has more TLV data than the layout allows.
+    """
+    tails = [""] * rows
+    for name, tag in layout.tags.items():
+        for row, value in enumerate(values[name]):
             if value != NULL:
                 octets = max((value.bit_length() + 7) // 8, 1)
                 tails[row] += f"{tag}{octets:02X}{value:0{2 * octets}X}"

@@ -1,7 +1,7 @@
 """Records of the JT/T 978.4 files a clearing centre writes and reads: FB, CL, LD, CR, BP (`jtt978_records.csv`).
 
 CL and FB have the widths recovered from an implementation; no layout of LD, CR and BP was published, so those three
-are this project's own and unproven. In `number` fields a missing value is blank and a negative one begins with a minus.
+are this project's own and unproven. In `number` fields a missing value is blank, a negative one begins with a minus.
 """
 
 from __future__ import annotations

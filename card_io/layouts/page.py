@@ -10,8 +10,8 @@ from card_io.layouts.layout import KIND_MEANING, FieldSpec, Kind, Layout
 _HEAD = """# Card layouts
 
 Written by `scripts/card-layouts` from `card_io/layouts`; a test compares. Offsets and widths are in bytes, `b` marks
-bits. Proof marks: [V] checked against real cards, [2+] several independent sources, [1] one source. § is the section of
-the project's card reference. Every layout keeps all information: encoding undoes decoding byte for byte, also for
+bits. Proof marks: [V] checked against real cards, [2+] several independent sources, [1] one source. § is the section
+of the project's card reference. Every layout keeps all information: encoding undoes decoding byte for byte, also for
 filler and for odd contents of real cards. A record of another length is an error that names the layout.
 """
 _SECTIONS = (
