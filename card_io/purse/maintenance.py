@@ -59,9 +59,7 @@ def update_record(
     _secured(channel, host, key, date4, command)
 
 
-def key_reference(
-    card: PurseCard, *, version: int, index: int, algorithm: Algorithm = Algorithm.TDES
-) -> CardReference:
+def key_reference(card: PurseCard, version: int, index: int, algorithm: Algorithm) -> CardReference:
     """The card's maintenance keys, by the version and index that its INITIALIZE answers name."""
     return CardReference(card.issuer_id, card.factor, version, index, algorithm)
 

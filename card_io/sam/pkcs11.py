@@ -1,9 +1,9 @@
 """Keys of a security module behind PKCS#11 (an HSM, or SoftHSM2); the only home of python-pkcs11.
 
 Masters never leave the token, and neither do card and session keys: each is derived inside it from the one before
-with CKM_DES3_ECB_ENCRYPT_DATA. A card key is the encryption of X ‖ ~X under the master; a session key K is made as K ‖ K,
-the encryption of seed ‖ seed, under which triple DES is single DES. The last block of an algorithm 3 MAC needs no
-single DES either: E₁(D₂(E₁(x))) is triple DES of x. Parity bits that the token sets do not change DES.
+with CKM_DES3_ECB_ENCRYPT_DATA. A card key is the encryption of X ‖ ~X under the master; a session key K is made as
+K ‖ K, the encryption of seed ‖ seed, under which triple DES is single DES. The last block of an algorithm 3 MAC
+needs no single DES either: E₁(D₂(E₁(x))) is triple DES of x. Parity bits that the token sets do not change DES.
 
 Triple DES only. RELOAD PIN combines the halves of a key, which no PKCS#11 mechanism does: that stays with the key
 store. Sessions of a token do not survive a fork: open one per process.

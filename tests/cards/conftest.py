@@ -5,23 +5,51 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from card_io.apdu import CardChannel
+from card_io.layouts.files import JourneyRecord
 from card_io.virtual_card.card import VirtualCard
+from card_io.virtual_card.memory import CardMemory
 from card_io.virtual_card.reader import VirtualReader
 from card_io.virtual_card.training import TrainingIssuer
 
 from .virtual_readers import VirtualReaders, socket_of
+
+DATE, TIME = 0x20260302, 0x081530
+Answered = Callable[[int], None]
 
 
 @pytest.fixture(scope="session")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> TrainingIssuer:
     """An issuer with random 3DES masters."""
     return TrainingIssuer.create(tmp_path_factory.mktemp("issuer") / "keystore.json", "training", scrypt_n=2)
+
+
+@pytest.fixture(scope="session")
+def memory_of_a_card(issuer: TrainingIssuer) -> CardMemory:
+    """Memory of a new card, for properties that make their own."""
+    return issuer.card(99).memory
+
+
+def journey(**changes: object) -> JourneyRecord:
+    """A purse entry on a metro line."""
+    values: dict[str, object] = {
+        "kind": 3,
+        "terminal": "0000310000000001",
+        "mode": 1,
+        "line": "00000001",
+        "site": "000012",
+        "amount": 0,
+        "balance": 0,
+        "time": 0x20260302081530,
+        "city": "2900",
+        "institution": "11012900FFFFFFFF",
+    }
+    return JourneyRecord(**{**values, **changes})
 
 
 def channel_to(card: VirtualCard) -> CardChannel:

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from card_io.layouts.files import JourneyRecord
 from card_io.purse import online, purchase
 from card_io.purse.application import read_balance, read_journeys, read_log, select_purse
 from card_io.virtual_card.training import TrainingIssuer
 from clearing.mac import TacVerdict
 
-from .conftest import channel_to
+from .conftest import DATE, TIME, channel_to, journey
 from .tacs import verdicts
 
-DATE, TIME = 0x20260302, 0x081530
 TERMINAL = "310000000001"
-
-
-def journey(**changes: object) -> JourneyRecord:
-    """A purse entry on a metro line."""
-    values: dict[str, object] = {
-        "kind": 3,
-        "terminal": "0000310000000001",
-        "mode": 1,
-        "line": "00000001",
-        "site": "000012",
-        "amount": 0,
-        "balance": 0,
-        "time": 0x20260302081530,
-        "city": "2900",
-        "institution": "11012900FFFFFFFF",
-    }
-    return JourneyRecord(**{**values, **changes})
 
 
 def test_load_purchase_and_composite_purchase(issuer: TrainingIssuer) -> None:
