@@ -15,7 +15,6 @@ from card_io.capture.settings import SettingsError, TerminalSettings, load_setti
 from card_io.capture.transactions import (
     CapturePoint,
     CaptureState,
-    Exchange,
     State,
     Transaction,
     exchanges,
@@ -31,7 +30,6 @@ __all__ = [
     "DeliveryState",
     "DeliveryStateError",
     "Entry",
-    "Exchange",
     "Journal",
     "JournalBrokenError",
     "JournalBusyError",

@@ -246,7 +246,7 @@ def _parquet(service: Service, rows: list[Transaction]) -> bytes:
 
 def _value(row: Transaction, name: str) -> int | None:
     if name == "record_state":
-        return RecordState.GREY if row.is_grey else RecordState.NORMAL
+        return RecordState.GREY if row.is_grey or row.is_unproved else RecordState.NORMAL
     return row.columns.get(name)
 
 

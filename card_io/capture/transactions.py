@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from card_io.capture.errors import CaptureStateError
 from card_io.capture.journal import Clock, Entry, Journal, read_entries, wall_clock_ns
+from card_io.readers.exchange import Exchange
 from card_io.records import Service, fields_of
 
 JOURNAL: Final = "capture.journal"
@@ -70,13 +71,10 @@ class Transaction:
         """Nobody knows whether the card moved."""
         return self.state in OPEN
 
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """The exchange with the card, as bytes in canonical form and their SHA-256 in hex."""
-
-    canonical: bytes
-    sha256: str
+    @property
+    def is_unproved(self) -> bool:
+        """The card's log says that it moved, but its TAC is gone: the centre needs other evidence."""
+        return self.state is State.DEBITED and self.decided_by is not None and self.columns.get("tac") is None
 
 
 @dataclass(slots=True)
@@ -129,11 +127,14 @@ class CaptureState:
         return [each for each in self.transactions.values() if each.is_grey]
 
     def unsent(self) -> list[Transaction]:
-        """Debited transactions that no delivery holds yet."""
+        """Debited transactions that no delivery holds yet; what went as grey and has no TAC is as it was."""
         return [
             each
             for each in self.transactions.values()
-            if each.delivered and each.state is State.DEBITED and each.in_delivery is None
+            if each.delivered
+            and each.state is State.DEBITED
+            and each.in_delivery is None
+            and not (each.is_unproved and each.grey_in_delivery is not None)
         ]
 
     def open_deliveries(self) -> list[Entry]:
@@ -247,6 +248,10 @@ class CapturePoint:
             raise CaptureStateError(f"transaction {number} is not open for {state}", "list it with: card deliver")
         self._append("decision", {"of": number, "state": state, "by": by, **_told(columns, exchange)})
 
+    def of_card(self, card_no: str) -> list[Transaction]:
+        """Open grey records of one card, oldest first."""
+        return [each for each in self.state.grey() if each.card_no == card_no]
+
     def note(self, what: str, **facts: Any) -> None:
         """Record something that moves no money (a card turned away, a changed parameter version)."""
         self._append("note", {"what": what, **facts})
@@ -287,7 +292,7 @@ def _check_columns(service: Service, columns: Mapping[str, int | None]) -> None:
 
 
 def _told(columns: Mapping[str, int | None], exchange: Exchange | None) -> dict[str, Any]:
-    told = None if exchange is None else {"sha256": exchange.sha256, "hex": exchange.canonical.hex()}
+    told = None if exchange is None else {"sha256": exchange.sha256, "hex": exchange.to_bytes().hex()}
     return {"columns": dict(columns), "exchange": told}
 
 
@@ -308,4 +313,4 @@ def exchanges(folder: Path) -> Iterator[tuple[int, Exchange]]:
     """(transaction number, exchange) of everything the journal in ``folder`` keeps of dialogues with cards."""
     for entry in read_entries(folder / JOURNAL):
         if told := entry.body.get("exchange"):
-            yield entry.body["of"], Exchange(bytes.fromhex(told["hex"]), told["sha256"])
+            yield entry.body["of"], Exchange.from_bytes(bytes.fromhex(told["hex"]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from card_io.capture import CapturePoint, Exchange, TerminalSettings, load_settings
+from card_io.capture import CapturePoint, TerminalSettings, load_settings
 from card_io.keys.signature import SigningKey
+from card_io.readers.exchange import Exchange, Step
 from card_io.records import Algorithm, PurseKind, Service, TxnType
 
 CARD = "3104770012345678901"
@@ -36,11 +37,8 @@ def retail(counter: int, amount: int = 200, balance: int = 100_000) -> dict[str,
 
 
 def exchange(counter: int) -> Exchange:
-    """An exchange of a few bytes with its hash."""
-    from hashlib import sha256
-
-    canonical = counter.to_bytes(4, "big") * 20
-    return Exchange(canonical, sha256(canonical).hexdigest())
+    """An exchange of one step."""
+    return Exchange((Step(counter.to_bytes(4, "big") * 10, b"\x90\x00"),))
 
 
 def purchase(point: CapturePoint, counter: int, amount: int = 200) -> int:
