@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from card_io.capture.settings import Place
 from card_io.layouts.files import IndustryRecord, JourneyRecord, Region
 from card_io.parameters import Fare, FareTable
 from card_io.purse.application import JOURNEY_FILE, read_balance, read_binary, read_industry, read_record
@@ -22,29 +23,6 @@ _ENTRY, _EXIT, _SINGLE = 0x03, 0x04, 0x06
 _RIDES: Final = frozenset({_EXIT, _SINGLE})
 _TRANSFERRED: Final = "01"
 _NO_SERIAL: Final = "00" * 8
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a transit terminal stands.
-
-    Attributes:
-        mode: metro or bus.
-        line: line or route number.
-        station: number of the station, up to 24 bits; 0 on a bus without stops in its table.
-        city: city code, 4 hexadecimal digits.
-        institution: acquiring institution, 16 hexadecimal digits.
-        vehicle: vehicle or gate.
-        direction: 0 unknown, 1 up, 2 down.
-    """
-
-    mode: Mode
-    line: int
-    station: int = 0
-    city: str = "2900"
-    institution: str = "0000000000000000"
-    vehicle: int = 0
-    direction: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +131,13 @@ class TransitTerminal:
         parameters = self.purse.parameters(touch)
         if parameters.fares is None or parameters.calendar is None:
             raise TurnedAway("not_started")
-        table = parameters.fares.table(self.place.mode, parameters.calendar.operating_day(touch.now))
+        table = parameters.fares.table(self.place.record_mode, parameters.calendar.operating_day(touch.now))
         if table is None:
             raise TurnedAway("no_fare")
         return table
 
     def _slot(self, touch: Touch) -> IndustryRecord:
-        found = read_industry(touch.channel, _TAGS[self.place.mode])
+        found = read_industry(touch.channel, _TAGS[self.place.record_mode])
         if found is None:
             raise TurnedAway("refused")
         return found[1]
@@ -179,14 +157,14 @@ class TransitTerminal:
             return 0
         ended = _wall_seconds(last.time)
         near = ended is not None and 0 <= touch.now - ended <= fares.transfer_window_seconds
-        elsewhere = (last.mode, int(last.line, 16)) != (self.place.mode, self.place.line)
+        elsewhere = (last.mode, int(last.line, 16)) != (self.place.record_mode, self.place.line)
         return int(near and elsewhere)
 
     def _journey(self, touch: Touch, kind: int, amount: int, *, transfer: int) -> JourneyRecord:
         return JourneyRecord(
             kind=kind,
             terminal=self._terminal8,
-            mode=self.place.mode,
+            mode=self.place.record_mode,
             line=f"{self.place.line:08X}",
             site=f"{self.place.station:06X}",
             amount=amount,
@@ -203,7 +181,7 @@ class TransitTerminal:
 
     def _columns(self, ride: _Ride) -> dict[str, int | None]:
         return {
-            "mode": int(self.place.mode),
+            "mode": int(self.place.record_mode),
             "line": self.place.line,
             "entry_station": ride.entry,
             "exit_station": ride.exit_,

@@ -10,17 +10,18 @@ import pytest
 
 from card_io.apdu import CardChannel
 from card_io.capture import State
+from card_io.capture.settings import Place
 from card_io.grey import Evidence, decide
 from card_io.layouts.commands import PurseLimits
 from card_io.layouts.files import LogRecord, Region
 from card_io.purse.application import read_balance, read_journeys, select_purse
 from card_io.readers.faults import TornFault
-from card_io.records import MEDICAL_FIELDS, Mode
+from card_io.records import MEDICAL_FIELDS
 from card_io.terminals.load import LoadTerminal
 from card_io.terminals.medical import MedicalTerminal
 from card_io.terminals.quotes import FileMedicalQuotes, QuoteError, QuoteFile
 from card_io.terminals.touch import PurseTerminal, TurnedAway
-from card_io.terminals.transit import Place, TransitTerminal
+from card_io.terminals.transit import TransitTerminal
 from card_io.terminals.utility import UtilityTerminal
 from card_io.virtual_card.card import VirtualCard
 from card_io.virtual_card.reader import Direction, Tear, VirtualReader
@@ -29,7 +30,7 @@ from card_io.virtual_card.training import TrainingIssuer
 from .terminals import Clock, parameters, purse_terminal
 
 MONEY = PurseLimits(cap=100_000, balance=10_000, overdraft_limit=0, overdraft_used=0)
-IN, OUT = Place(Mode.METRO, 1, 101), Place(Mode.METRO, 1, 105)
+IN, OUT = Place(mode="metro", line=1, station=101), Place(mode="metro", line=1, station=105)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_concession_class_is_read_from_the_card(tmp_path: Path, issuer: Traini
 def test_a_transfer_is_seen_on_the_card(
     tmp_path: Path, issuer: TrainingIssuer, card: VirtualCard, clock: Clock
 ) -> None:
-    first, second = Place(Mode.BUS, 7), Place(Mode.BUS, 9)
+    first, second = Place(mode="bus", line=7), Place(mode="bus", line=9)
     one = purse_terminal(tmp_path / "1", issuer, clock)
     two = purse_terminal(tmp_path / "2", issuer, clock, number="310400000002")
     fares = []
@@ -109,14 +110,14 @@ def test_who_is_turned_away_pays_nothing(
 ) -> None:
     listed = purse_terminal(tmp_path / "1", issuer, clock, active=parameters(blacklist=frozenset({number_of(card)})))
     with pytest.raises(TurnedAway, match="blacklist"):
-        tap(TransitTerminal(listed, Place(Mode.BUS, 7)), card, "ride")
+        tap(TransitTerminal(listed, Place(mode="bus", line=7)), card, "ride")
     assert [entry.body["why"] for entry in listed.point.journal.entries] == ["blacklisted"]
     poor = issuer.card(4713, limits=replace(MONEY, balance=100))
     purse = purse_terminal(tmp_path / "2", issuer, clock, number="310400000002")
     with pytest.raises(TurnedAway, match="money"):
-        tap(TransitTerminal(purse, Place(Mode.BUS, 7)), poor, "ride")
+        tap(TransitTerminal(purse, Place(mode="bus", line=7)), poor, "ride")
     with pytest.raises(TurnedAway, match="fare"):
-        tap(TransitTerminal(purse, Place(Mode.METRO, 1, 999)), card, "leave")
+        tap(TransitTerminal(purse, Place(mode="metro", line=1, station=999)), card, "leave")
     assert purse.point.state.transactions == {}
     assert balance(card) == 10_000
 
@@ -186,11 +187,11 @@ def torn_ride(purse: PurseTerminal, card: VirtualCard, direction: Direction, byt
     with purse.touch(reader) as touch:
         before = len(touch.channel.exchange.steps)
         reader.tear = Tear(debit_command(purse, touch) - before, direction, byte)
-        TransitTerminal(purse, Place(Mode.BUS, 7)).ride(touch)
+        TransitTerminal(purse, Place(mode="bus", line=7)).ride(touch)
 
 
 def debit_command(purse: PurseTerminal, touch) -> int:
-    """Number of the DEBIT among all commands of a bus ride: file 17, newest journey, balance, INITIALIZE, cache, DEBIT."""
+    """Number of a ride's DEBIT: behind file 17, newest journey, balance, INITIALIZE, cache."""
     return len(touch.channel.exchange.steps) + 5
 
 
@@ -211,7 +212,7 @@ def test_a_torn_debit_is_decided_by_the_card(
     other = purse_terminal(tmp_path / "2", issuer, clock, number="310400000002")
     for _ in range(elsewhere):
         clock.forward(4000)
-        tap(TransitTerminal(other, Place(Mode.BUS, 8)), card, "ride")
+        tap(TransitTerminal(other, Place(mode="bus", line=8)), card, "ride")
     with purse.touch(VirtualReader(card)) as touch:
         [(number, verdict)] = touch.settled
     assert number == grey.number

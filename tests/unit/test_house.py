@@ -14,8 +14,8 @@ PACKAGES = ("card_io", "tariffs", "clearing")
 HOMES = {
     "duckdb": ("clearing/store.py",),
     "prometheus_client": ("clearing/metrics.py",),
-    "typer": ("clearing/cli.py", "tariffs/cli.py"),
-    "rich": ("clearing/cli.py", "clearing/explain/terminal.py", "tariffs/cli.py"),
+    "typer": ("clearing/cli.py", "tariffs/cli.py", "card_io/cli.py"),
+    "rich": ("clearing/cli.py", "clearing/explain/terminal.py", "tariffs/cli.py", "card_io/cli.py", "card_io/live.py"),
     "jinja2": ("clearing/report/",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),
