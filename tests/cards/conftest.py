@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from card_io.apdu import CardChannel
+from card_io.layouts.commands import PurseLimits
 from card_io.layouts.files import JourneyRecord
 from card_io.virtual_card.card import VirtualCard
 from card_io.virtual_card.memory import CardMemory
@@ -20,6 +22,7 @@ from card_io.virtual_card.training import TrainingIssuer
 from .virtual_readers import VirtualReaders, socket_of
 
 DATE, TIME = 0x20260302, 0x081530
+LIMITS = PurseLimits(cap=100_000, balance=10_000, overdraft_limit=0, overdraft_used=0)
 Answered = Callable[[int], None]
 
 
@@ -80,3 +83,9 @@ def readers(daemon_folder: VirtualReaders) -> VirtualReaders:
     if not daemon_folder.runs():
         daemon_folder.start()
     return daemon_folder
+
+
+def say(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    """Show a figure in the test run's own output."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{words}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,10 +13,28 @@ from card_io.virtual_card.training import TrainingIssuer
 from clearing.mac import TacInput, TacVerdict, verify_tac
 
 
+@dataclass(frozen=True)
+class Proved:
+    """A record with its TAC, and the card's factor."""
+
+    card: int
+    columns: dict[str, int | None]
+
+
 def verdicts(issuer: TrainingIssuer, proved: Sequence[Debit | Credited]) -> list[TacVerdict]:
     """The batch engine's verdict on each TAC."""
+    return _verify(issuer, [_row(each) for each in proved])
+
+
+def verdicts_of_records(issuer: TrainingIssuer, proved: Sequence[Proved]) -> list[TacVerdict]:
+    """The same for records as a terminal journals them."""
+    return _verify(issuer, [_record_row(each) for each in proved])
+
+
+def _verify(issuer: TrainingIssuer, rows: list[dict[str, int]]) -> list[TacVerdict]:
+    if not rows:
+        return []
     table = issuer.store.tac_key_table()
-    rows = [_row(each) for each in proved]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     load_key, purchase_key = (int(np.flatnonzero(table.is_load == flag)[0]) for flag in (True, False))
     is_load = np.isin(columns["txn_type"], (1, 2))
@@ -31,8 +50,20 @@ def verdicts(issuer: TrainingIssuer, proved: Sequence[Debit | Credited]) -> list
         factor=np.array(columns["factor"], np.uint64),
         key_row=np.where(is_load, load_key, purchase_key).astype(np.int32),
     )
-    tacs = np.array([int.from_bytes(each.tac, "big") for each in proved], np.int64)
-    return [TacVerdict(verdict) for verdict in verify_tac(inputs, tacs, table.master)]
+    verdicts = verify_tac(inputs, np.array(columns["tac"], np.int64), table.master)
+    return [TacVerdict(verdict) for verdict in verdicts]
+
+
+def _record_row(proved: Proved) -> dict[str, int]:
+    names = ("amount", "txn_type", "terminal_id", "date4", "time3", "tac")
+    row = {name: int(proved.columns[name] or 0) for name in names}
+    counter = int(proved.columns.get("terminal_counter") or 0)
+    return row | {
+        "terminal_counter": counter,
+        "new_balance": int(proved.columns["balance_after"] or 0),
+        "online_counter": int(proved.columns["card_counter"] or 0),
+        "factor": int(f"310{proved.card:016d}"[-16:], 16),
+    }
 
 
 def _row(proved: Debit | Credited) -> dict[str, int]:
@@ -48,4 +79,5 @@ def _row(proved: Debit | Credited) -> dict[str, int]:
         "new_balance": started.balance_after,
         "online_counter": 0 if isinstance(proved, Debit) else started.online_counter,
         "factor": int.from_bytes(started.card.factor, "big"),
+        "tac": int.from_bytes(proved.tac, "big"),
     }

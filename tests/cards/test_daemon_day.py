@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import pytest
@@ -15,7 +14,7 @@ from card_io.readers.pcsc import PcscReader
 from card_io.virtual_card.training import TrainingIssuer
 from clearing.mac import TacVerdict
 
-from .conftest import DATE, TIME, journey
+from .conftest import DATE, TIME, journey, say
 from .tacs import verdicts
 from .test_virtual_card import vars_of
 from .virtual_readers import VirtualReaders
@@ -81,8 +80,3 @@ def test_round_trips_without_cryptography(
     inserted.remove()
     say(capsys, f"GET BALANCE through pcscd: {2000 / seconds:,.0f} round trips per second")
     assert seconds < 40, "40 ms a round trip: the card no longer acknowledges at once (TCP_QUICKACK)"
-
-
-def say(capsys: pytest.CaptureFixture[str], words: str) -> None:
-    with capsys.disabled():
-        sys.stdout.write(f"\n{words}\n")

@@ -109,7 +109,7 @@ class TestChannel:
             script(("805C000204", "0000009000")).ask(BALANCE, 4)
 
     def test_a_refusal_names_command_and_meaning(self) -> None:
-        with pytest.raises(RefusedFault, match="GET BALANCE.*9303") as refused:
+        with pytest.raises(RefusedFault, match=r"GET BALANCE.*9303") as refused:
             script(("805C000204", "9303")).ask(BALANCE, 4)
         assert refused.value.status == 0x9303
         assert len(refused.value.exchange.steps) == 1
