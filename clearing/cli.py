@@ -230,6 +230,26 @@ def close(
 
 
 @app.command()
+def feedback(
+    directory: Directory,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="FB file of another centre (JT/T 978.4)", dir_okay=False)
+    ],
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare another centre's feedback with the ledger: what it refused or does not know. Exit 1 with findings."""
+    from clearing.interchange.received import read_feedback
+
+    passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+    summary = read_feedback(directory, file, passphrase=passphrase)
+    _print(summary.as_json(), as_json, lambda: _show_feedback(summary.as_json()))
+    if summary.findings:
+        raise typer.Exit(1)
+
+
+@app.command()
 def explain(
     directory: Directory,
     txn: Annotated[str, typer.Argument(metavar="TXN", help="FILE_NO:ROW or transaction id")],
@@ -371,6 +391,18 @@ def _show_run(summary: dict[str, Any]) -> None:
     for each in summary["waiting"]:
         stdout.print(f"{each['file']} waits: {each['reason']}", highlight=False)
     stdout.print(f"{len(summary['received'])} deliveries, {summary['rows']:,} rows")
+
+
+def _show_feedback(document: dict[str, Any]) -> None:
+    _show_text(f"{document['file']}: {document['records']} records of {document['clearing_date']}")
+    table = Table("error code", "records", "fen")
+    for code, (rows, fen) in document["codes"].items():
+        table.add_row(code, f"{rows:,}", f"{fen:,}")
+    stdout.print(table)
+    for each in document["findings"]:
+        _show_text(
+            f"line {each['line']}: {each['kind']} {each['code']} {each['text']} (transaction {each['txn_id']})"
+        )
 
 
 def _show_close(summary: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from card_io.delivery.manifest import Manifest, manifest_name
 from card_io.keys.errors import SignatureError
 from clearing.calendar import seconds_of
 from clearing.interchange.after_run import clearing_serial, txn_id_of
+from clearing.interchange.received import read_feedback
 from clearing.settlement import close_window
 from evidence.centres import DAY, PASSPHRASE, WINDOW_ENDS, clear, copy_of, ledger_of, sender_key
 from evidence.handmade import Cases, Centre, sender_signing_key
@@ -336,3 +337,54 @@ def test_a_wrong_count_refuses_the_file(tmp_path: Path) -> None:
     assert own.query("SELECT outcome, reason FROM files") == [
         ("wrong_columns", "0020-retail-2026-03-02-00001.txt: line 2, record_count is 3, 2 records follow")
     ]
+
+
+# --- feedback of another centre ------------------------------------------------------------
+
+
+FOREIGN = """
+retail     card=foreign               ACCEPTED
+retail     card=foreign amount=300    ACCEPTED
+retail     card=foreign tac=wrong     TAC_FAILED
+"""
+
+
+def _feedback_file(tmp_path: Path) -> tuple[Centre, Path]:
+    """A centre as acquirer, and an FB about its foreign purchases as its own counterparty would write it."""
+    centre = Centre.create(tmp_path / "centre")
+    _with_partners(centre.directory, (500,))
+    centre.deliver(Cases(centre).read(FOREIGN))
+    centre.run()
+    [path] = (centre.directory / "outbox" / "500").glob("*.FB.01.txt")
+    return centre, path
+
+
+def test_feedback_that_agrees_has_no_finding(tmp_path: Path) -> None:
+    centre, path = _feedback_file(tmp_path)
+    summary = read_feedback(centre.directory, path, passphrase=PASSPHRASE)
+
+    assert summary.findings == []
+    assert (summary.records, summary.codes) == (3, {"000000": [2, 500], "000032": [1, 200]})
+
+
+def test_what_another_centre_decided_otherwise_is_found(tmp_path: Path) -> None:
+    centre, path = _feedback_file(tmp_path)
+    lines = path.read_bytes().split(b"\n")
+    lines[2] = lines[2][:162] + b"000041" + "重复交易".encode("gbk").ljust(40) + lines[2][208:]
+    lines[3] = lines[3][:118] + b"000099" + lines[3][124:]
+    lines[4] = lines[4][:162] + b"000000" + b" " * 40 + lines[4][208:]
+    spoilt = lines[2][:136] + b"00000000020o" + lines[2][148:]
+    lines[1] = b"000004" + lines[1][6:]
+    other = tmp_path / "fb.txt"
+    other.write_bytes(b"\n".join([*lines[:5], spoilt, b""]))
+    summary = read_feedback(centre.directory, other, passphrase=PASSPHRASE)
+
+    assert [(each.line, each.kind, each.fen) for each in summary.findings] == [
+        (3, "refused_there", 200),
+        (4, "unknown_here", 300),
+        (5, "cleared_there_only", 200),
+        (6, "unreadable", None),
+    ]
+    assert summary.findings[0].text == "重复交易"
+    assert summary.findings[3].text.startswith("amount is '00000000020o'; write a decimal number")
+    assert summary.records == 4
