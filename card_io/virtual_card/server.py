@@ -21,6 +21,8 @@ _POWER_OFF, _POWER_ON, _RESET, _SEND_ATR = 0, 1, 2, 4
 _NEW_NETWORK: Final = 0x40000000
 """CLONE_NEWNET: the namespace is a network namespace."""
 
+_CONNECT_SECONDS: Final = 5.0
+
 
 class PulledAt(StrEnum):
     """When the card is pulled out, seen from one APDU."""
@@ -132,7 +134,7 @@ class InsertedCard:
 def _connect(port: int, daemon: int | None) -> socket.socket:
     """Connect to the slot. A socket belongs to the network namespace of the thread that makes it, for ever."""
     if daemon is None or _same_namespace(daemon):
-        return socket.create_connection(("127.0.0.1", port), timeout=None)
+        return _connected(port)
     made: list[socket.socket | OSError] = []
     thread = threading.Thread(target=_connect_inside, args=(port, daemon, made))
     thread.start()
@@ -141,6 +143,12 @@ def _connect(port: int, daemon: int | None) -> socket.socket:
     if isinstance(result, OSError):
         raise result
     return result
+
+
+def _connected(port: int) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS)
+    made.settimeout(None)
+    return made
 
 
 def _same_namespace(daemon: int) -> bool:
@@ -156,6 +164,6 @@ def _connect_inside(port: int, daemon: int, made: list[socket.socket | OSError])
                 raise OSError(ctypes.get_errno(), "cannot enter the network namespace of pcscd")
         finally:
             os.close(descriptor)
-        made.append(socket.create_connection(("127.0.0.1", port), timeout=None))
+        made.append(_connected(port))
     except OSError as error:
         made.append(error)

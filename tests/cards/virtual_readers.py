@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from card_io.readers.pcsc import PcscContext, SlotState
 from card_io.virtual_card.card import VirtualCard
 from card_io.virtual_card.server import InsertedCard
 
+PATIENCE = 20
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "virtual-readers"
 
 
@@ -54,8 +56,9 @@ class VirtualReaders:
         """A hand is slower than the daemon, which looks every 0.4 s; tests are not."""
         context = PcscContext()
         known = {self.name(slot): SlotState()}
+        deadline = time.monotonic() + PATIENCE
         while (known := context.wait(known, 1))[self.name(slot)].present:
-            pass
+            assert time.monotonic() < deadline, f"the daemon still sees a card in slot {slot} after {PATIENCE} s"
         context.close()
 
     def _run(self, *arguments: str) -> None:
