@@ -33,6 +33,8 @@ from clearing.decide import (
     settle_bills,
     settle_statuses,
 )
+from clearing.grey import SEGMENT as GREY_SEGMENT
+from clearing.grey import grey_events
 from clearing.intake import Prepared, prepare_again
 from clearing.interchange import write_after_run
 from clearing.ledger import segments
@@ -131,6 +133,7 @@ class Batch:
         with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
             adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
             self._pass_two(prefix)
+            self._decide_grey(prefix, now)
             chunk = adding.result()
         self.files.sort(key=lambda file: int(file["file_no"]))
         body: dict[str, Any] = {
@@ -267,6 +270,17 @@ class Batch:
         for rows in events:
             self._book([rows])
         self.caches.stage_reopened(events[1].service, self.reopening.competitors(events[1]))
+
+    def _decide_grey(self, prefix: str, now: int) -> None:
+        """Grey rows of earlier batches that what was sealed since decides."""
+        for events in grey_events(self.centre, self.caches.history, now):
+            folder = events[0].service.name.lower()
+            self._seal(folder, f"{prefix}-{GREY_SEGMENT}", events)
+            if events[0].service is Service.UTILITY:
+                self._seal("bill", f"{prefix}-{GREY_SEGMENT}", events)
+            for rows in events:
+                self._book([rows])
+        self.segments.sort(key=lambda segment: str(segment["name"]))
 
     def _book(self, parts: list[Rows]) -> None:
         posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)
