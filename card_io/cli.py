@@ -6,12 +6,14 @@ something is open, 2 usage or settings error.
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
@@ -28,12 +30,13 @@ from card_io.keys.errors import KeysError, KeyStoreError
 from card_io.keys.passphrase import passphrase_from
 from card_io.layouts.files import JOURNEY_KINDS, TXN_TYPES
 from card_io.live import View
-from card_io.messages import Language, Messages, yuan
+from card_io.messages import Language, Messages
 from card_io.parameters import ParameterError
 from card_io.readers.faults import DialogueFault, NoCardFault
 from card_io.readers.port import Reader
 from card_io.reading import CardReading, read_card
 from card_io.records import Service, mask_card
+from card_io.story import yuan
 from card_io.terminals.quotes import BillQuote, MedicalQuote
 from card_io.terminals.station import Service as Served
 from card_io.terminals.station import Station, Wanted, signing_key
@@ -89,24 +92,29 @@ def _messages(lang: str) -> Messages:
     return Messages(cast(Language, lang))
 
 
+def _pcsc() -> ModuleType:
+    """The PC/SC adapter, the only part that needs pyscard."""
+    try:
+        return importlib.import_module("card_io.readers.pcsc")
+    except ImportError:
+        raise SettingsError("pyscard is not installed", "run: scripts/setup --readers") from None
+
+
 def _reader(name: str | None) -> Reader:
     """The named PC/SC reader, or the first there is."""
-    from card_io.readers.pcsc import PcscReader, reader_names
-
+    pcsc = _pcsc()
     if name is None:
-        names = reader_names()
+        names = pcsc.reader_names()
         if not names:
             raise SettingsError("no reader", "check that pcscd runs and the reader is plugged in: card readers")
         name = names[0]
-    return PcscReader(name)
+    return cast(Reader, pcsc.PcscReader(name))
 
 
 @app.command()
 def readers(lang: Lang = "zh", as_json: AsJson = False) -> None:
     """The readers of this machine; exit 1 when there is none."""
-    from card_io.readers.pcsc import reader_names
-
-    messages, names = _messages(lang), reader_names()
+    messages, names = _messages(lang), _pcsc().reader_names()
     lines = names or (messages("no_readers"),)
     _print({"readers": list(names)}, as_json, lambda: stdout.print(*lines, sep="\n", highlight=False))
     raise typer.Exit(0 if names else 1)
@@ -298,25 +306,14 @@ def _show_bills(view: View, messages: Messages, quote: BillQuote) -> None:
 
 
 def _show_card(found: CardReading, messages: Messages) -> None:
-    card, at = found.card, 0 if messages.language == "zh" else 1
-    facts = {
-        "card": mask_card(card.card_number),
-        "issuer": card.issuer_id.hex(),
-        "application": card.application.zh if at == 0 else card.application.en,
-        "validity": f"{card.valid_from:08x} – {card.valid_to:08x}",
-        "balance": yuan(found.balance),
-    }
-    for key, value in facts.items():
-        stdout.print(f"{messages(key)}: {value}", highlight=False)
-    if card.blocked:
-        stdout.print(messages("blocked"), style="red")
+    at = 0 if messages.language == "zh" else 1
+    for sentence in found.story:
+        stdout.print(getattr(sentence, messages.language), highlight=False, soft_wrap=True)
     log = Table(*(messages(key) for key in ("counter", "type", "amount", "terminal", "time")), title=messages("log"))
     for each in found.log:
         name = TXN_TYPES.get(each.txn_type, (f"{each.txn_type:02X}",) * 2)[at]
         log.add_row(str(each.counter), name, yuan(each.amount), each.terminal, f"{each.date4:08x} {each.time3:06x}")
     stdout.print(log)
-    for first, last in found.gaps:
-        stdout.print(messages("gap", first=first, last=last, missing=last - first - 1), style="yellow")
     journeys = Table(*(messages(key) for key in ("type", "amount", "balance", "time")), title=messages("journeys"))
     for journey in found.journeys:
         name = JOURNEY_KINDS.get(journey.kind, (f"{journey.kind:02X}",) * 2)[at]

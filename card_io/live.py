@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from card_io.capture.transactions import CapturePoint
-from card_io.messages import Messages, yuan
+from card_io.messages import Messages
+from card_io.story import yuan
 
 _SHOWN = 8
 

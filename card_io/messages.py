@@ -8,12 +8,6 @@ Language = Literal["zh", "en"]
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "no_readers": ("没有读卡器;请检查 pcscd 与连接", "No reader; check pcscd and the cable"),
-    "reader": ("读卡器", "reader"),
-    "card": ("卡号", "card"),
-    "issuer": ("发卡机构", "issuer"),
-    "application": ("应用", "application"),
-    "validity": ("有效期", "validity"),
-    "blocked": ("应用已锁定", "the application is blocked"),
     "balance": ("余额", "balance"),
     "log": ("交易明细", "transaction log"),
     "journeys": ("行程记录", "journeys"),
@@ -22,7 +16,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "amount": ("金额", "amount"),
     "terminal": ("终端", "terminal"),
     "time": ("时间", "time"),
-    "gap": ("计数器 {first} 与 {last} 之间缺 {missing} 笔", "{missing} missing between counters {first} and {last}"),
     "touch_card": ("请刷卡", "touch your card"),
     "taken": ("已扣款 {yuan} 元,余额 {balance} 元", "{yuan} yuan taken, {balance} left"),
     "loaded": ("已充值 {yuan} 元,余额 {balance} 元", "{yuan} yuan loaded, {balance} on the card"),
@@ -76,8 +69,3 @@ class Messages:
     def __call__(self, key: str, **facts: object) -> str:
         """The text of ``key`` with its facts."""
         return _TEXTS[key][self._at].format(**facts)
-
-
-def yuan(fen: int) -> str:
-    """Fen as yuan, two decimals."""
-    return f"{'-' if fen < 0 else ''}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"

@@ -6,10 +6,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from card_io.apdu import CardChannel
-from card_io.layouts.files import JourneyRecord, LogRecord
-from card_io.purse.application import PurseCard, read_balance, read_journeys, read_log, select_purse
+from card_io.apdu import CardChannel, Command
+from card_io.layouts.applications import read_fci
+from card_io.layouts.errors import LayoutError
+from card_io.layouts.files import JourneyRecord, LogRecord, Region
+from card_io.purse.application import (
+    PurseCard,
+    read_balance,
+    read_binary,
+    read_journeys,
+    read_log,
+    select_purse,
+)
+from card_io.readers.faults import RefusedFault
 from card_io.records import TxnType, mask_card
+from card_io.story import CardFiles, Sentence, story
 
 _ONLINE = (TxnType.DEPOSIT_LOAD, TxnType.PURSE_LOAD, TxnType.UNLOAD, TxnType.OVERDRAFT_LIMIT)
 
@@ -22,6 +33,7 @@ class CardReading:
     balance: int
     log: tuple[LogRecord, ...]
     journeys: tuple[JourneyRecord, ...]
+    story: tuple[Sentence, ...]
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
@@ -40,6 +52,7 @@ class CardReading:
             "valid_to": f"{card.valid_to:08x}",
             "blocked": card.blocked,
             "balance_fen": self.balance,
+            "story": [{"zh": each.zh, "en": each.en} for each in self.story],
             "log": [
                 {
                     "counter": each.counter,
@@ -69,4 +82,20 @@ class CardReading:
 def read_card(channel: CardChannel) -> CardReading:
     """Read a purse card. Raises `DialogueFault`."""
     card = select_purse(channel)
-    return CardReading(card, read_balance(channel), read_log(channel), read_journeys(channel))
+    again = Command(0x00, 0xA4, 0x04, 0x00, bytes.fromhex(card.application.aid), 0x100, "SELECT")
+    files = CardFiles(
+        selected=read_fci(channel.send(again).data),
+        balance=read_balance(channel),
+        region=_region(channel),
+        log=read_log(channel),
+        journeys=read_journeys(channel),
+    )
+    return CardReading(card, files.balance or 0, files.log, files.journeys, story(files))
+
+
+def _region(channel: CardChannel) -> Region | None:
+    """File 17; None on a card that keeps none."""
+    try:
+        return Region.decode(read_binary(channel, 0x17))
+    except (RefusedFault, LayoutError):
+        return None

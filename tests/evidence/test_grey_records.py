@@ -6,6 +6,7 @@ import datetime
 
 import pytest
 
+from clearing import explain as explaining
 from clearing.calendar import seconds_of
 from clearing.settlement import close_window
 from clearing.status import ClearingStatus
@@ -98,6 +99,19 @@ def test_a_closed_window_is_not_touched_and_the_card_has_paid(cleared) -> None:
     assert abs(booked["suspense_payable"]) == proved
     rows = centre.query('SELECT DISTINCT "window" FROM transactions WHERE event > 0 ORDER BY 1')
     assert all(window[0] > datetime.date(2026, 3, 2) for window in rows)
+
+
+def test_each_decision_names_its_witness(cleared) -> None:
+    """Explain tells both decisions and the record that decided."""
+    centre, lines, _ = cleared
+    [proved] = [line for line in lines[:6] if line.expected == "GREY_PROVEN"]
+    [witness] = [lines[lines.index(proved) + 1]]
+    ids = centre.decisions("txn_id, linked_txn_id")
+    assert ids[proved.place][1] == ids[witness.place][0]
+    told = explaining.explain(centre.directory, str(ids[proved.place][0]), passphrase=PASSPHRASE, language="en")
+    assert [decision.status for decision in told.decisions if decision.sign > 0] == ["GREY_RECORD", "GREY_PROVEN"]
+    assert told.ladder is not None
+    assert told.ladder.reproduced
 
 
 def test_the_ledger_is_sound_and_comes_out_again(cleared) -> None:
