@@ -69,7 +69,9 @@ def main() -> None:
     for name, measure in (("utility tiers", utility_tiers), ("medical", medical)):
         result |= {f"{name}, {what}": rate for what, rate in measure(rows).items()}
     result["tiers × time of use"] = time_of_use(rows, arguments.pysam)
-    result["recompile_s"] = {name: seconds(partial(load_tariff, LIBRARY / f"{name}.yaml")).wall for name in RECOMPILED}
+    result["recompile_s"] = {
+        name: seconds(partial(load_tariff, LIBRARY / f"{name}.yaml")).wall for name in RECOMPILED
+    }
     print(json.dumps(result, indent=1, ensure_ascii=False))
 
 
@@ -165,7 +167,9 @@ def time_of_use(rows: int, pysam: str | None) -> dict[str, Any]:
             "s": answer["s"],
             "million_rows_per_s": round(HOURS / answer["s"] / 1e6, 2),
         }
-        result["largest difference to PySAM, fen"] = float(np.abs(np.array(answer["bills"]) * 100 - bills.gross).max())
+        result["largest difference to PySAM, fen"] = float(
+            np.abs(np.array(answer["bills"]) * 100 - bills.gross).max()
+        )
     return result
 
 

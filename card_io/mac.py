@@ -87,32 +87,67 @@ def diversify_key(master: bytes, factor: bytes) -> bytes:
     return tdes_encrypt_block(master, factor) + tdes_encrypt_block(master, xor(factor, b"\xff" * BLOCK))
 
 
+def short_mac(key: bytes, data: bytes) -> bytes:
+    """Leftmost four bytes of the CBC-MAC over marked padding, the form of session MACs and TACs (§4.3)."""
+    return cbc_mac(key, pad_marked(data))[:_MAC_BYTES]
+
+
+def maintenance_mac(key: bytes, challenge: bytes, data: bytes) -> bytes:
+    """MAC of secure messaging under the card's 16-byte key, 4 bytes (§4.3).
+
+    The initial value is the card's challenge, filled up with zeros to a block (JR/T 0025).
+    """
+    return retail_mac(key, pad_marked(data), challenge.ljust(BLOCK, b"\x00"))[:_MAC_BYTES]
+
+
+def amount_data(fen: int) -> bytes:
+    """An amount or balance as the four bytes that MACs cover."""
+    return fen.to_bytes(4, "big")
+
+
+def purchase_session_data(card_random: bytes, offline_counter: int, terminal_counter: int) -> bytes:
+    """What SESPK is the encryption of, 8 bytes (§4.2); only the low two bytes of the terminal counter enter."""
+    return card_random + offline_counter.to_bytes(2, "big") + (terminal_counter & 0xFFFF).to_bytes(2, "big")
+
+
+def load_session_data(card_random: bytes, online_counter: int) -> bytes:
+    """What SESLK is the encryption of, 8 bytes (§4.2)."""
+    return card_random + online_counter.to_bytes(2, "big") + b"\x80\x00"
+
+
 def purchase_session_key(key: bytes, card_random: bytes, offline_counter: int, terminal_counter: int) -> bytes:
-    """SESPK of a purchase, 8 bytes (§4.2); only the low two bytes of the terminal counter enter."""
-    data = card_random + offline_counter.to_bytes(2, "big") + (terminal_counter & 0xFFFF).to_bytes(2, "big")
-    return tdes_encrypt_block(key, data)
+    """SESPK of a purchase, 8 bytes (§4.2)."""
+    return tdes_encrypt_block(key, purchase_session_data(card_random, offline_counter, terminal_counter))
 
 
 def load_session_key(key: bytes, card_random: bytes, online_counter: int) -> bytes:
     """SESLK of a load, 8 bytes (§4.2)."""
-    return tdes_encrypt_block(key, card_random + online_counter.to_bytes(2, "big") + b"\x80\x00")
+    return tdes_encrypt_block(key, load_session_data(card_random, online_counter))
 
 
 def purchase_mac1(session_key: bytes, amount: int, txn_type: int, terminal_id: int, date4: int, time3: int) -> bytes:
     """MAC1 of a purchase, from terminal to card, 4 bytes (§4.3)."""
-    data = _amount(amount) + _type(txn_type) + _terminal(terminal_id) + _time(date4, time3)
-    return _short_mac(session_key, data)
+    return short_mac(session_key, purchase_mac1_data(amount, txn_type, terminal_id, date4, time3))
+
+
+def purchase_mac1_data(amount: int, txn_type: int, terminal_id: int, date4: int, time3: int) -> bytes:
+    """What MAC1 of a purchase and MAC2 of a load cover, 18 bytes (§4.3)."""
+    return amount_data(amount) + _type(txn_type) + _terminal(terminal_id) + _time(date4, time3)
 
 
 def purchase_mac2(session_key: bytes, amount: int) -> bytes:
     """MAC2 of a purchase, from card to terminal, 4 bytes (§4.3)."""
-    return _short_mac(session_key, _amount(amount))
+    return short_mac(session_key, amount_data(amount))
 
 
 def load_mac1(session_key: bytes, old_balance: int, amount: int, txn_type: int, terminal_id: int) -> bytes:
     """MAC1 of a load, from card to host, 4 bytes (§4.3)."""
-    data = _amount(old_balance) + _amount(amount) + _type(txn_type) + _terminal(terminal_id)
-    return _short_mac(session_key, data)
+    return short_mac(session_key, load_mac1_data(old_balance, amount, txn_type, terminal_id))
+
+
+def load_mac1_data(old_balance: int, amount: int, txn_type: int, terminal_id: int) -> bytes:
+    """What MAC1 of a load covers, 15 bytes (§4.3)."""
+    return amount_data(old_balance) + amount_data(amount) + _type(txn_type) + _terminal(terminal_id)
 
 
 def load_mac2(session_key: bytes, amount: int, txn_type: int, terminal_id: int, date4: int, time3: int) -> bytes:
@@ -130,7 +165,7 @@ def purchase_tac_data(
 ) -> bytes:
     """What the TAC of a purchase covers, 22 bytes (§4.3)."""
     terminal = _terminal(terminal_id) + terminal_counter.to_bytes(4, "big")
-    return _amount(amount) + _type(txn_type) + terminal + _time(date4, time3)
+    return amount_data(amount) + _type(txn_type) + terminal + _time(date4, time3)
 
 
 def load_tac_data(
@@ -143,8 +178,8 @@ def load_tac_data(
     time3: int,
 ) -> bytes:
     """What the TAC of a load covers, 24 bytes (§4.3, one source); the counter before its increment."""
-    card = _amount(new_balance) + online_counter.to_bytes(2, "big")
-    return card + _amount(amount) + _type(txn_type) + _terminal(terminal_id) + _time(date4, time3)
+    card = amount_data(new_balance) + online_counter.to_bytes(2, "big")
+    return card + amount_data(amount) + _type(txn_type) + _terminal(terminal_id) + _time(date4, time3)
 
 
 def purchase_tac(
@@ -158,7 +193,7 @@ def purchase_tac(
 ) -> bytes:
     """TAC of a purchase under the card's 16-byte TAC key, 4 bytes."""
     data = purchase_tac_data(amount, txn_type, terminal_id, terminal_counter, date4, time3)
-    return _short_mac(tac_key(card_key), data)
+    return short_mac(tac_key(card_key), data)
 
 
 def load_tac(
@@ -173,21 +208,12 @@ def load_tac(
 ) -> bytes:
     """TAC of a load under the card's 16-byte TAC key, 4 bytes."""
     data = load_tac_data(new_balance, online_counter, amount, txn_type, terminal_id, date4, time3)
-    return _short_mac(tac_key(card_key), data)
+    return short_mac(tac_key(card_key), data)
 
 
 def xor(a: bytes, b: bytes) -> bytes:
     """Exclusive or of two byte strings of one length; ValueError when the lengths differ."""
     return bytes(x ^ y for x, y in zip(a, b, strict=True))
-
-
-def _short_mac(key: bytes, data: bytes) -> bytes:
-    """Leftmost four bytes of the CBC-MAC over marked padding, the form of session MACs and TACs (§4.3)."""
-    return cbc_mac(key, pad_marked(data))[:_MAC_BYTES]
-
-
-def _amount(fen: int) -> bytes:
-    return fen.to_bytes(4, "big")
 
 
 def _type(txn_type: int) -> bytes:

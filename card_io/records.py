@@ -44,6 +44,7 @@ class TxnType(IntEnum):
     UNLOAD = 0x03
     DEPOSIT_PURCHASE = 0x05
     PURSE_PURCHASE = 0x06
+    OVERDRAFT_LIMIT = 0x07
     COMPOSITE_PURCHASE = 0x09
 
 
@@ -377,3 +378,8 @@ def wall_seconds(date4: npt.NDArray[np.generic], time3: npt.NDArray[np.generic])
 def card_factor(card_number: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Diversification factor: the last 8 bytes (16 BCD digits) of the application serial, big endian."""
     return int_to_bcd(card_number % np.uint64(10**16), 16)
+
+
+def mask_card(text: str) -> str:
+    """A card number as reports show it: ``310477****5201``."""
+    return f"{text[:6]}****{text[-4:]}" if len(text) > 10 else f"{text[:1]}****"

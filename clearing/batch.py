@@ -34,7 +34,10 @@ from clearing.decide import (
     settle_bills,
     settle_statuses,
 )
+from clearing.grey import SEGMENT as GREY_SEGMENT
+from clearing.grey import grey_events
 from clearing.intake import Prepared, prepare_again
+from clearing.interchange import write_after_run
 from clearing.ledger import segments
 from clearing.ledger.journal import Entry
 from clearing.participant_files import Feedback, write_feedback, write_receipt
@@ -134,6 +137,7 @@ class Batch:
         with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
             adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
             self._pass_two(prefix)
+            self._decide_grey(prefix, now)
             chunk = adding.result()
             centre.disk.settle()
         self.files.sort(key=lambda file: int(file["file_no"]))
@@ -288,6 +292,17 @@ class Batch:
             self._seal("transit", f"{prefix}-price-events", events)
             self._book(events)
 
+    def _decide_grey(self, prefix: str, now: int) -> None:
+        """Grey rows of earlier batches that what was sealed since decides."""
+        for events in grey_events(self.centre, self.caches.history, now):
+            folder = events[0].service.name.lower()
+            self._seal(folder, f"{prefix}-{GREY_SEGMENT}", events)
+            if events[0].service is Service.UTILITY:
+                self._seal("bill", f"{prefix}-{GREY_SEGMENT}", events)
+            for rows in events:
+                self._book([rows])
+        self.segments.sort(key=lambda segment: str(segment["name"]))
+
     def _book(self, parts: list[Rows]) -> None:
         posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)
         roots = [decision_roots(rows) for rows in parts]
@@ -334,6 +349,8 @@ class Batch:
             entry = self.intake[file["file_no"]]
             write_receipt(centre.directory / "outbox", entry, file["results"], centre.disk)
         centre.disk.settle()
+        if self.summary.batch is not None:
+            write_after_run(centre, centre.journal.entries[-1])
 
     def close(self) -> None:
         """Drop what was spilled."""

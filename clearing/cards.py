@@ -223,6 +223,16 @@ class Vault:
                 return f"{int(cards.number[at]):0{digits}d}" if digits else cards.text[card_id]
         return None
 
+    def card_texts(self, card_ids: npt.NDArray[np.uint64]) -> dict[int, str]:
+        """The numbers or texts of many cards, of those the vault knows; for participant files that need them."""
+        found: dict[int, str] = {}
+        for name in self.chunks:
+            cards = self._read(name)
+            for at in np.flatnonzero(np.isin(cards.card_id, card_ids)).tolist():
+                card, digits = int(cards.card_id[at]), int(cards.digits[at])
+                found[card] = f"{int(cards.number[at]):0{digits}d}" if digits else cards.text[card]
+        return found
+
     def _read(self, name: str) -> CardRows:
         path = self.folder / name
         try:
@@ -273,8 +283,3 @@ def _sliced(parts: list[CardRows]) -> Iterator[list[CardRows]]:
         found = [part.take(rows) for part, rows in zip(parts, slices, strict=True) if rows.start < rows.stop]
         if found:
             yield found
-
-
-def mask_card(text: str) -> str:
-    """A card number as reports show it: ``310477****5201``."""
-    return f"{text[:6]}****{text[-4:]}" if len(text) > 10 else f"{text[:1]}****"

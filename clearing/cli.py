@@ -230,6 +230,26 @@ def close(
 
 
 @app.command()
+def feedback(
+    directory: Directory,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="FB file of another centre (JT/T 978.4)", dir_okay=False)
+    ],
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare another centre's feedback with the ledger: what it refused or does not know. Exit 1 with findings."""
+    from clearing.interchange.received import read_feedback
+
+    passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+    summary = read_feedback(directory, file, passphrase=passphrase)
+    _print(summary.as_json(), as_json, lambda: _show_feedback(summary.as_json()))
+    if summary.findings:
+        raise typer.Exit(1)
+
+
+@app.command()
 def explain(
     directory: Directory,
     txn: Annotated[str, typer.Argument(metavar="TXN", help="FILE_NO:ROW or transaction id")],
@@ -315,6 +335,24 @@ def report(
 
 
 @app.command()
+def parameters(
+    directory: Directory,
+    now: Now = None,
+    active_in: Annotated[int, typer.Option(min=0, help="seconds until terminals use what is published")] = 0,
+    wait: Wait = 60.0,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: AsJson = False,
+) -> None:
+    """Terminals' files, signed and versioned: priced tables, blacklist, key versions, calendar."""
+    from clearing.parameters import publish_parameters
+
+    passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+    summary = publish_parameters(directory, passphrase=passphrase, now=_seconds(now), active_in=active_in, wait=wait)
+    _print(asdict(summary), as_json, lambda: _show_parameters(asdict(summary)))
+
+
+@app.command()
 def demo(
     transactions: Annotated[int, typer.Option(min=100)] = 1_000_000,
     seed: Annotated[int, typer.Option()] = 20260302,
@@ -355,6 +393,18 @@ def _show_run(summary: dict[str, Any]) -> None:
     stdout.print(f"{len(summary['received'])} deliveries, {summary['rows']:,} rows")
 
 
+def _show_feedback(document: dict[str, Any]) -> None:
+    _show_text(f"{document['file']}: {document['records']} records of {document['clearing_date']}")
+    table = Table("error code", "records", "fen")
+    for code, (rows, fen) in document["codes"].items():
+        table.add_row(code, f"{rows:,}", f"{fen:,}")
+    stdout.print(table)
+    for each in document["findings"]:
+        _show_text(
+            f"line {each['line']}: {each['kind']} {each['code']} {each['text']} (transaction {each['txn_id']})"
+        )
+
+
 def _show_close(summary: dict[str, Any]) -> None:
     table = Table(
         "payment", "participant", "source", "direction", "yuan", "state", title=f"window {summary['window']}"
@@ -370,6 +420,16 @@ def _show_close(summary: dict[str, Any]) -> None:
         )
     stdout.print(table)
     stdout.print(f"proposal: {summary['proposal']}", highlight=False)
+
+
+def _show_parameters(summary: dict[str, Any]) -> None:
+    for sender, names in summary["published"].items():
+        stdout.print(f"{sender}: {', '.join(names)}", highlight=False, soft_wrap=True)
+    for tariff, reason in summary["without_table"].items():
+        stdout.print(f"{tariff}: no table, {reason}", highlight=False, soft_wrap=True)
+    if summary["listed_unknown"]:
+        stdout.print(f"{summary['listed_unknown']} listed cards are in no delivery so far: their numbers are unknown")
+    stdout.print(f"{summary['unchanged']} documents unchanged")
 
 
 def _show_demo(summary: dict[str, Any]) -> None:

@@ -98,9 +98,11 @@ class Participant(_Strict):
     """Fen by which what it charged, settled or billed may differ from the tariff and still count as equal."""
     fee: str | None = None
     acquirer: int | None = None
+    interchange: Literal["jtt978"] | None = None
     fund: Annotated[int, Field(ge=1, le=2**16 - 1)] | None = None
     region: int | None = None
     funds: dict[FundColumn, int] = {}
+    transfer_window_seconds: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def issuer_number(self) -> int:

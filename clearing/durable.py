@@ -1,4 +1,4 @@
-"""Files that survive power loss: write beside, fsync, rename, fsync the folder; and the centre's one lock."""
+"""Durable files written behind the work, and the centre's one lock."""
 
 from __future__ import annotations
 
@@ -9,53 +9,17 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+from card_io.durable import durable_file, fsync_folder, whole_file, write_durably
 from clearing.errors import CentreBusyError
+
+__all__ = ["LOCK_NAME", "WriteBehind", "centre_lock", "durable_file", "fsync_folder", "write_durably"]
 
 LOCK_NAME = "lock"
 
 _WRITERS: Final = 8
 """Writes that wait for the disk at once: a file system puts waiting fsyncs into one of its own transactions."""
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make renames and new names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def durable_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under ``path`` whole and durable, or not at all."""
-    with _whole_file(path) as file:
-        yield file
-    fsync_folder(path.parent)
-
-
-@contextlib.contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under ``path`` whole, or not at all; its name is durable once the folder is."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write ``content`` so that ``path`` is either absent (or its old self) or complete and on disk."""
-    with durable_file(path) as file:
-        file.write(content)
 
 
 class WriteBehind:
@@ -91,7 +55,7 @@ class WriteBehind:
 
 
 def _write_whole(path: Path, content: bytes | memoryview) -> None:
-    with _whole_file(path) as file:
+    with whole_file(path) as file:
         file.write(content)
 
 

@@ -22,7 +22,7 @@ from clearing.checks import MEDICAL_FUND_COLUMNS, bill_totals, is_purse
 from clearing.config import RESERVE, Settings
 from clearing.mac import TacVerdict
 from clearing.records import Rows, concatenate
-from clearing.status import Disposition
+from clearing.status import ClearingStatus, Disposition
 
 Ints = npt.NDArray[np.int64]
 
@@ -93,7 +93,7 @@ def choose_templates(rows: Rows, disposition: npt.NDArray[np.uint8]) -> npt.NDAr
         template[accepted & (rows["fund"] > 0)] = PostingTemplate.BENEFIT_PICKUP
         template[held] = PostingTemplate.HELD_CREDIT
     else:
-        proven = rows["tac_verdict"] == TacVerdict.VERIFIED
+        proven = (rows["tac_verdict"] == TacVerdict.VERIFIED) | (rows["status"] == ClearingStatus.GREY_PROVEN)
         template[held] = np.where(proven, PostingTemplate.HELD_DEBIT, PostingTemplate.MEMO_HELD)[held]
     template[disposition == Disposition.REJECTED] = PostingTemplate.MEMO_REJECTED
     moves_nothing = (rows["amount"] == 0) | ~is_purse(rows) | (rows["test_flag"] == 1)

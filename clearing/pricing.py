@@ -6,6 +6,7 @@ which post as billed, by :mod:`clearing.recompute` (§9). The only module of cle
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ from tariffs import (
 from tariffs import StepTaken as StepTaken  # others of clearing name it from here
 from tariffs.analyst.messages import Messages
 from tariffs.analyst.services import is_money
+from tariffs.transit import axes as tariff_axes
 
 Array = npt.NDArray[Any]
 
@@ -317,6 +319,27 @@ def counting(
     return stands.counts, stands.counted_at
 
 
+def segments_from(book: PriceBook, tariff_id: str, day: datetime.date) -> list[CompiledTariff]:
+    """The dated segments of a tariff that are valid on ``day`` or later, in order."""
+    compiled = [book.compiled(tariff_id, at) for at in range(len(book.book[tariff_id].segments))]
+    return [each for each in compiled if each.last_day >= day]
+
+
+Axes = tariff_axes.Axes
+NoTableError = tariff_axes.NoTableError
+
+
+def axes_of(book: PriceBook, compiled: CompiledTariff) -> Axes:
+    """What a segment's price depends on (raises :class:`NoTableError`)."""
+    return tariff_axes.axes_of(book.book[compiled.tariff_id], compiled.segment)
+
+
+def cell_prices(compiled: CompiledTariff, n: int, **journeys: Array) -> tuple[Array, Array, Array]:
+    """(gross fen, fen the card pays, priced) of n journeys by the names of :class:`tariffs.TransitJourneys`."""
+    prices = tariffs.price_transit(compiled, TransitJourneys.of(n, **journeys))
+    return prices.gross, prices.card_pays, prices.priced
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a tariff says of n rows in its own words: int64[n] by column, 0 where a row is not ``priced``.
@@ -461,19 +484,22 @@ def counts_fen(column: str) -> bool:
 
 def trace_journey(book: PriceBook, row: Rows) -> tuple[StepTaken, ...]:
     """How the tariff of its merchant prices one journey, step by step; empty where none prices its mode and day."""
-    for tariff_id, segment, _ in book.groups(row):
-        tariff = book.book[tariff_id]
-        journey = _journeys(row.columns, row["transfer_flag"] | row["unflagged_transfer"])
-        if tariffs.accumulator_names(tariff):
-            return ()
+    for tariff_id, of_tariff in book.groups(row):
+        for compiled, _ in book.dated(tariff_id, row["operating_day"][of_tariff]):
+            tariff = book.book[tariff_id]
+            if tariffs.accumulator_names(tariff):
+                return ()
+            journey = _journeys(row.columns, row["transfer_flag"] | row["unflagged_transfer"])
 
-        def price_one(shorter: Tariff, segment: int = segment, journey: TransitJourneys = journey) -> RowAnswer:
-            compiled = shorter.compiled[segment]
-            prices = tariffs.price_transit(compiled, journey)
-            amounts = {name: int(getattr(prices, name)[0]) for name in _FARES_TOLD}
-            return RowAnswer(amounts, compiled.rule_names[int(prices.rule[0])], bool(prices.priced[0]))
+            def price_one(
+                shorter: Tariff, segment: int = compiled.segment, journey: TransitJourneys = journey
+            ) -> RowAnswer:
+                compiled = shorter.compiled[segment]
+                prices = tariffs.price_transit(compiled, journey)
+                amounts = {name: int(getattr(prices, name)[0]) for name in _FARES_TOLD}
+                return RowAnswer(amounts, compiled.rule_names[int(prices.rule[0])], bool(prices.priced[0]))
 
-        return tariffs.trace_steps(tariff, segment, price_one)
+            return tariffs.trace_steps(tariff, compiled.segment, price_one)
     return ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from card_io.delivery.manifest import CLASSES_SUFFIX, manifest_name
 from clearing.centre import Centre
+from clearing.interchange import write_after_run, write_at_close
 from clearing.ledger.journal import Entry
 from clearing.ledger.projection import Projection
 from clearing.ledger.segments import read_segment, unreadable_rows
@@ -32,10 +33,12 @@ def recover(centre: Centre, projection: Projection) -> None:
             write_acknowledgement(outbox, entry, centre.disk)
     for batch in centre.journal.of_kind("batch"):
         _answer_again(centre, batch, intake)
+        write_after_run(centre, batch)
     centre.disk.settle()
     for entry in centre.journal.of_kind("close"):
         if not proposal_path(centre.directory, entry).exists():
             write_proposal(centre.directory, entry, centre.settings)
+        write_at_close(centre, projection.store, entry)
 
 
 def _clear_inbox(centre: Centre, entry: Entry) -> None:

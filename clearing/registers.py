@@ -100,7 +100,11 @@ class Blacklist:
     ) -> None:
         """From columns of one length."""
         self._index = KeyIndex(card_id)
-        self._published_at, self._removed_at = published_at, removed_at
+        self._card_id, self._published_at, self._removed_at = card_id, published_at, removed_at
+
+    def listed(self, at: int) -> npt.NDArray[np.uint64]:
+        """uint64[m] cards on the list at a moment, each once, sorted."""
+        return np.unique(self._card_id[(self._published_at <= at) & (at < self._removed_at)])
 
     def active(self, card_id: npt.NDArray[np.uint64], txn_time: npt.NDArray[np.int64], grace_seconds: int) -> Mask:
         """bool[n]: some entry of the card had to be active at the terminal at that time."""

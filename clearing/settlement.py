@@ -17,6 +17,7 @@ from clearing.centre import Centre
 from clearing.config import RESERVE, FeeSchedule, Participant, Settings
 from clearing.engine import clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
+from clearing.interchange import write_at_close
 from clearing.posting import MEMO_KINDS, AccountKey
 from clearing.proposal import write_proposal
 from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
@@ -108,6 +109,7 @@ def close_window(
         entry = centre.journal.append("close", body, at=at, key=centre.signing)
         project(centre, projection, run)
         path = write_proposal(directory, entry, centre.settings)
+        write_at_close(centre, projection.store, entry)
     return CloseSummary(
         date.isoformat(),
         entry.sequence,

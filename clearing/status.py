@@ -21,6 +21,8 @@ class ClearingStatus(IntEnum):
     TEST_RECORD = 13
     GREY_RECORD = 14
     LOCKED_RECORD = 15
+    GREY_PROVEN = 16
+    GREY_DISPROVEN = 17
     UNKNOWN_MERCHANT = 20
     UNKNOWN_TERMINAL = 21
     UNKNOWN_ISSUER = 22
@@ -113,6 +115,14 @@ STATUS_TEXT: Final[dict[ClearingStatus, StatusText]] = {
         "灰记录,等待交易证明后处理", "Grey record: held until the card proves the transaction"
     ),
     ClearingStatus.LOCKED_RECORD: StatusText("灰锁记录,等待解锁证明", "Purse was grey-locked: held until unlocked"),
+    ClearingStatus.GREY_PROVEN: StatusText(
+        "灰记录,卡片后续计数器与余额证明已扣款;记入商户待处理",
+        "Grey record: later counters and balances of the card prove the debit; in the merchant's suspense",
+    ),
+    ClearingStatus.GREY_DISPROVEN: StatusText(
+        "灰记录,该计数器属于另一笔交易,未扣款",
+        "Grey record: another transaction has its counter, so the card was not debited",
+    ),
     ClearingStatus.UNKNOWN_MERCHANT: StatusText(
         "商户未登记或不属于该报送方",
         "Merchant is not registered for this sender; register it or correct the number",
@@ -173,6 +183,7 @@ _REJECTED_DEBITS: Final = frozenset(
         ClearingStatus.ALGORITHM_NOT_PERMITTED,
         ClearingStatus.TAC_FAILED,
         ClearingStatus.CARD_BLACKLISTED,
+        ClearingStatus.GREY_DISPROVEN,
     }
 )
 
@@ -184,6 +195,8 @@ NEVER_PAYABLE: Final = frozenset(
         ClearingStatus.CONFLICT,
         ClearingStatus.TEST_RECORD,
         ClearingStatus.UNREADABLE,
+        ClearingStatus.GREY_PROVEN,
+        ClearingStatus.GREY_DISPROVEN,
     }
 )
 """Statuses that no policy in ``centre.yaml`` can make payable."""

@@ -103,8 +103,8 @@ __all__ = [
     "corrected_usages",
     "load_tariff",
     "load_tariff_book",
-    "network_accumulators",
     "months_back",
+    "network_accumulators",
     "payer_fields",
     "price_journeys",
     "price_network",
@@ -122,6 +122,6 @@ __all__ = [
     "settle_visits",
     "standing",
     "sum_bills",
-    "utility_standing",
     "trace_steps",
+    "utility_standing",
 ]

@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 from pydantic import Field as Constrained
 
 from card_io.delivery.errors import ManifestError
@@ -50,6 +50,46 @@ _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Constrained(ge=0, le=2**63 - 1)]
 
 
+class RegisterKind(BaseModel):
+    """Rows of one transaction type in a file: count and fen."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    txn_type: Annotated[int, Constrained(ge=0, le=255)]
+    rows: _Count
+    fen: _Count
+
+
+class TerminalRegister(BaseModel):
+    """Register totals of one terminal for one file: what its counters say, against which the rows are held.
+
+    Attributes:
+        terminal_id: 12 hex digits.
+        counter_start: lowest terminal transaction number drawn since the file before; None = none was drawn.
+        counter_end: highest one.
+        drawn: transaction numbers drawn since the file before.
+        refused: of those, numbers behind which no money moved (refused, not debited, taps without a row).
+        kinds: rows in this file by transaction type.
+        grey_rows: torn transactions that nobody could decide so far and no file holds.
+        grey_fen: fen they would have moved.
+        journal_sequence: number of the capture journal's last entry before this file.
+        journal_digest: SHA-256 of that entry, hex; it stands for the whole chain before it.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    terminal_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+    counter_start: _Count | None
+    counter_end: _Count | None
+    drawn: _Count
+    refused: _Count
+    kinds: list[RegisterKind]
+    grey_rows: _Count
+    grey_fen: _Count
+    journal_sequence: _Count
+    journal_digest: _Sha256
+
+
 class Manifest(BaseModel):
     """One delivery, as its sender declares it; money in fen, times are the sender's wall time.
 
@@ -66,6 +106,7 @@ class Manifest(BaseModel):
         sha256: of the data file's bytes, lower-case hex.
         sent_at: YYYY-MM-DDTHH:MM:SS.
         classes_sha256: of the fare-class sidecar's bytes, if there is one.
+        registers: register totals per terminal, where the sender's terminals keep them.
         signature: Ed25519 over :meth:`signing_bytes`, lower-case hex; None while unsigned.
     """
 
@@ -89,7 +130,18 @@ class Manifest(BaseModel):
         AfterValidator(_existing_time),
     ]
     classes_sha256: _Sha256 | None = None
+    registers: list[TerminalRegister] | None = None
     signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")] | None = None
+
+    @model_validator(mode="after")
+    def _registers_agree(self) -> Self:
+        if self.registers is not None:
+            kinds = [kind for register in self.registers for kind in register.kinds]
+            if (rows := sum(kind.rows for kind in kinds)) != self.rows:
+                raise ValueError(f"the registers count {rows} rows, the manifest {self.rows}")
+            if self.amount_fen is not None and (fen := sum(kind.fen for kind in kinds)) != self.amount_fen:
+                raise ValueError(f"the registers count {fen} fen, the manifest {self.amount_fen}")
+        return self
 
     @property
     def record_service(self) -> Service:

@@ -1,7 +1,8 @@
 """Delivery files in Parquet: one column per engine column, by its own name, plus ``card_no`` as text.
 
 Integer columns may have any integer width, a value has to fit the declared one. Utility files carry their
-bills as ``bills: list<struct<…>>`` with the columns of :data:`card_io.records.BILL_FIELDS`.
+bills as ``bills: list<struct<…>>`` with the columns of :data:`card_io.records.BILL_FIELDS`. A file may carry
+:data:`EXCHANGE`, which no decision reads.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,10 @@ from card_io.records import BILL_FIELDS, CARD_NO, NULL, Columns, Field, Service,
 
 BILLS: Final = "bills"
 """Name of the child table's column in utility files."""
+
+EXCHANGE: Final = "exchange_sha256"
+"""Optional column, 32 bytes: SHA-256 of the exchange with the card in the terminal's capture journal. It is evidence:
+it stays in the archived file, is found again by :func:`read_exchange`, and is no engine column."""
 
 
 def read_parquet(
@@ -72,13 +77,16 @@ def read_parquet(
             parquet = pq.ParquetFile(handle)
             schema = parquet.schema_arrow
         _check_schema(schema, service, file)
+        decoded_names = [name for name in schema.names if name != EXCHANGE]
         first_row = _first_rows(parquet.metadata, file)
         if parquet.metadata.num_rows == 0:
             yield _decode(pa.RecordBatch.from_pylist([], schema), service, 1)
             return
         for group in range(parquet.num_row_groups) if row_groups is None else row_groups:
             row = first_row[group]
-            batches = parquet.iter_batches(MAX_BLOCK_ROWS, row_groups=[group], use_threads=threads)
+            batches = parquet.iter_batches(
+                MAX_BLOCK_ROWS, row_groups=[group], columns=decoded_names, use_threads=threads
+            )
             while (batch := _next_batch(batches, file)) is not None:
                 yield _decode(batch, service, row)
                 row += batch.num_rows
@@ -129,6 +137,16 @@ def _decode(batch: pa.RecordBatch, service: Service, first_row: int) -> Decoded:
     return assemble(service, source_row, cards, columns, bills, faults)
 
 
+def read_exchange(path: Path, row: int) -> bytes | None:
+    """SHA-256 of the exchange behind data row ``row`` (from 1) of a delivery; None when the file does not say."""
+    with pa.OSFile(str(path)) as handle, _damage_reported(path.name):
+        parquet = pq.ParquetFile(handle)
+        if EXCHANGE not in parquet.schema_arrow.names:
+            return None
+        column = parquet.read(columns=[EXCHANGE]).column(0)
+        return column[row - 1].as_py() if 1 <= row <= len(column) else None
+
+
 def _text(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -156,6 +174,10 @@ def _bills(lists: pa.Array, faults: RowFaults) -> Columns:
 
 def _check_schema(schema: pa.Schema, service: Service, file: str) -> None:
     found = list(schema.names)
+    if found.count(EXCHANGE) == 1:
+        found.remove(EXCHANGE)
+        if schema.field(EXCHANGE).type != _EXCHANGE_TYPE:
+            raise _wrong_type(file, EXCHANGE, schema.field(EXCHANGE).type, str(_EXCHANGE_TYPE))
     wanted = [CARD_NO.name, *_demanded(fields_of(service))]
     if service is Service.UTILITY:
         wanted.append(BILLS)
@@ -217,11 +239,13 @@ def _arrow_field(field: Field) -> pa.Field:
     return pa.field(field.name, pa.from_numpy_dtype(np.dtype(field.dtype)), nullable=field.nullable)
 
 
+_EXCHANGE_TYPE: Final = pa.binary(32)
+
 _BILLS_TYPE: Final = pa.list_(pa.struct([_arrow_field(field) for field in BILL_FIELDS]))
 
 
 def write_parquet(
-    path: Path,
+    path: Path | BinaryIO,
     service: Service,
     card_no: Sequence[str] | pa.Array,
     columns: Columns,
@@ -230,11 +254,12 @@ def write_parquet(
     compression: str = "zstd",
     level: int = 1,
     row_group_rows: int = MAX_BLOCK_ROWS,
+    exchange_sha256: Sequence[bytes | None] | None = None,
 ) -> None:
     """Write a delivery file that :func:`read_parquet` reads back unchanged; simulators and tests use it.
 
     Args:
-        path: the file, overwritten.
+        path: the file, overwritten, or a stream.
         service: decides the columns.
         card_no: n card texts.
         columns: every column of ``fields_of(service)``, each of length n; :data:`NULL` becomes null.
@@ -243,6 +268,7 @@ def write_parquet(
         compression: Parquet codec.
         level: compression level of codecs that have one.
         row_group_rows: most rows per row group.
+        exchange_sha256: of each row's exchange with the card, 32 bytes or None; None = the file has no such column.
 
     Raises:
         KeyError: a column is missing.
@@ -253,6 +279,8 @@ def write_parquet(
     if service is Service.UTILITY:
         arrays.append(_bill_lists(bills if bills is not None else no_bills(), len(card_no)))
     table = pa.Table.from_arrays(arrays, schema=parquet_schema(service))
+    if exchange_sha256 is not None:
+        table = table.append_column(EXCHANGE, pa.array(exchange_sha256, _EXCHANGE_TYPE))
     pq.write_table(table, path, compression=compression, compression_level=level, row_group_size=row_group_rows)
 
 

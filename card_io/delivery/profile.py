@@ -2,7 +2,7 @@
 
 A profile is a strict YAML file. Its columns are a list, because one source column may feed several engine
 columns. A profile may name a ``base``: ``<base>.base.yaml`` beside it, whose keys it takes unless it has its
-own. Profiles carry no bills; combined utility payments come as Parquet.
+own; columns and constants of both count. Profiles carry no bills; combined utility payments come as Parquet.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import Field as Constrained
 
 from card_io.delivery.columns import allowed_range
 from card_io.delivery.errors import ProfileError
+from card_io.delivery.jtt978_records import RECORDS
 from card_io.delivery.pattern import DatePattern
 from card_io.records import Field, Service, fields_of
 
@@ -54,6 +55,61 @@ class JsonPage(_Strict):
     format: Literal["json"]
     records: list[str]
     """Keys that lead to the list of records, outermost first."""
+
+
+class FixedField(_Strict):
+    """One field of a fixed-width line: ``width`` bytes; text is GBK, everything else printable ASCII."""
+
+    name: str
+    width: Annotated[int, Constrained(ge=1, le=400)]
+    text: bool = False
+
+
+class FixedWidth(_Strict):
+    """Lines of fixed width in a JT/T 978.4 frame; the header line says how long they are.
+
+    Attributes:
+        record: a declared record (`jtt978_records.csv`) whose fields the layout has, in place of ``fields``.
+        fields: one behind the other.
+        last_widths: other widths that the last field may have, as the header's record length tells.
+        tlv_bytes_max: most bytes of TLV data (hex text) behind the fields.
+        tags: source name → tag (one byte, hex) of the TLV objects; values are big-endian integers of 1 to 8 bytes.
+    """
+
+    format: Literal["jtt978"]
+    record: Literal["CL", "FB"] | None = None
+    fields: Annotated[list[FixedField], Constrained(min_length=1)]
+    last_widths: list[Annotated[int, Constrained(ge=1, le=400)]] = []
+    tlv_bytes_max: Annotated[int, Constrained(ge=0, le=1024)] = 0
+    tags: dict[str, Annotated[str, StringConstraints(pattern=r"^[89][0-9A-E]$")]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _declared(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("record") in RECORDS and "fields" not in content:
+            fields = RECORDS[content["record"]].fields
+            listed = [{"name": each.name, "width": each.width, "text": each.kind == "text"} for each in fields]
+            return {**content, "fields": listed}
+        return content
+
+    @property
+    def names(self) -> list[str]:
+        """Every source the layout has."""
+        return [field.name for field in self.fields] + list(self.tags)
+
+    @property
+    def record_lengths(self) -> list[int]:
+        """Record lengths the header may name."""
+        *front, last = [field.width for field in self.fields]
+        return [sum(front) + width for width in (last, *self.last_widths)]
+
+    def places(self, length: int) -> list[tuple[str, int, int, bool]]:
+        """Name, start, end and whether it is text, of each field in a record of ``length`` bytes."""
+        places, start = [], 0
+        for field in self.fields:
+            places.append((field.name, start, min(start + field.width, length), field.text))
+            start += field.width
+        return places
 
 
 class Condition(_Strict):
@@ -148,7 +204,7 @@ class Profile(SourceRules):
     description: str
     service: Literal["transit", "medical", "utility", "retail", "load", "benefit"]
     encoding: Literal["utf-8", "utf-8-sig", "gbk"]
-    layout: Annotated[Delimited | JsonPage, Constrained(discriminator="format")]
+    layout: Annotated[Delimited | JsonPage | FixedWidth, Constrained(discriminator="format")]
     missing: list[str]
     """Texts that mean "no value"; in JSON also an absent key and null."""
     constants: dict[str, int]
@@ -173,6 +229,9 @@ class Profile(SourceRules):
             raise ValueError("columns need exactly one of kind card or text_card")
         if (self.tac == "present") != ("tac" in _targets(self)):
             raise ValueError("tac: present goes with a column for field tac, tac: none without one")
+        if isinstance(self.layout, FixedWidth) and sorted(self.sources) != sorted(self.layout.names):
+            odd = sorted(set(self.sources) ^ set(self.layout.names)) or self.layout.names
+            raise ValueError(f"columns and layout differ in {', '.join(odd)}: map or drop each field once")
         if isinstance(self.layout, Delimited) and self.layout.header is not True:
             unnamed = [source for source in self.sources if source not in self.layout.header]
             if unnamed:
@@ -237,7 +296,7 @@ def load_profile(name: str, folders: Sequence[Path] = ()) -> Profile:
 def _parse(path: Path) -> Profile:
     content = _read_yaml(path)
     if base := content.pop("base", None):
-        content = {**_read_yaml(path.with_name(f"{base}.base.yaml")), **content}
+        content = _with_base(content, _read_yaml(path.with_name(f"{base}.base.yaml")))
     try:
         return Profile.model_validate(content)
     except ValidationError as error:
@@ -245,6 +304,18 @@ def _parse(path: Path) -> Profile:
         field = ".".join(str(part) for part in problem["loc"]) or "the profile"
         value = "inconsistent" if isinstance(problem["input"], dict) else repr(problem["input"])[:80]
         raise ProfileError(path.name, field, value, f"correct it: {problem['msg']}") from None
+
+
+def _with_base(content: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    """A base gives every key the profile lacks; columns and constants of both count."""
+    joined = {**base, **content}
+    for name in ("columns", "constants"):
+        both = base.get(name), content.get(name)
+        if isinstance(both[0], list) and isinstance(both[1], list):
+            joined[name] = both[0] + both[1]
+        elif isinstance(both[0], dict) and isinstance(both[1], dict):
+            joined[name] = both[0] | both[1]
+    return joined
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Final
 from card_io.delivery.columns import Decoded
 from card_io.delivery.delimited import read_delimited
 from card_io.delivery.errors import ManifestError
+from card_io.delivery.fixed_width import read_fixed_width
 from card_io.delivery.json_page import read_json_page
 from card_io.delivery.manifest import PARQUET, Manifest, manifest_name
 from card_io.delivery.parquet import read_parquet
-from card_io.delivery.profile import Delimited, SourceRules, load_profile
+from card_io.delivery.profile import Delimited, FixedWidth, SourceRules, load_profile
 
 _PARQUET_RULES: Final = SourceRules(identity="replay", card_counter="before", balances="signed", tac="present")
 
@@ -55,5 +56,7 @@ def read_delivery(
         )
     if isinstance(profile.layout, Delimited):
         yield from read_delimited(path, profile, profile.layout)
+    elif isinstance(profile.layout, FixedWidth):
+        yield from read_fixed_width(path, profile, profile.layout)
     else:
         yield from read_json_page(path, profile, profile.layout)

@@ -20,6 +20,12 @@ class KeyKind(StrEnum):
 
     TAC_PURCHASE = "tac_purchase"
     TAC_LOAD = "tac_load"
+    PURSE_PURCHASE = "purse_purchase"
+    PURSE_LOAD = "purse_load"
+    PURSE_UNLOAD = "purse_unload"
+    PURSE_OVERDRAFT = "purse_overdraft"
+    PURSE_MAINTENANCE = "purse_maintenance"
+    PURSE_PIN = "purse_pin"
     CARD_ID = "card_id"
     ARCHIVE_KEK = "archive_kek"
     VAULT_KEK = "vault_kek"
@@ -41,11 +47,17 @@ class _Rule:
     lengths: tuple[int, ...]
 
 
-_TAC_RULE = _Rule((KeyAlgorithm.TDES, KeyAlgorithm.SM4), (16,))
+_ISSUER_RULE = _Rule((KeyAlgorithm.TDES, KeyAlgorithm.SM4), (16,))
 _KEK_RULE = _Rule((KeyAlgorithm.AES,), (32,))
 _RULES = {
-    KeyKind.TAC_PURCHASE: _TAC_RULE,
-    KeyKind.TAC_LOAD: _TAC_RULE,
+    KeyKind.TAC_PURCHASE: _ISSUER_RULE,
+    KeyKind.TAC_LOAD: _ISSUER_RULE,
+    KeyKind.PURSE_PURCHASE: _ISSUER_RULE,
+    KeyKind.PURSE_LOAD: _ISSUER_RULE,
+    KeyKind.PURSE_UNLOAD: _ISSUER_RULE,
+    KeyKind.PURSE_OVERDRAFT: _ISSUER_RULE,
+    KeyKind.PURSE_MAINTENANCE: _ISSUER_RULE,
+    KeyKind.PURSE_PIN: _ISSUER_RULE,
     KeyKind.CARD_ID: _Rule((KeyAlgorithm.TDES, KeyAlgorithm.AES), (16, 32)),
     KeyKind.ARCHIVE_KEK: _KEK_RULE,
     KeyKind.VAULT_KEK: _KEK_RULE,
@@ -54,6 +66,17 @@ _RULES = {
     KeyKind.TRANSPORT: _Rule((KeyAlgorithm.AES,), (16, 24, 32)),
 }
 TAC_KINDS = (KeyKind.TAC_PURCHASE, KeyKind.TAC_LOAD)
+PURSE_KINDS = (
+    KeyKind.PURSE_PURCHASE,
+    KeyKind.PURSE_LOAD,
+    KeyKind.PURSE_UNLOAD,
+    KeyKind.PURSE_OVERDRAFT,
+    KeyKind.PURSE_MAINTENANCE,
+    KeyKind.PURSE_PIN,
+)
+"""Masters of the other card keys: DPK, DLK, DULK, DUK, DAMK and DRPK of JR/T 0025."""
+ISSUER_KINDS = TAC_KINDS + PURSE_KINDS
+"""Keys that belong to an issuer and are diversified per card."""
 
 
 def _upper(value: object) -> object:
@@ -84,10 +107,10 @@ class KeyAttributes(BaseModel):
     def _belongs_together(self) -> Self:
         if self.algorithm not in _RULES[self.kind].algorithms:
             raise ValueError(f"a {self.kind} key is not for {self.algorithm.name}")
-        if (self.kind in TAC_KINDS) == (self.issuer_id == NO_ISSUER):
-            raise ValueError("TAC keys name their issuer, other keys have none")
-        if self.kind not in TAC_KINDS and self.scheme is not KeyScheme.ONE_LEVEL:
-            raise ValueError("only TAC keys have two levels")
+        if (self.kind in ISSUER_KINDS) == (self.issuer_id == NO_ISSUER):
+            raise ValueError("TAC and purse keys name their issuer, other keys have none")
+        if self.kind not in ISSUER_KINDS and self.scheme is not KeyScheme.ONE_LEVEL:
+            raise ValueError("only TAC and purse keys have two levels")
         if self.valid_from > self.valid_to:
             raise ValueError(f"validity ends {self.valid_to}, before it begins {self.valid_from}")
         return self

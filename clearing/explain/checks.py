@@ -125,6 +125,10 @@ def ladder_of_unreadable() -> Ladder:
     return _ladder(steps, recorded, Disposition.UNREADABLE)
 
 
+_GREY_LATER: Final = (ClearingStatus.GREY_PROVEN, ClearingStatus.GREY_DISPROVEN, ClearingStatus.REPLAY)
+"""What a linked event may have made of a grey row; the ladder still ends where the row was first held."""
+
+
 def _order() -> list[ClearingStatus]:
     return [
         ClearingStatus.UNREADABLE,
@@ -158,7 +162,9 @@ def _ladder(steps: Iterator[Step], recorded: ClearingStatus, disposition: Dispos
             outcome = "fail" if fails() else "pass"
             decided = status if outcome == "fail" else decided
         rungs.append(Rung(int(status), status.name, outcome, by, _text(status)))
-    return Ladder(tuple(rungs), int(recorded), recorded.name, _text(recorded), disposition.name, decided is recorded)
+    later = decided is ClearingStatus.GREY_RECORD and recorded in _GREY_LATER
+    reproduced = later or decided is recorded
+    return Ladder(tuple(rungs), int(recorded), recorded.name, _text(recorded), disposition.name, reproduced)
 
 
 def _text(status: ClearingStatus) -> Text:

@@ -80,11 +80,16 @@ class SourceColumn:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The row as decoded again from the archive; ``card`` is masked unless ``unmasked``."""
+    """The row as decoded again from the archive; ``card`` is masked unless ``unmasked``.
+
+    ``exchange_sha256`` names the exchange with the card in the terminal's capture journal, where the delivery carries
+    it: `card exchange DIR HASH` at the terminal shows its commands and responses.
+    """
 
     card: str
     unmasked: bool
     card_id: str
+    exchange_sha256: str | None
     columns: tuple[SourceColumn, ...]
     bills: tuple[tuple[SourceColumn, ...], ...]
 

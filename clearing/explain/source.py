@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from card_io.delivery.classes import read_classes
-from card_io.delivery.manifest import Manifest
+from card_io.delivery.manifest import PARQUET, Manifest
+from card_io.delivery.parquet import read_exchange
 from card_io.delivery.reader import read_delivery
 from card_io.records import (
     BILL_FIELDS,
@@ -29,9 +30,9 @@ from card_io.records import (
     TxnType,
     UnreadableRow,
     fields_of,
+    mask_card,
 )
 from clearing.calendar import text_of
-from clearing.cards import mask_card
 from clearing.centre import Centre
 from clearing.errors import EvidenceError
 from clearing.explain.model import SealedFile, Source, SourceColumn, Unreadable
@@ -62,6 +63,7 @@ class DeliveredRow:
     file: SealedFile
     block: RecordBlock | None
     unreadable: UnreadableRow | None
+    exchange_sha256: str | None
 
 
 def delivered_row(centre: Centre, intake: Entry, row: int) -> DeliveredRow:
@@ -86,13 +88,15 @@ def delivered_row(centre: Centre, intake: Entry, row: int) -> DeliveredRow:
             classes.write_bytes(centre.archive.load(body["file_no"], kind="classes"))
             sidecar = read_classes(classes, data_sha256=manifest.sha256, rows=manifest.rows)
         found = _find(centre, data, manifest, row)
+        exchange = read_exchange(data, row) if manifest.format == PARQUET else None
     delivered = Delivered(
         body["file_no"], body["sender"], intake.at, body["whole_row"], body["multiplicity"], sidecar
     )
+    named = None if exchange is None else exchange.hex()
     sealed = SealedFile(body["file"], body["sha256"], hashlib.sha256(content).hexdigest() == body["sha256"])
     if isinstance(found, UnreadableRow):
-        return DeliveredRow(delivered, sealed, None, found)
-    return DeliveredRow(delivered, sealed, found, None)
+        return DeliveredRow(delivered, sealed, None, found, named)
+    return DeliveredRow(delivered, sealed, found, None, named)
 
 
 def _find(centre: Centre, data: Path, manifest: Manifest, row: int) -> RecordBlock | UnreadableRow:
@@ -126,7 +130,7 @@ def card_of(block: RecordBlock) -> str:
     return block.card_text.get(0) or f"{int(block.card_number[0]):0{int(block.card_digits[0])}d}"
 
 
-def source_of(block: RecordBlock, card_id: int, *, unmask: bool) -> Source:
+def source_of(block: RecordBlock, card_id: int, exchange_sha256: str | None, *, unmask: bool) -> Source:
     """A block of one row as an explanation shows it."""
     card = card_of(block)
     bills = range(len(block.bills["bill_row"]))
@@ -134,6 +138,7 @@ def source_of(block: RecordBlock, card_id: int, *, unmask: bool) -> Source:
         card=card if unmask else mask_card(card),
         unmasked=unmask,
         card_id=f"{card_id:016x}",
+        exchange_sha256=exchange_sha256,
         columns=_shown(fields_of(block.service), block.columns, 0),
         bills=tuple(_shown(BILL_FIELDS, block.bills, at) for at in bills),
     )

@@ -137,7 +137,7 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
         ladder=ladder_of(as_recorded, context, status, disposition),
         batch=standing.batch,
         segment=standing.segment,
-        source=source_of(block, int(row["card_id"][0]), unmask=case.unmask),
+        source=source_of(block, int(row["card_id"][0]), delivered.exchange_sha256, unmask=case.unmask),
         content_hash=f"{int(stored['content_hi'][0]):016x}{int(stored['content_lo'][0]):016x}",
         tac=tac_proof(row, block, centre.keys.tac, recorded_tac),
         links=links_of(stored, case.evidence),

@@ -96,7 +96,8 @@ class _Story:
     def _source(self) -> list[str]:
         source = self.told.source
         assert source is not None
-        lines = self._labelled([("card", source.card), ("card_id", source.card_id)])
+        named = [("exchange", source.exchange_sha256)] if source.exchange_sha256 is not None else []
+        lines = self._labelled([("card", source.card), ("card_id", source.card_id), *named])
         lines += _table([self._column(column) for column in source.columns])
         for number, bill in enumerate(source.bills, 1):
             lines.append(f"  {self._word('bill')} {number}")

@@ -27,6 +27,7 @@ WORDS: Final[dict[str, Text]] = {
     "source": Text("原始记录", "As delivered"),
     "card": Text("卡号", "Card"),
     "card_id": Text("卡标识", "Card id"),
+    "exchange": Text("卡片交互哈希", "Exchange with the card"),
     "bill": Text("账单", "Bill"),
     "tac": Text("TAC 验证", "TAC"),
     "covered": Text("覆盖字节", "Covered bytes"),

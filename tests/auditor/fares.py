@@ -291,7 +291,7 @@ def _transfer_window(journey: Journey, step: dict[str, Any], _tables: dict[str, 
         "free": lambda: 0,
         "difference": lambda: max(full - window.highest, 0),
         "minus": lambda: max(full - step["minus"], min(full, step["floor"])),
-        "per_10000": lambda: _divide(full * step["per_10000"], 10_000, step["rounding"]),
+        "per_10000": lambda: divide(full * step["per_10000"], 10_000, step["rounding"]),
     }[step["pay"]]()
     journey.rule = f"transfer_window.{step['name']}"
     window.transfers += 1

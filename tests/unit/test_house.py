@@ -14,11 +14,19 @@ PACKAGES = ("card_io", "tariffs", "clearing")
 HOMES = {
     "duckdb": ("clearing/store.py",),
     "prometheus_client": ("clearing/metrics.py",),
-    "typer": ("clearing/cli.py", "tariffs/cli.py"),
-    "rich": ("clearing/cli.py", "clearing/explain/terminal.py", "tariffs/cli.py"),
+    "typer": ("clearing/cli.py", "tariffs/cli.py", "card_io/cli.py"),
+    "rich": (
+        "clearing/cli.py",
+        "clearing/explain/terminal.py",
+        "tariffs/cli.py",
+        "card_io/cli.py",
+        "card_io/live.py",
+    ),
     "jinja2": ("clearing/report/",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),
+    "smartcard": ("card_io/readers/pcsc.py",),
+    "pkcs11": ("card_io/sam/pkcs11.py",),
     "llvmlite": ("clearing/mac/llvm.py", "clearing/kernel_cache.py"),
     "yaml": ("card_io/delivery/profile.py", "tariffs/strict_yaml.py", "clearing/config.py", "clearing/"),
 }

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from card_io import mac
 from card_io.keys.aead import KeyEncryptionKey
 from card_io.keys.errors import SealedFileError
+from card_io.records import mask_card
 from clearing.archive import file_sha256
-from clearing.cards import CardKeys, CardRows, Vault, mask_card
+from clearing.cards import CardKeys, CardRows, Vault
 from clearing.errors import ClearingError, EvidenceError
 
 KEYS = CardKeys({digits: bytes([digits]) * 15 + b"\x01" for digits in (0, 16, 17, 18, 19)})
