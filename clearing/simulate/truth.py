@@ -21,7 +21,7 @@ from clearing.simulate.faults import Fault
 from clearing.simulate.memory import verdicts
 from clearing.simulate.records import SOUND
 from clearing.simulate.table import Bools, Ints, Table, length
-from clearing.status import ClearingStatus, PriceVerdict
+from clearing.status import ClearingStatus, Mismatch, PriceVerdict
 
 ROWS_SCHEMA: Final = pa.schema(
     [
@@ -46,6 +46,14 @@ _VERDICTS: Final = (
     (Fault.FALSE_CLASS, PriceVerdict.CLASS_MISMATCH),
     (Fault.UNFLAGGED_TRANSFER, PriceVerdict.UNFLAGGED_TRANSFER),
 )
+
+
+_MISMATCHES: Final = {
+    "hifp_pay": (Mismatch.FUND_OVERPAID, Mismatch.FUND_UNDERPAID),
+    "psn_cash_pay": (Mismatch.OVERCHARGE, Mismatch.UNDERCHARGE),
+    "bill_amount": (Mismatch.OVERCHARGE, Mismatch.UNDERCHARGE),
+}
+"""Class of a finding in each amount that is made wrong: too much, too little."""
 
 
 @dataclass
@@ -82,6 +90,7 @@ class DayTruth:
             "merchants": {str(number): dict(sums) for number, sums in sorted(self.merchants.items())},
             "bills_paid": {str(number): fen for number, fen in sorted(self.utilities.items())},
             "findings": self.findings,
+            "mismatches": dict(sorted(Counter(finding["mismatch"] for finding in self.findings).items())),
         }
 
     def count(self, rows: Table, judged: Table) -> None:
@@ -137,6 +146,7 @@ class DayTruth:
                 "bill_id": int(bill_id[at]) or None,
                 "window": int(judged["window"][at]),
                 "field": name,
+                "mismatch": str(_MISMATCHES[name][int(too_much[at] < 0)]),
                 "delivered": int(delivered[at]),
                 "recomputed": int(delivered[at] - too_much[at]),
             }

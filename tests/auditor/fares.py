@@ -130,8 +130,8 @@ class Tariff:
             steps: list[tuple[str, Any]] = []
             if published["first"] <= when <= published["last"]:
                 entries = [next(iter(step.items())) for step in self.content["steps"]]
-                resolved = [(name, resolved(self.content, parameters, when)) for name, parameters in entries]
-                steps = [(name, parameters) for name, parameters in resolved if parameters is not None]
+                in_force = [(name, resolved(self.content, parameters, when)) for name, parameters in entries]
+                steps = [(name, parameters) for name, parameters in in_force if parameters is not None]
             self._steps_of_day[day] = steps
         return self._steps_of_day[day]
 

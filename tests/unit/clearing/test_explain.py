@@ -234,6 +234,56 @@ def test_a_medical_settlement_posts_every_payer(city: City) -> None:
     assert _balanced(told)
 
 
+def test_every_step_of_the_tariff_is_told_and_ends_with_the_price(city: City) -> None:
+    student = city.explain(
+        city.first("t.service = 'transit' AND s.name = 'ACCEPTED' AND register_class = 1 AND t.merchant_id = 211")
+    )
+    assert student.price is not None
+    assert [each.step for each in student.price.steps] == ["flat", "concession", "transfer", "split"]
+    last = {change.column: change.after for step in student.price.steps for change in step.changes}
+    assert last["card_pays"] == student.price.expected
+    assert last["gross"] == student.price.gross
+    assert student.recomputed == ()
+    for language, words in (("en", ("Steps of the tariff", "card pays")), ("zh", ("计价步骤", "卡付"))):
+        text = render_text(student, language)
+        assert all(word in text for word in words)
+
+
+def test_a_settlement_is_told_again_by_the_tariff_with_what_differs(city: City) -> None:
+    truth = json.loads((city.centre.with_name("centre.truth") / DAY.isoformat() / "truth.json").read_text())
+    mistaken = {(each["file"], each["source_row"]) for each in truth["findings"] if each["field"] == "hifp_pay"}
+    settled = city.ask(
+        """SELECT txn_id, file, txn_id & 4294967295 FROM medical JOIN files ON file_no = txn_id >> 32
+           WHERE disposition = 1 AND cancel = 0 GROUP BY ALL HAVING SUM(sign) > 0 ORDER BY 1"""
+    )
+    wrong = [txn for txn, file, row in settled if (file, row) in mistaken][:3]
+    right = [txn for txn, file, row in settled if (file, row) not in mistaken][:3]
+    told = [city.explain(txn).recomputed[0] for txn in (*wrong, *right)]
+    assert {each.uncovered for each in told} == {None}
+    assert {each.tariff for each in told} == {"demo.medical"}
+    keys = ["prepay", "deductible", "share", "annual_cap", "waterfall"]
+    assert all([step.step for step in each.steps] == keys for each in told)
+    assert [bool(each.differences) for each in told] == [True] * 3 + [False] * 3
+    for each in told:
+        last = {change.column: change.after for step in each.steps for change in step.changes}
+        for difference in each.differences:
+            assert last.get(difference.field, 0) == difference.recomputed != difference.delivered
+
+
+def test_each_bill_of_a_payment_is_told_again(city: City) -> None:
+    (txn,) = city.ask(
+        """SELECT txn_id FROM bills WHERE bill_paid = 1 GROUP BY txn_id
+           HAVING SUM(sign) = 3 AND COUNT(DISTINCT utility_id) = 3 ORDER BY 1 LIMIT 1"""
+    )[0]
+    told = {each.participant.number: each for each in city.explain(txn).recomputed}
+    assert sorted(told) == [611, 612, 613]
+    assert told[613].uncovered == "no_tariff"
+    assert told[613].steps == ()
+    water = told[611].steps[-1]
+    assert {change.column for change in water.changes} >= {"gross", "water", "resource", "sewage"}
+    assert "Computed again by tariff" in render_text(city.explain(txn), "en")
+
+
 def test_a_bill_paid_twice_names_its_first_payment_and_goes_to_the_cardholder(city: City) -> None:
     txn_id, bill, fen = city.ask(
         "SELECT b.txn_id, b.bill_id, b.bill_amount FROM bills b JOIN utility u USING (txn_id)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,19 +122,36 @@ def test_findings_are_the_simulators_mistakes_and_nothing_else(faulty: Closed) -
     with faulty.store() as store:
         found = store.run(
             """
-            SELECT f.file, x.txn_id & 4294967295, b.bill_id, x."window", x.field, x.delivered, x.recomputed
+            SELECT f.file, x.txn_id & 4294967295, b.bill_id, x."window", x.field, x.mismatch, x.delivered,
+                x.recomputed
             FROM findings x JOIN files f ON f.file_no = x.txn_id >> 32
             LEFT JOIN bills b ON b.txn_id = x.txn_id AND b.bill_no = x.bill_no
             """
         )
-    true = [
-        (t["file"], t["source_row"], t["bill_id"], date_of(t["window"]), t["field"], t["delivered"], t["recomputed"])
-        for t in faulty.truth
-    ]
+    names = ("file", "source_row", "bill_id", "window", "field", "mismatch", "delivered", "recomputed")
+    true = [tuple(date_of(t[name]) if name == "window" else t[name] for name in names) for t in faulty.truth]
 
     assert sorted(found, key=repr) == sorted(true, key=repr)
-    assert {field for *_, field, _, _ in true} == {"hifp_pay", "psn_cash_pay", "bill_amount"}
+    assert {line[4] for line in true} == {"hifp_pay", "psn_cash_pay", "bill_amount"}
     assert len(true) >= 40
+
+
+def test_classes_are_counted_in_totals_and_in_the_view(faulty: Closed) -> None:
+    with faulty.store() as store:
+        totals = dict(store.run("SELECT mismatch, SUM(amounts)::BIGINT FROM finding_totals GROUP BY 1"))
+        view = dict(
+            store.run("SELECT mismatch, SUM(amounts)::BIGINT FROM mismatches WHERE service <> 'transit' GROUP BY 1")
+        )
+        fares = store.run("SELECT SUM(amounts)::BIGINT FROM mismatches WHERE service = 'transit'")
+        verdicts = store.run("SELECT SUM(sign) FROM transit WHERE disposition = 1 AND price_verdict > 1")
+        gas = store.run("SELECT SUM(bills) FROM uncovered WHERE participant = 613 AND reason = 'no_tariff'")
+        unpriced = store.run("SELECT SUM(sign) FROM bills WHERE utility_id = 613 AND bill_paid = 1")
+    true = Counter(finding["mismatch"] for finding in faulty.truth)
+
+    assert totals == view == true
+    assert len(true) == 4
+    assert fares[0][0] == verdicts[0][0] > 20
+    assert gas[0][0] == unpriced[0][0] > 20
 
 
 def test_the_truth_lists_every_accepted_mistake(faulty: Closed) -> None:

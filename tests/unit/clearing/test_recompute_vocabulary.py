@@ -66,8 +66,8 @@ def visits(*changes: dict[str, int]) -> Columns:
     ordinary = {field.name: 0 for field in MEDICAL_FIELDS} | {
         **{field.name: NULL for field in MEDICAL_FIELDS if field.optional},
         "txn_id": 0, "judged": 1, "card_id": 7, "region": 310400, "day": DAY, "institution": 5,
-        "institution_level": 1, "insured_type": 1, "visit_kind": 1, "amount": 0, "category_a_amt": 100_000, "medfee_sumamt": 100_000,
-        "inscp_scp_amt": 100_000, "psn_cash_pay": 100_000,
+        "institution_level": 1, "insured_type": 1, "visit_kind": 1, "amount": 0, "category_a_amt": 100_000,
+        "medfee_sumamt": 100_000, "inscp_scp_amt": 100_000, "psn_cash_pay": 100_000,
     }  # fmt: skip
     rows = [{**ordinary, "txn_id": at, "settlement_id": at, **each} for at, each in enumerate(changes, 1)]
     return {name: np.array([row[name] for row in rows], np.int64) for name in ordinary}

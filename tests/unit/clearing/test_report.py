@@ -256,6 +256,21 @@ def test_price_verdicts_are_those_of_the_rows(closed_centre: Path, report: Table
     assert 0 < fen(bus[8]) < fen(bus[9])
 
 
+def test_recomputations_are_those_of_the_close(closed_centre: Path, report: Tables) -> None:
+    """Bills by service, why some were not compared, and every class with its money."""
+    recomputed = ledger(closed_centre, "SELECT bills, covered, bills - covered, tolerated, findings FROM recomputed")
+    shown = [tuple(number(cell) for cell in line[1:]) for line in report.tables["recomputed"][1:]]
+    assert sorted(shown) == sorted(recomputed)
+    [gas] = report.tables["uncovered"][1:]
+    assert gas[1:3] == ["Gas company", "No tariff"]
+    classes = ledger(closed_centre, 'SELECT SUM(amounts), SUM("over"), SUM("under") FROM mismatches')
+    lines = report.tables["mismatches"][1:]
+    assert sum(number(line[4]) for line in lines) == classes[0][0]
+    assert sum(fen(line[5]) for line in lines) == classes[0][1]
+    assert sum(fen(line[6]) for line in lines if line[6] != "—") == classes[0][2]
+    assert {line[2] for line in lines} >= {"Overcharged", "Undercharged", "Fund paid too much", "Class mismatch"}
+
+
 def test_refused_deliveries_tell_reason_and_remedy(closed_centre: Path, report: Tables) -> None:
     refused = report.tables["refused"][1:]
     assert len(refused) == ledger(closed_centre, "SELECT COUNT(*) FROM files WHERE outcome <> 'received'")[0][0]
