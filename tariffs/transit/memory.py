@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tariffs.columns import Bools, Ints, Shorts
 from tariffs.schema import WEEKDAYS, Clock
 from tariffs.transit.chunk import Chunk
-from tariffs.transit.columns import TransitJourneys
+from tariffs.transit.columns import JourneysPart, TransitJourneys
 from tariffs.transit.kernels import order, rows, walk
 from tariffs.transit.state import CardGroups, TransitState, WalkedCards, close_state, open_memory, refuse_past
 from tariffs.transit.workers import Workers
@@ -104,7 +104,8 @@ def walk_journeys(
     """
     if not len(memory.facts):
         return state
-    card, sequence = _fixed(journeys.card), _fixed(journeys.sequence)
+    columns = JourneysPart(journeys, slice(None))
+    card, sequence = columns.card, columns.sequence
     clock, firsts = _calendar(dated.clock, counted.time, memory.marked)
 
     def walk_part(part: Part) -> WalkedCards:
@@ -211,13 +212,6 @@ def _cells(card: Ints, splitters: Ints) -> tuple[int, int, Shorts]:
     starts = np.array([min(lowest + (cell << shift), highest) for cell in range(last + 1)], np.int64)
     below = np.append(np.searchsorted(splitters, starts), len(splitters))
     return lowest, shift, below.astype(np.int32)
-
-
-def _fixed(column: Ints) -> Ints:
-    """A read-only view, so that kernels meet one set of types."""
-    view = column.view()
-    view.flags.writeable = False
-    return view
 
 
 def _calendar(clock: Clock, time: Ints, marked: Bools) -> tuple[Ints, Ints]:

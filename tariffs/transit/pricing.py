@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,8 @@ COUNTED_FARE_MAX = 30_000_000
 
 It keeps fare × fare × ratio inside int64.
 """
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 Rows = slice | Ints
 
@@ -93,8 +96,8 @@ def price_network(
     if len({tariff.clock for tariff in tariffs}) != 1:
         raise TariffError(f"{', '.join(t.id for t in tariffs)} are priced together and need one clock")
     if len(tariffs) > 1:
-        shared = (tuple(op for op in c.transit_program().accumulators if accumulator_of(op).shared)
-                  for tariff in tariffs for c in tariff.compiled)  # fmt: skip
+        programs = [compiled.transit_program() for tariff in tariffs for compiled in tariff.compiled]
+        shared = [[step for step in p.accumulators if accumulator_of(step).shared] for p in programs]
         refuse_renamed(shared)
     opening = TransitState.zeros(0) if state is None else state
     network = _Network.of(tariffs)
@@ -202,7 +205,7 @@ def _date(tariffs: Sequence[Tariff], of_row: Codes | None, journeys: TransitJour
     for index, tariff in enumerate(tariffs):
         rows: Rows = slice(None) if of_row is None else np.flatnonzero(of_row == index)
         part = JourneysPart(journeys, rows)
-        firsts = np.array([(segment.first.toordinal() - _EPOCH) for segment in tariff.segments], np.int64)
+        firsts = np.array([segment.first.toordinal() - _EPOCH for segment in tariff.segments], np.int64)
         own = whole if of_row is None else _Dates(whole.time[rows], whole.day[rows], whole.segment[rows])
         kernels.date_rows(
             part.entry_time,
@@ -219,10 +222,6 @@ def _date(tariffs: Sequence[Tariff], of_row: Codes | None, journeys: TransitJour
             break
         whole.time[rows], whole.day[rows], whole.segment[rows] = own.time, own.day, own.segment
     return whole
-
-
-_EPOCH = 719_163
-"""Ordinal of 1970-01-01."""
 
 
 @dataclass(frozen=True)

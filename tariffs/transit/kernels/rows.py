@@ -165,19 +165,18 @@ def concede(
     """
     to, divisor, add, even = rounding
     for row in range(len(gross)):
-        term = terms[card_class[row]]
-        if not condition[row]:
-            continue
-        if term[0] == 0:
-            priced[row] &= others_pay
-        elif open_[row]:
-            full = gross[row]
-            share = quotient(full * term[1], divisor, add, even) * to + term[2]
-            reduced = min(max(share, term[3]), full)
-            fare[row] = reduced
-            conceded[row] = full - reduced
-            rule[row] = term[0]
-            open_[row] = term[4] == 0
+        code = card_class[row]
+        named = terms[code, 0] != 0
+        full = gross[row]
+        share = quotient(full * terms[code, 1], divisor, add, even) * to + terms[code, 2]
+        reduced = min(max(share, terms[code, 3]), full)
+        # Chosen, not branched: classes come in no order, and a wrong guess costs more than the arithmetic.
+        takes = named & condition[row] & open_[row]
+        fare[row] = reduced if takes else fare[row]
+        conceded[row] = full - reduced if takes else conceded[row]
+        rule[row] = np.uint16(terms[code, 0]) if takes else rule[row]
+        open_[row] &= (not takes) | (terms[code, 4] == 0)
+        priced[row] &= named | others_pay | (not condition[row])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -196,12 +195,13 @@ def split_funds(
     With two parts, largest remainder with ties to the first is half-up of the first.
     """
     for row in range(len(gross)):
-        term = terms[card_class[row]]
-        if term[0] and condition[row]:
-            # A later step may have raised the fare again; a fund bears only what the card does not pay.
-            part = (min(conceded[row], gross[row] - fare[row]) * term[1] + RATIO_ONE // 2) // RATIO_ONE
-            fund_pays[row] = part
-            fund[row] = term[0] if part > 0 else 0
+        code = card_class[row]
+        # A later step may have raised the fare again; a fund bears only what the card does not pay.
+        part = (min(conceded[row], gross[row] - fare[row]) * terms[code, 1] + RATIO_ONE // 2) // RATIO_ONE
+        takes = (terms[code, 0] != 0) & condition[row]
+        fund_pays[row] = part if takes else fund_pays[row]
+        payer = np.uint16(terms[code, 0]) if part > 0 else np.uint16(0)
+        fund[row] = payer if takes else fund[row]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
