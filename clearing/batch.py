@@ -325,7 +325,7 @@ class Batch:
         with concurrent.futures.ThreadPoolExecutor(self.centre.settings.centre.threads) as pool:
             list(pool.map(one, self.files))
         if self.summary.batch is not None:
-            write_after_run(self.centre, self.centre.journal.entries[-1])
+            write_after_run(self.centre, self.centre.journal.entries[self.summary.batch - 1], self.intake)
 
     def close(self) -> None:
         """Drop what was spilled."""

@@ -47,9 +47,8 @@ _TAKEN: Final = {
 _Columns = dict[str, npt.NDArray[Any]]
 
 
-def write_after_run(centre: Centre, batch: Entry) -> None:
-    """Write the FB and CL files of a batch that are not there yet."""
-    intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
+def write_after_run(centre: Centre, batch: Entry, intake: dict[int, Entry]) -> None:
+    """Write the FB and CL files of a batch that are not there yet; ``intake`` has entries of at least its files."""
     sent = {file["file_no"]: intake[file["file_no"]] for file in batch.body["files"]}
     wanted = []
     for partner in partners(centre):

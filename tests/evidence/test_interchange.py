@@ -28,13 +28,15 @@ from evidence.handmade import Cases, Centre, sender_signing_key
 PARTNERS = (10, 20, 200, 210, 300, 500, 510, 600)
 
 
-def _converted(inbox: Path, key_of: Any) -> int:
-    """Turn every transit delivery that can be decoded into CD; returns how many files."""
-    profile, done = load_profile("jtt978-cd"), 0
-    for path in sorted(inbox.glob("*transit*.manifest.json")):
+def _converted(inbox: Path, key_of: Any) -> Counter[str]:
+    """Turn every transit and retail delivery without an unreadable row into CD; returns files by service."""
+    formats, done = {"transit": "jtt978-cd", "retail": "jtt978-cd-retail"}, Counter[str]()
+    for path in sorted(inbox.glob("*.manifest.json")):
         try:
             manifest = load_manifest(path)
             data = inbox / manifest.file
+            if manifest.service not in formats:
+                continue
             if hashlib.sha256(data.read_bytes()).hexdigest() != manifest.sha256:
                 continue
             [(block, unreadable)] = read_delivery(data, manifest)
@@ -43,19 +45,22 @@ def _converted(inbox: Path, key_of: Any) -> int:
             continue  # a fault of the simulator: the file stays as it is
         if unreadable:
             continue
-        text = write_fixed_width(block, profile, Header(DAY, "1", 0))
+        chosen = formats[manifest.service]
+        text = write_fixed_width(block, load_profile(chosen), Header(DAY, "1", 0))
         data.write_bytes(text)
         changed = manifest.model_copy(
-            update={"signature": None, "format": "jtt978-cd", "sha256": hashlib.sha256(text).hexdigest()}
+            update={"signature": None, "format": chosen, "sha256": hashlib.sha256(text).hexdigest()}
         )
         write_manifest(inbox, changed.with_signature(key_of(manifest.sender).sign))
-        done += 1
+        done[manifest.service] += 1
     return done
 
 
 def test_a_day_delivered_as_cd_clears_like_parquet(heavy_day: Path, cleared: Path, tmp_path: Path) -> None:
     centre = copy_of(heavy_day, tmp_path / "centre")
-    assert _converted(centre / "inbox", lambda sender: sender_key(heavy_day, sender)) >= 15
+    done = _converted(centre / "inbox", lambda sender: sender_key(heavy_day, sender))
+    assert done["transit"] >= 10
+    assert done["retail"] >= 2
     clear(centre)
 
     by_cd, by_parquet = ledger_of(centre), ledger_of(cleared)
