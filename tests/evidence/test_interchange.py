@@ -143,7 +143,7 @@ def test_issuers_get_every_cleared_purchase_once(partnered: Path) -> None:
         )
     }
     for issuer, readings in _files(partnered, "CL").items():
-        net = Counter[int]()
+        net = Counter[str]()
         standing = Counter[str]()
         for reading in readings:
             for _, row in reading.rows:
@@ -351,6 +351,7 @@ FOREIGN = """
 retail     card=foreign               ACCEPTED
 retail     card=foreign amount=300    ACCEPTED
 retail     card=foreign tac=wrong     TAC_FAILED
+retail     test_flag=200              FORM_INVALID
 """
 
 
@@ -364,12 +365,32 @@ def _feedback_file(tmp_path: Path) -> tuple[Centre, Path]:
     return centre, path
 
 
+REOPENED = """
+retail     received=03-02T20:00:00                         CONFLICT
+  retail   received=03-02T22:00:00 terminal_counter=+1     CONFLICT
+"""
+
+
+def test_a_purchase_that_no_longer_stands_is_reversed_towards_its_issuer(tmp_path: Path) -> None:
+    centre = Centre.create(tmp_path / "centre")
+    _with_partners(centre.directory, (10,))
+    lines = Cases(centre).read(REOPENED)
+    centre.deliver(lines)
+    centre.run_apart(lines)
+    assert set(centre.decisions().values()) == {"CONFLICT"}
+
+    rows = [row for reading in _files(centre.directory, "CL")[10] for _, row in reading.rows]
+    assert [(row["transaction_type"], row["amount"]) for row in rows] == [("0006", 200), ("9006", 200)]
+    assert rows[0]["clearing_serial"] == rows[1]["clearing_serial"]
+    assert rows[0]["tlv"] == rows[1]["tlv"]
+
+
 def test_feedback_that_agrees_has_no_finding(tmp_path: Path) -> None:
     centre, path = _feedback_file(tmp_path)
     summary = read_feedback(centre.directory, path, passphrase=PASSPHRASE)
 
     assert summary.findings == []
-    assert (summary.records, summary.codes) == (3, {"000000": [2, 500], "000032": [1, 200]})
+    assert (summary.records, summary.codes) == (4, {"000000": [2, 500], "000011": [1, 200], "000032": [1, 200]})
 
 
 def test_what_another_centre_decided_otherwise_is_found(tmp_path: Path) -> None:
