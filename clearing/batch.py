@@ -133,13 +133,33 @@ class Batch:
         with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
             adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
             self._pass_two(prefix)
-            self._decide_grey(prefix, now)
             chunk = adding.result()
         self.files.sort(key=lambda file: int(file["file_no"]))
+        self._append(now, [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [], {})
+
+    def decide_grey(self, window: int, now: int) -> None:
+        """Decide grey rows at the close of a window: a batch of events alone; none when nothing is decided."""
+        prefix = f"{len(self.centre.journal.entries) + 1:08d}"
+        for events in grey_events(self.centre, self.caches.history, window):
+            folder = events[0].service.name.lower()
+            self._seal(folder, f"{prefix}-{GREY_SEGMENT}", events)
+            if events[0].service is Service.UTILITY:
+                self._seal("bill", f"{prefix}-{GREY_SEGMENT}", events)
+            for rows in events:
+                self._book([rows])
+        if self.segments:
+            self.segments.sort(key=lambda segment: str(segment["name"]))
+            self._append(now, [], {"grey_window": window})
+            self.remember()
+
+    def _append(self, now: int, vault: list[dict[str, str]], more: dict[str, Any]) -> None:
+        """The commit point."""
+        centre = self.centre
         body: dict[str, Any] = {
+            **more,
             "files": self.files,
             "segments": self.segments,
-            "vault": [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [],
+            "vault": vault,
             "configuration": centre.archive_configuration(),
             "tariffs": centre.prices.ids,
             "postings": [[*account, fen] for account, fen in sorted(self.balances.items())],
@@ -270,17 +290,6 @@ class Batch:
         for rows in events:
             self._book([rows])
         self.caches.stage_reopened(events[1].service, self.reopening.competitors(events[1]))
-
-    def _decide_grey(self, prefix: str, now: int) -> None:
-        """Grey rows of earlier batches that what was sealed since decides."""
-        for events in grey_events(self.centre, self.caches.history, now):
-            folder = events[0].service.name.lower()
-            self._seal(folder, f"{prefix}-{GREY_SEGMENT}", events)
-            if events[0].service is Service.UTILITY:
-                self._seal("bill", f"{prefix}-{GREY_SEGMENT}", events)
-            for rows in events:
-                self._book([rows])
-        self.segments.sort(key=lambda segment: str(segment["name"]))
 
     def _book(self, parts: list[Rows]) -> None:
         posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)
