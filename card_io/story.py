@@ -179,10 +179,11 @@ def _gaps(records: Sequence[LogRecord], zh: str, en: str) -> Iterator[Sentence]:
         missing = newer.counter - older.counter - 1
         between = f"{older.counter} … {newer.counter}"
         if missing > 0:
+            are = "record is" if missing == 1 else "records are"
             yield Sentence(
                 Topic.GAP,
                 f"{zh}序号 {between} 之间缺 {missing} 笔记录。",
-                f"{en.capitalize()} counters {between}: {missing} records are missing.",
+                f"{en.capitalize()} counters {between}: {missing} {are} missing.",
             )
         elif missing < 0:
             yield Sentence(

@@ -137,14 +137,36 @@ class Batch:
         with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
             adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
             self._pass_two(prefix)
-            self._decide_grey(prefix, now)
             chunk = adding.result()
-            centre.disk.settle()
         self.files.sort(key=lambda file: int(file["file_no"]))
+        self._append(now, [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [], {})
+
+    def decide_grey(self, window: int, now: int) -> None:
+        """Decide grey rows at the close of a window: a batch of events alone; none when nothing is decided."""
+        self.expect(0)
+        prefix = f"{len(self.centre.journal.entries) + 1:08d}"
+        for events in grey_events(self.centre, self.caches.history, window):
+            folder = events[0].service.name.lower()
+            self._seal(folder, f"{prefix}-{GREY_SEGMENT}", events)
+            if events[0].service is Service.UTILITY:
+                self._seal("bill", f"{prefix}-{GREY_SEGMENT}", events)
+            for rows in events:
+                self._book([rows])
+        if self.segments:
+            self.segments.sort(key=lambda segment: str(segment["name"]))
+            self._append(now, [], {"grey_window": window})
+            self.remember()
+        self.close()
+
+    def _append(self, now: int, vault: list[dict[str, str]], more: dict[str, Any]) -> None:
+        """The commit point, once everything it names is on disk."""
+        centre = self.centre
+        centre.disk.settle()
         body: dict[str, Any] = {
+            **more,
             "files": self.files,
             "segments": self.segments,
-            "vault": [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [],
+            "vault": vault,
             "configuration": centre.archive_configuration(),
             "tariffs": centre.prices.ids,
             "remembering": self.remembering.used,
@@ -292,17 +314,6 @@ class Batch:
             self._seal("transit", f"{prefix}-price-events", events)
             self._book(events)
 
-    def _decide_grey(self, prefix: str, now: int) -> None:
-        """Grey rows of earlier batches that what was sealed since decides."""
-        for events in grey_events(self.centre, self.caches.history, now):
-            folder = events[0].service.name.lower()
-            self._seal(folder, f"{prefix}-{GREY_SEGMENT}", events)
-            if events[0].service is Service.UTILITY:
-                self._seal("bill", f"{prefix}-{GREY_SEGMENT}", events)
-            for rows in events:
-                self._book([rows])
-        self.segments.sort(key=lambda segment: str(segment["name"]))
-
     def _book(self, parts: list[Rows]) -> None:
         posted = posting.post(parts, self.centre.chart, disabled=self.centre.disabled)
         roots = [decision_roots(rows) for rows in parts]
@@ -350,7 +361,7 @@ class Batch:
             write_receipt(centre.directory / "outbox", entry, file["results"], centre.disk)
         centre.disk.settle()
         if self.summary.batch is not None:
-            write_after_run(centre, centre.journal.entries[-1])
+            write_after_run(centre, centre.journal.entries[self.summary.batch - 1], self.intake)
 
     def close(self) -> None:
         """Drop what was spilled."""

@@ -1,4 +1,4 @@
-"""Grey records of earlier batches, decided by what the card did elsewhere (docs/clearing-rules.md §5).
+"""Grey records, decided at each close by what the card did elsewhere (docs/clearing-rules.md §5).
 
 A terminal that could not learn what became of a torn debit delivers it as grey; it is held, and open. Later verified
 records of the same card decide it by linked events: another transaction at its counter disproves it, its own
@@ -38,7 +38,7 @@ SEGMENT: Final = "events-grey"
 """Ending of the names of segments that hold these events."""
 
 _LOOKED_AT: Final = 7
-"""Windows for which an expired row is looked at again: its witness may come a little later."""
+"""Days for which an expired row is looked at again: its witness may come a little later."""
 
 _OPEN: Final = (ClearingStatus.GREY_RECORD, ClearingStatus.GREY_PROVEN)
 _PURSE_SERVICES: Final = tuple(service for service in Service if service is not Service.BENEFIT)
@@ -53,32 +53,34 @@ class Decision:
     witness: int
 
 
-def grey_events(centre: Centre, history: History, now: int) -> Iterator[list[Rows]]:
-    """(reversals, new decisions) of grey rows of each service that a batch at ``now`` (wall seconds) decides.
+def grey_events(centre: Centre, history: History, window: int) -> Iterator[list[Rows]]:
+    """(reversals, new decisions) of grey rows of each service that the close of ``window`` decides.
 
-    Evidence is what earlier batches sealed; events post in the window open at ``now``, or later with their row.
+    Rows and evidence are those received up to the window, so the number of runs changes nothing; events post in the
+    window, or later with their row.
     """
     calendar = centre.settings.calendar
-    batches = list(centre.journal.of_kind("batch"))
-    if not batches:
-        return
-    today = int(received_window(now, calendar))
-    last = int(received_window(batches[-1].at, calendar))
-    horizon = today - 2 * calendar.late_days_max - 2
-    batches = [entry for entry in batches if int(received_window(entry.at, calendar)) >= horizon]
+    last = max((entry.body["window"] for entry in centre.journal.of_kind("close")), default=window)
+    horizon = window - 2 * calendar.late_days_max - 2
+    batches = [
+        entry for entry in centre.journal.of_kind("batch") if int(received_window(entry.at, calendar)) >= horizon
+    ]
     for service in Service:
-        rows = _open_rows(centre, batches, service)
+        rows = _open_rows(centre, batches, service, window)
         if rows is None:
             continue
-        found = _decided_at_once(rows, history.standing(np.unique(rows["card_id"])))
+        standing = history.standing(np.unique(rows["card_id"]))
+        if standing is not None:
+            standing = standing.take((standing.stood == 0) & (standing.received_window <= window))
+        found = _decided_at_once(rows, standing)
         decided = {decision.at for decision in found}
         deadline = rows["received_window"].astype(np.int64) + calendar.late_days_max
-        due = (deadline < today) & (deadline >= last - _LOOKED_AT) & (rows["status"] == ClearingStatus.GREY_RECORD)
+        due = (deadline < window) & (deadline >= last - _LOOKED_AT) & (rows["status"] == ClearingStatus.GREY_RECORD)
         expired = [int(at) for at in np.flatnonzero(due) if int(at) not in decided]
         if expired and service not in CREDIT_SERVICES:
-            found += _proved_by_chain(centre, batches, rows, expired)
+            found += _proved_by_chain(centre, batches, rows, expired, window)
         if found:
-            yield _events(centre, rows, found, today)
+            yield _events(centre, rows, found, window)
 
 
 def _events(centre: Centre, rows: Rows, found: list[Decision], window: int) -> list[Rows]:
@@ -97,7 +99,7 @@ def _events(centre: Centre, rows: Rows, found: list[Decision], window: int) -> l
     return [before.with_columns(sign=np.full(len(before), -1, np.int8)), after]
 
 
-def _open_rows(centre: Centre, batches: list[Entry], service: Service) -> Rows | None:
+def _open_rows(centre: Centre, batches: list[Entry], service: Service, until: int) -> Rows | None:
     """Newest decisions of rows that were grey at first and are not decided against, in order of txn_id."""
     folder, name = centre.directory / "segments", service.name.lower()
     found = []
@@ -114,7 +116,8 @@ def _open_rows(centre: Centre, batches: list[Entry], service: Service) -> Rows |
     if not found:
         return None
     newest = newest_decisions(concatenate(found))
-    newest = newest.take(np.flatnonzero(np.isin(newest["status"], _OPEN) & (newest["card_counter"] != NULL)))
+    still_open = np.isin(newest["status"], _OPEN) & (newest["card_counter"] != NULL)
+    newest = newest.take(np.flatnonzero(still_open & (newest["received_window"] <= until)))
     if not len(newest):
         return None
     party = centre.registers.parties.position(newest["merchant_id"]).astype(np.int32)
@@ -128,7 +131,7 @@ def _decided_at_once(rows: Rows, standing: Competitors | None) -> list[Decision]
     by_identity: dict[tuple[int, int], int] = {}
     by_counter: dict[int, int] = {}
     if standing is not None:
-        for at in np.flatnonzero(standing.stood == 0).tolist():
+        for at in range(len(standing)):
             txn_id = int(standing.txn_id[at])
             by_identity[int(standing.identity_lo[at]), int(standing.identity_hi[at])] = txn_id
             by_counter[int(standing.counter_key[at])] = txn_id
@@ -139,7 +142,7 @@ def _decided_at_once(rows: Rows, standing: Competitors | None) -> list[Decision]
             found.append(Decision(at, ClearingStatus.REPLAY, by_identity[identity]))
         elif identity in first:
             found.append(Decision(at, ClearingStatus.REPLAY, first[identity]))
-        elif counter != NO_KEY and counter in by_counter:
+        elif counter in by_counter and counter != NO_KEY and rows["tac_verdict"][at] != TacVerdict.VERIFIED:
             found.append(Decision(at, ClearingStatus.GREY_DISPROVEN, by_counter[counter]))
         first.setdefault(identity, int(rows["txn_id"][at]))
     return found
@@ -155,10 +158,12 @@ class _Spend:
     txn_id: int | None
 
 
-def _proved_by_chain(centre: Centre, batches: list[Entry], rows: Rows, expired: list[int]) -> list[Decision]:
+def _proved_by_chain(
+    centre: Centre, batches: list[Entry], rows: Rows, expired: list[int], until: int
+) -> list[Decision]:
     """Rows from which an unbroken run of counters leads to a verified debit whose balance adds up."""
     cards = {int(rows["card_id"][at]) for at in expired}
-    debits, loads = _witnesses(centre, batches, cards)
+    debits, loads = _witnesses(centre, batches, cards, until)
     for at in range(len(rows)):
         place = int(rows["card_id"][at]), int(rows["purse_kind"][at]), int(rows["card_counter"][at])
         debits.setdefault(place, _spend_of(rows.columns, at, verified=False))
@@ -180,7 +185,7 @@ def _proved_by_chain(centre: Centre, batches: list[Entry], rows: Rows, expired: 
 
 
 def _witnesses(
-    centre: Centre, batches: list[Entry], cards: set[int]
+    centre: Centre, batches: list[Entry], cards: set[int], until: int
 ) -> tuple[dict[tuple[int, int, int], _Spend], dict[tuple[int, int], list[tuple[int, int]]]]:
     """Verified debits by (card, purse, counter) and loads (time, fen) by (card, purse) of some cards."""
     debits: dict[tuple[int, int, int], _Spend] = {}
@@ -190,7 +195,7 @@ def _witnesses(
         if rows is None:
             continue
         verified = (rows["tac_verdict"] == TacVerdict.VERIFIED) & (rows["card_counter"] != NULL)
-        verified &= ~np.isin(rows["status"], (*REPEATS, ClearingStatus.CONFLICT))
+        verified &= (rows["received_window"] <= until) & ~np.isin(rows["status"], (*REPEATS, ClearingStatus.CONFLICT))
         for at in np.flatnonzero(verified).tolist():
             card, purse, counter = (int(rows[name][at]) for name in ("card_id", "purse_kind", "card_counter"))
             if rows["txn_type"][at] in LOAD_TYPES:

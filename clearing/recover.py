@@ -33,7 +33,7 @@ def recover(centre: Centre, projection: Projection) -> None:
             write_acknowledgement(outbox, entry, centre.disk)
     for batch in centre.journal.of_kind("batch"):
         _answer_again(centre, batch, intake)
-        write_after_run(centre, batch)
+        write_after_run(centre, batch, intake)
     centre.disk.settle()
     for entry in centre.journal.of_kind("close"):
         if not proposal_path(centre.directory, entry).exists():

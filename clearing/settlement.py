@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from clearing import calendar
+from clearing.batch import Batch
 from clearing.centre import Centre
 from clearing.config import RESERVE, FeeSchedule, Participant, Settings
 from clearing.engine import clear_pending, declared_now, opened, project
@@ -86,6 +87,8 @@ def close_window(
         _refuse_early(centre, window, at)
         run = clear_pending(centre, projection, at, progress=progress)
         _refuse_gap(centre, window)
+        Batch(centre, run).decide_grey(window, at)
+        project(centre, projection, run)
         takings = takings_of(projection.store, date)
         sealed = sealed_postings(centre, window)
         fees = fee_rows(takings, centre.settings)

@@ -1,6 +1,6 @@
-"""Records of the JT/T 978.4 files a clearing centre writes and reads: FB, CL, LD, CR, BP (`jtt978_records.csv`).
+"""Records of the JT/T 978.4 files a clearing centre writes and reads: CD, FB, CL, LD, CR, BP (`jtt978_records.csv`).
 
-CL and FB have the widths recovered from an implementation; no layout of LD, CR and BP was published, so those three
+CL and FB have the widths recovered from an implementation; no layout of CD, LD, CR and BP was published, so those
 are this project's own and unproven. In `number` fields a missing value is blank, a negative one begins with a minus.
 """
 

@@ -77,7 +77,7 @@ class FixedWidth(_Strict):
     """
 
     format: Literal["jtt978"]
-    record: Literal["CL", "FB"] | None = None
+    record: Literal["CD", "CL", "FB"] | None = None
     fields: Annotated[list[FixedField], Constrained(min_length=1)]
     last_widths: list[Annotated[int, Constrained(ge=1, le=400)]] = []
     tlv_bytes_max: Annotated[int, Constrained(ge=0, le=1024)] = 0

@@ -19,6 +19,7 @@ from card_io.delivery.profile import FixedWidth, HexColumn, load_profile
 from card_io.records import COMMON_FIELDS, NULL, PURCHASE_TYPES, Service
 from clearing.calendar import date_of, received_window
 from clearing.centre import Centre
+from clearing.errors import ConfigError
 from clearing.interchange.outbox import first_part, partners, send
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment, unreadable_rows
@@ -47,9 +48,8 @@ _TAKEN: Final = {
 _Columns = dict[str, npt.NDArray[Any]]
 
 
-def write_after_run(centre: Centre, batch: Entry) -> None:
-    """Write the FB and CL files of a batch that are not there yet."""
-    intake = {entry.body["file_no"]: entry for entry in centre.journal.of_kind("intake")}
+def write_after_run(centre: Centre, batch: Entry, intake: dict[int, Entry]) -> None:
+    """Write the FB and CL files of a batch that are not there yet; ``intake`` has entries of at least its files."""
     sent = {file["file_no"]: intake[file["file_no"]] for file in batch.body["files"]}
     wanted = []
     for partner in partners(centre):
@@ -171,6 +171,12 @@ def _verification(centre: Centre, rows: _Columns) -> list[str]:
     profile = load_profile(CL_PROFILE, centre.profile_folders)
     assert isinstance(profile.layout, FixedWidth)
     fields = {column.source: column.field for column in profile.columns if isinstance(column, HexColumn)}
+    if unmapped := [name for name in profile.layout.tags if name not in fields]:
+        raise ConfigError(
+            f"profile {CL_PROFILE} does not map {', '.join(unmapped)} as hex",
+            where=f"profiles/{CL_PROFILE}.yaml",
+            remedy="give each tag of the verification data a column of kind hex, or remove the profile",
+        )
     values = {name: rows[fields[name]].tolist() for name in profile.layout.tags}
     return tlv_texts(values, profile.layout, len(rows["txn_id"]))
 
@@ -198,7 +204,7 @@ def _common(
         "amount": _numbers(rows["amount"], _width(record, "amount")),
         "date": rows["date4"].tolist(),
         "time": rows["time3"].tolist(),
-        "test_flag": rows["test_flag"].tolist(),
+        "test_flag": _numbers(rows["test_flag"], _width(record, "test_flag")),
         **{name: _same(rows, 0) for name in ("fee", "issuer_share", "acquirer_share", "reserved_share")},
     }
 

@@ -20,6 +20,8 @@ def balances_of(rows: Iterable[Row]) -> Balances:
     for row in rows:
         for (kind, participant, source), amount in row.legs:
             balances[row.window, kind, participant, source] += amount
+        for window, ((kind, participant, source), amount) in row.reversed:
+            balances[window, kind, participant, source] += amount
     return dict(balances)
 
 

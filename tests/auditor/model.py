@@ -69,6 +69,13 @@ class Row:
         """What a decision says of the price."""
         return {name: getattr(self, name) for name in PAYERS}
 
+    later_status: str = ""
+    """What a close made of a grey row; "" = nothing."""
+    moved_to: int = 0
+    """Window in which that posts."""
+    reversed: list[tuple[int, Leg]] = field(default_factory=list)
+    """Legs of earlier decisions and of their reversals, each with its window."""
+
     @property
     def key(self) -> RowKey:
         return (self.file, self.source_row)

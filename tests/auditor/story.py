@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditor import closing, memory, posting, replay
+from auditor import closing, grey, memory, posting, replay
 from auditor.centre import Centre, read_centre
 from auditor.cipher import Cipher
 from auditor.fares import Tariff, read_tariffs
@@ -44,6 +44,7 @@ def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[st
     _decide_the_rest(rows, context, tariffs)
     poster = posting.Poster(centre)
     poster.post(rows)
+    _decide_grey(rows, replayed, centre)
     events = [event for row in rows for event in poster.decisions(row)]
     result = AuditResult(
         rows={row.key: row for row in rows},
@@ -54,6 +55,17 @@ def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[st
     result.closed_balances = closing.close(result.balances, result.fees)
     result.positions = closing.positions_of(result.closed_balances)
     return result
+
+
+def _decide_grey(rows: list[Row], replayed: replay.Memory, centre: Centre) -> None:
+    """Later decisions of grey rows: the first one is reversed where the new one posts."""
+    decided = grey.decide(rows, replayed)
+    for row in decided:
+        row.reversed += [(row.window, leg) for leg in row.legs]
+        row.reversed += [(row.moved_to, (account, -amount)) for account, amount in row.legs]
+        row.status, row.window, row.template, row.legs = row.later_status, row.moved_to, "NONE", []
+        row.disposition = disposition(row.status, row.direction, centre.policy)
+    posting.Poster(centre).post(decided)
 
 
 def _resolve(row: Row, centre: Centre, cipher: Cipher) -> None:

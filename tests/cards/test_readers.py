@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,22 @@ def test_a_random_number_makes_every_dialogue_new(issuer: TrainingIssuer) -> Non
     again = CardChannel(replay([channel.exchange]).connect())
     with pytest.raises(ProtocolFault, match="does not foresee 8054"):
         purchase.purchase(again, select_purse(again), sam, 0, DATE, TIME)
+
+
+ABSENT = """
+import importlib, pkgutil, sys
+sys.modules["smartcard"] = sys.modules["pkcs11"] = None
+import card_io
+for module in pkgutil.walk_packages(card_io.__path__, "card_io."):
+    importlib.import_module(module.name)
+from card_io.readers.faults import ReaderFault
+from card_io.readers.pcsc import reader_names
+try:
+    reader_names()
+except ReaderFault as fault:
+    sys.exit(0 if "scripts/setup --readers" in str(fault) else 1)
+"""
+
+
+def test_all_but_the_adapters_works_without_pyscard_and_pkcs11() -> None:
+    subprocess.run([sys.executable, "-c", ABSENT], check=True)

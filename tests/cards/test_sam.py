@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +17,10 @@ from card_io import mac
 from card_io.keys.algorithm import KeyAlgorithm
 from card_io.keys.entry import PURSE_KINDS, KeyKind, KeyScheme
 from card_io.keys.keystore import KeyStore
+from card_io.purse import maintenance, purchase
+from card_io.purse import online as purse_online
 from card_io.purse.algorithm import CIPHERS, TDES
+from card_io.purse.application import read_balance, select_purse
 from card_io.records import Algorithm, TxnType
 from card_io.sam.issuer_host import ModuleHost
 from card_io.sam.keys import ModuleKeys, StoredKeys
@@ -25,14 +28,18 @@ from card_io.sam.memory import SamCounts, SamMemory
 from card_io.sam.pkcs11 import TokenKeys, derived_key, retail_mac_under, session_mac_under
 from card_io.sam.port import CardReference, OnlineTerms, PurchaseTerms, SamFault, SamLockedFault, WrongMacFault
 from card_io.sam.terminal_sam import TerminalSam
+from card_io.virtual_card.training import TrainingIssuer
+from clearing.mac import TacVerdict
+
+from .conftest import DATE, TIME, Answered, channel_to
+from .tacs import verdicts
 
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
-ISSUER = "01012900FFFFFFFF"
+ISSUER = "03032900FFFFFFFF"
 OTHER_ISSUER = "02022900FFFFFFFF"
 PIN = "1234"
 TERMINAL = bytes.fromhex("001122334455")
 FACTOR = bytes.fromhex("2011000270735501")
-Answered = Callable[[int], None]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +62,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
 
 
 @pytest.fixture(scope="module")
-def token(store: KeyStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenKeys]:
+def token(store: KeyStore, issuer: TrainingIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenKeys]:
     """The same masters in a SoftHSM2 token of this test run."""
     if not SOFTHSM.exists() or shutil.which("softhsm2-util") is None:
         pytest.skip("SoftHSM2 is not installed: scripts/setup --tests")
@@ -67,7 +74,7 @@ def token(store: KeyStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     command = ["softhsm2-util", "--init-token", "--free", "--label", "terminal", "--so-pin", "12345678", "--pin", PIN]
     subprocess.run(command, check=True, capture_output=True)
     with TokenKeys(SOFTHSM, "terminal", PIN, writable=True) as keys:
-        for key in store.stored(*PURSE_KINDS):
+        for key in (*store.stored(*PURSE_KINDS), *issuer.store.stored(*PURSE_KINDS)):
             keys.store(key)
         yield keys
 
@@ -173,12 +180,12 @@ class TestPublishedChain:
         answered(2)
 
 
-@pytest.mark.parametrize("issuer", [ISSUER, OTHER_ISSUER])
+@pytest.mark.parametrize("issuer_id", [ISSUER, OTHER_ISSUER])
 class TestBothModules:
     """What a module says is what `card_io.mac` computes from the master by hand."""
 
-    def test_purchase(self, keys: ModuleKeys, store: KeyStore, issuer: str) -> None:
-        card = reference(issuer)
+    def test_purchase(self, keys: ModuleKeys, store: KeyStore, issuer_id: str) -> None:
+        card = reference(issuer_id)
         sam = TerminalSam(keys, SamMemory(TERMINAL, first_counter=0x10001))
         given = sam.authorise(terms(card))
         session = mac.purchase_session_key(
@@ -194,9 +201,9 @@ class TestBothModules:
         ("txn_type", "kind"), [(TxnType.PURSE_LOAD, KeyKind.PURSE_LOAD), (TxnType.UNLOAD, KeyKind.PURSE_UNLOAD)]
     )
     def test_load_and_unload(
-        self, keys: ModuleKeys, store: KeyStore, issuer: str, txn_type: TxnType, kind: KeyKind
+        self, keys: ModuleKeys, store: KeyStore, issuer_id: str, txn_type: TxnType, kind: KeyKind
     ) -> None:
-        card, number = reference(issuer), int.from_bytes(TERMINAL, "big")
+        card, number = reference(issuer_id), int.from_bytes(TERMINAL, "big")
         session = mac.load_session_key(card_key(store, kind, card), bytes.fromhex("11223344"), 0)
         mac1 = mac.load_mac1(session, 0, 0x1000, txn_type, number)
         due = mac.load_mac2(session, 0x1000, txn_type, number, 0x20111221, 0x214822)
@@ -206,13 +213,25 @@ class TestBothModules:
             ModuleHost(keys).authorise_online(online(card, txn_type), bytes(4))
 
     @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 23, 100])
-    def test_maintenance(self, keys: ModuleKeys, store: KeyStore, issuer: str, size: int) -> None:
-        card, data = reference(issuer), secrets.token_bytes(size)
+    def test_maintenance(self, keys: ModuleKeys, store: KeyStore, issuer_id: str, size: int) -> None:
+        card, data = reference(issuer_id), secrets.token_bytes(size)
         key = card_key(store, KeyKind.PURSE_MAINTENANCE, card)
         challenge = bytes.fromhex("A1B2C3D4")
 
         due = mac.retail_mac(key, mac.pad_marked(data), challenge + bytes(4))[:4]
         assert ModuleHost(keys).maintenance_mac(card, 0x20260302, challenge, data) == due
+
+
+def test_a_card_pays_and_loads_with_keys_that_stay_in_the_token(token: TokenKeys, issuer: TrainingIssuer) -> None:
+    sam, host = TerminalSam(token, SamMemory(TERMINAL)), ModuleHost(token)
+    channel = channel_to(issuer.card(700))
+    card = select_purse(channel)
+    loaded = purse_online.load(channel, card, host, sam.terminal, 5000, DATE, TIME)
+    paid = [purchase.purchase(channel, card, sam, 100, DATE, TIME) for _ in range(20)]
+    maintenance.block(channel, host, maintenance.key_reference(card, 1, 1, Algorithm.TDES), DATE)
+
+    assert read_balance(channel) == 3000
+    assert verdicts(issuer, [loaded, *paid]) == [TacVerdict.VERIFIED] * 21
 
 
 def test_a_missing_key_is_the_key_officers(keys: ModuleKeys) -> None:

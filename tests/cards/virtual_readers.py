@@ -11,7 +11,6 @@ from card_io.readers.pcsc import PcscContext, SlotState
 from card_io.virtual_card.card import VirtualCard
 from card_io.virtual_card.server import InsertedCard
 
-PATIENCE = 20
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "virtual-readers"
 
 
@@ -47,19 +46,32 @@ class VirtualReaders:
         return self.names[slot]
 
     def insert(self, card: VirtualCard, slot: int = 0) -> InsertedCard:
-        """Put a card into a slot that the daemon has seen empty; it sees the card within half a second."""
-        self.wait_until_empty(slot)
-        port = int((self.folder / "readers").read_text().splitlines()[slot].split()[0])
-        return InsertedCard(card, port, daemon=self.daemon)
+        """Put a card into an empty slot, and wait until the daemon sees it.
 
-    def wait_until_empty(self, slot: int = 0) -> None:
-        """A hand is slower than the daemon, which looks every 0.4 s; tests are not."""
+        vpcd keeps no queue of connections, so one that comes while it is busy may wait for seconds: then the card is
+        taken out and put in again, as a cardholder would.
+        """
+        port = int((self.folder / "readers").read_text().splitlines()[slot].split()[0])
+        for _ in range(3):
+            assert self.sees(slot, present=False, seconds=20), f"the daemon still sees a card in slot {slot}"
+            inserted = InsertedCard(card, port, daemon=self.daemon)
+            if self.sees(slot, present=True, seconds=4):
+                return inserted
+            inserted.remove()
+        raise AssertionError(f"the daemon does not see a card in slot {slot}")
+
+    def sees(self, slot: int, *, present: bool, seconds: float) -> bool:
+        """Whether the daemon, which looks every 0.4 s, comes to see a card in the slot, or none."""
         context = PcscContext()
         known = {self.name(slot): SlotState()}
-        deadline = time.monotonic() + PATIENCE
-        while (known := context.wait(known, 1))[self.name(slot)].present:
-            assert time.monotonic() < deadline, f"the daemon still sees a card in slot {slot} after {PATIENCE} s"
-        context.close()
+        deadline = time.monotonic() + seconds
+        try:
+            while (known := context.wait(known, 1))[self.name(slot)].present != present:
+                if time.monotonic() > deadline:
+                    return False
+            return True
+        finally:
+            context.close()
 
     def _run(self, *arguments: str) -> None:
         done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False)

@@ -8,6 +8,7 @@ import pytest
 
 from clearing import explain as explaining
 from clearing.calendar import seconds_of
+from clearing.ledger.journal import Journal
 from clearing.settlement import close_window
 from clearing.status import ClearingStatus
 from clearing.verify import verify, verify_by_recomputing
@@ -57,17 +58,17 @@ AT_ONCE = {ClearingStatus.REPLAY.name, ClearingStatus.GREY_DISPROVEN.name}
 
 @pytest.fixture(scope="module")
 def cleared(tmp_path_factory: pytest.TempPathFactory):
-    """The table cleared run by run; what each row was after each run; the first window closed in between."""
+    """The table cleared and closed window by window; what each row was after each close."""
     centre = Centre.create(tmp_path_factory.mktemp("grey") / "centre")
     lines = Cases(centre).read(TABLE)
     centre.deliver(lines)
     after = {}
     for moment in sorted({line.received for line in lines}):
         centre.run(moment)
+        window = datetime.date.fromisoformat(moment[:10])
+        now = seconds_of(f"{window + datetime.timedelta(days=1)}T05:00:00")
+        close_window(centre.directory, window, passphrase=PASSPHRASE, now=now)
         after[moment] = centre.decisions()
-        if moment.startswith("2026-03-03"):
-            now = seconds_of("2026-03-03T11:00:00")
-            close_window(centre.directory, datetime.date(2026, 3, 2), passphrase=PASSPHRASE, now=now)
     return centre, lines, after
 
 
@@ -78,7 +79,7 @@ def test_each_ends_where_the_card_says(cleared) -> None:
 
 
 def test_nothing_is_decided_early(cleared) -> None:
-    """What contradicts is decided by the next run, what proves only when no late record can come any more."""
+    """What contradicts is decided by the next close, what proves only when no late record can come any more."""
     _, lines, after = cleared
     grey = [line for line in lines if line.values["record_state"] == 1]
     day_after, before_deadline = after["2026-03-04T10:00:00"], after["2026-04-01T10:00:00"]
@@ -97,8 +98,13 @@ def test_a_closed_window_is_not_touched_and_the_card_has_paid(cleared) -> None:
     ))  # fmt: skip
     assert proved == 1_000
     assert abs(booked["suspense_payable"]) == proved
-    rows = centre.query('SELECT DISTINCT "window" FROM transactions WHERE event > 0 ORDER BY 1')
-    assert all(window[0] > datetime.date(2026, 3, 2) for window in rows)
+    closed: set[int] = set()
+    for entry in Journal(centre.directory / "journal"):
+        if entry.kind == "batch":
+            assert not {posting[0] for posting in entry.body["postings"]} & closed
+        elif entry.kind == "close":
+            closed.add(entry.body["window"])
+    assert len(closed) == 5
 
 
 def test_each_decision_names_its_witness(cleared) -> None:

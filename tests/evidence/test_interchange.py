@@ -28,13 +28,15 @@ from evidence.handmade import Cases, Centre, sender_signing_key
 PARTNERS = (10, 20, 200, 210, 300, 500, 510, 600)
 
 
-def _converted(inbox: Path, key_of: Any) -> int:
-    """Turn every transit delivery that can be decoded into CD; returns how many files."""
-    profile, done = load_profile("jtt978-cd"), 0
-    for path in sorted(inbox.glob("*transit*.manifest.json")):
+def _converted(inbox: Path, key_of: Any) -> Counter[str]:
+    """Turn every transit and retail delivery without an unreadable row into CD; returns files by service."""
+    formats, done = {"transit": "jtt978-cd", "retail": "jtt978-cd-retail"}, Counter[str]()
+    for path in sorted(inbox.glob("*.manifest.json")):
         try:
             manifest = load_manifest(path)
             data = inbox / manifest.file
+            if manifest.service not in formats:
+                continue
             if hashlib.sha256(data.read_bytes()).hexdigest() != manifest.sha256:
                 continue
             [(block, unreadable)] = read_delivery(data, manifest)
@@ -43,19 +45,22 @@ def _converted(inbox: Path, key_of: Any) -> int:
             continue  # a fault of the simulator: the file stays as it is
         if unreadable:
             continue
-        text = write_fixed_width(block, profile, Header(DAY, "1", 0))
+        chosen = formats[manifest.service]
+        text = write_fixed_width(block, load_profile(chosen), Header(DAY, "1", 0))
         data.write_bytes(text)
         changed = manifest.model_copy(
-            update={"signature": None, "format": "jtt978-cd", "sha256": hashlib.sha256(text).hexdigest()}
+            update={"signature": None, "format": chosen, "sha256": hashlib.sha256(text).hexdigest()}
         )
         write_manifest(inbox, changed.with_signature(key_of(manifest.sender).sign))
-        done += 1
+        done[manifest.service] += 1
     return done
 
 
 def test_a_day_delivered_as_cd_clears_like_parquet(heavy_day: Path, cleared: Path, tmp_path: Path) -> None:
     centre = copy_of(heavy_day, tmp_path / "centre")
-    assert _converted(centre / "inbox", lambda sender: sender_key(heavy_day, sender)) >= 15
+    done = _converted(centre / "inbox", lambda sender: sender_key(heavy_day, sender))
+    assert done["transit"] >= 10
+    assert done["retail"] >= 2
     clear(centre)
 
     by_cd, by_parquet = ledger_of(centre), ledger_of(cleared)
@@ -138,7 +143,7 @@ def test_issuers_get_every_cleared_purchase_once(partnered: Path) -> None:
         )
     }
     for issuer, readings in _files(partnered, "CL").items():
-        net = Counter[int]()
+        net = Counter[str]()
         standing = Counter[str]()
         for reading in readings:
             for _, row in reading.rows:
@@ -346,6 +351,7 @@ FOREIGN = """
 retail     card=foreign               ACCEPTED
 retail     card=foreign amount=300    ACCEPTED
 retail     card=foreign tac=wrong     TAC_FAILED
+retail     test_flag=200              FORM_INVALID
 """
 
 
@@ -359,12 +365,32 @@ def _feedback_file(tmp_path: Path) -> tuple[Centre, Path]:
     return centre, path
 
 
+REOPENED = """
+retail     received=03-02T20:00:00                         CONFLICT
+  retail   received=03-02T22:00:00 terminal_counter=+1     CONFLICT
+"""
+
+
+def test_a_purchase_that_no_longer_stands_is_reversed_towards_its_issuer(tmp_path: Path) -> None:
+    centre = Centre.create(tmp_path / "centre")
+    _with_partners(centre.directory, (10,))
+    lines = Cases(centre).read(REOPENED)
+    centre.deliver(lines)
+    centre.run_apart(lines)
+    assert set(centre.decisions().values()) == {"CONFLICT"}
+
+    rows = [row for reading in _files(centre.directory, "CL")[10] for _, row in reading.rows]
+    assert [(row["transaction_type"], row["amount"]) for row in rows] == [("0006", 200), ("9006", 200)]
+    assert rows[0]["clearing_serial"] == rows[1]["clearing_serial"]
+    assert rows[0]["tlv"] == rows[1]["tlv"]
+
+
 def test_feedback_that_agrees_has_no_finding(tmp_path: Path) -> None:
     centre, path = _feedback_file(tmp_path)
     summary = read_feedback(centre.directory, path, passphrase=PASSPHRASE)
 
     assert summary.findings == []
-    assert (summary.records, summary.codes) == (3, {"000000": [2, 500], "000032": [1, 200]})
+    assert (summary.records, summary.codes) == (4, {"000000": [2, 500], "000011": [1, 200], "000032": [1, 200]})
 
 
 def test_what_another_centre_decided_otherwise_is_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from card_io.delivery import (
 from card_io.delivery.fixed_width_writer import NotWritableError, write_fixed_width
 from card_io.delivery.jtt978_frame import Frame, Header, read_frame, write_frame
 from card_io.delivery.jtt978_records import RECORDS, TextRecord, read_records, shortened
+from card_io.delivery.profile import PACKAGED
 from card_io.records import NULL, RecordBlock, Service, UnreadableRow, fields_of
 
 DAY = datetime.date(2026, 3, 2)
@@ -256,12 +258,11 @@ def _cl_columns() -> dict[str, list[Any]]:
 
 
 def test_a_profile_must_map_every_field_of_its_layout(tmp_path: Path) -> None:
-    from card_io.delivery.profile import PACKAGED
-
-    text = (PACKAGED / "jtt978-cd.yaml").read_text("utf-8")
-    (tmp_path / "mine.yaml").write_text(text.replace("    - {name: card_org_id, width: 3}\n", ""), "utf-8")
+    for name in ("jtt978-cd.yaml", "jtt978-cd.base.yaml"):
+        text = re.sub(r"  - .source: card_org_id, .*\n", "", (PACKAGED / name).read_text("utf-8"))
+        (tmp_path / name).write_text(text, "utf-8")
     with pytest.raises(ProfileError, match="columns and layout differ in card_org_id"):
-        load_profile("mine", (tmp_path,))
+        load_profile("jtt978-cd", (tmp_path,))
 
 
 # --- declared records -------------------------------------------------------------------

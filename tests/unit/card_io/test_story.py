@@ -79,7 +79,7 @@ def test_log_and_gaps() -> None:
     )
     assert len(told[Topic.LOG]) == 6
     assert [en for _, en in told[Topic.GAP]] == [
-        "Load counters 5 … 7: 1 records are missing.",
+        "Load counters 5 … 7: 1 record is missing.",
         "Debit counters 83 … 87: 3 records are missing.",
         "Debit counters 83 … 83 do not rise.",
     ]
