@@ -143,19 +143,24 @@ class Part:
     ) -> tuple[CardGroups, npt.NDArray[Any]]:
         """The rows by card, time and sequence, and their facts."""
         length = len(self.card)
-        begins = np.empty(length + 1, np.int64)
         if isinstance(self.rows, slice):
+            begins = np.empty(length + 1, np.int64)
             found = order.starts_of_cards(self.card, 0, length, begins)
             begins = begins[: found + 1]
             places = np.arange(length, dtype=np.int32)
             rows_of = np.arange(self.rows.start, self.rows.stop, dtype=np.int32)
             return CardGroups(rows_of, places, begins, self.card[begins[:-1]]), facts[self.rows]
-        places, cards, tied = np.empty(length, np.int32), np.empty(length, np.int64), np.zeros(length, np.bool_)
+        number_of, cards = np.empty(length, np.int32), np.empty(length, np.int64)
         block = np.empty(length, walk.FACTS)
-        found, equal = order.group_rows(self.rows, self.card, sequence, facts, block, places, cards, begins, tied)
+        found = order.number_cards(self.rows, self.card, facts, block, number_of, cards)
+        by_card = np.argsort(cards[:found])
+        rank = np.empty(found, np.int64)
+        rank[by_card] = np.arange(found)
+        places, tied, begins = np.empty(length, np.int32), np.zeros(length, np.bool_), np.zeros(found + 1, np.int64)
+        equal = order.group_rows(self.rows, number_of, rank, block, sequence, places, begins, tied)
         if equal:
             _settle_ties(self.rows, places, tied, journeys, block)
-        return CardGroups(self.rows, places, begins[: found + 1], cards[:found]), block
+        return CardGroups(self.rows, places, begins, cards[:found][by_card]), block
 
 
 def _settle_ties(

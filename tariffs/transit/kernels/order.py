@@ -19,8 +19,8 @@ Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.int32]
 
 MIX = np.uint64(0x9E3779B97F4A7C15)
-INSERTED_MAX = 48
-"""Longer runs of one card are sorted by merging first."""
+INSERTED_MAX = 16
+"""Rows of one card, about, that one pass of insertion sorts."""
 
 
 @njit(cache=True, nogil=True)
@@ -97,21 +97,10 @@ def starts_of_cards(card: Ints, first: int, last: int, begins: Ints) -> int:
 
 
 @njit(cache=True, nogil=True)
-def group_rows(
-    rows: Shorts,
-    card: Ints,
-    sequence: Ints,
-    facts: Any,
-    block: Any,
-    places: Shorts,
-    cards: Ints,
-    begins: Ints,
-    tied: Bools,
-) -> tuple[int, bool]:
-    """Rows of a part by card (rising), time and sequence: number of cards, and whether some rows are equal in these.
+def number_cards(rows: Shorts, card: Ints, facts: Any, block: Any, number_of: Shorts, cards: Ints) -> int:
+    """Number the distinct cards of a part as they come; ``card`` is that of each of ``rows``. Returns their number.
 
-    ``card`` is that of each of ``rows``. Fills ``block`` (the facts of ``rows``), ``places`` (positions in ``rows``
-    in that order), ``cards``, ``begins`` (one more than cards) and ``tied`` (places of equal rows).
+    Fills ``block`` (the facts of ``rows``), ``number_of`` each row, and ``cards`` by number.
     """
     n = len(rows)
     bits = 1
@@ -119,7 +108,6 @@ def group_rows(
         bits += 1
     keys = np.empty(1 << bits, np.int64)
     numbers = np.full(1 << bits, -1, np.int32)
-    number_of = np.empty(n, np.int32)
     shift = np.uint64(64 - bits)
     found = 0
     for i in range(n):
@@ -135,53 +123,60 @@ def group_rows(
             cards[found] = key
             found += 1
         number_of[i] = numbers[slot]
-    by_card = np.argsort(cards[:found])
-    rank = np.empty(found, np.int32)
-    for k in range(found):
-        rank[by_card[k]] = k
-    cards[:found] = cards[:found][by_card]
-    begins[: found + 1] = 0
+    return found
+
+
+@njit(cache=True, nogil=True)
+def group_rows(
+    rows: Shorts, number_of: Shorts, rank: Ints, block: Any, sequence: Ints, places: Shorts, begins: Ints, tied: Bools
+) -> bool:
+    """Rows of a part by card, time and sequence; returns whether some are equal in all three.
+
+    ``rank`` is the place of each card number in rising order. Fills ``places`` (positions in ``rows`` in that
+    order), ``begins`` (one more than cards, zeros at first) and ``tied`` (places of equal rows).
+    """
+    n, found = len(rows), len(rank)
     for i in range(n):
-        number_of[i] = rank[number_of[i]]
-        begins[number_of[i] + 1] += 1
+        begins[rank[number_of[i]] + 1] += 1
     for k in range(found):
         begins[k + 1] += begins[k]
     at = begins[:found].copy()
     times = np.empty(n, np.int64)
     for i in range(n):
-        place = at[number_of[i]]
-        at[number_of[i]] = place + 1
-        places[place] = i
-        times[place] = block[i].time
+        k = rank[number_of[i]]
+        places[at[k]] = i
+        times[at[k]] = block[i].time
+        at[k] += 1
     equal = False
     for k in range(found):
         equal |= sort_run(begins[k], begins[k + 1], times, places, rows, sequence, tied)
-    return found, equal
+    return equal
 
 
 @njit(cache=True, nogil=True)
 def sort_run(first: int, last: int, times: Ints, places: Shorts, rows: Shorts, sequence: Ints, tied: Bools) -> bool:
-    """Sort one card's rows by time and sequence in place; marks, and says, where rows are equal in both."""
-    if last - first > INSERTED_MAX:
-        keys = np.empty(last - first, np.int64)
-        for i in range(len(keys)):
-            keys[i] = sequence[rows[places[first + i]]]
-        by_sequence = np.argsort(keys, kind="mergesort")
-        by_both = by_sequence[np.argsort(times[first:last][by_sequence], kind="mergesort")]
-        times[first:last] = times[first:last][by_both]
-        places[first:last] = places[first:last][by_both]
+    """Sort one card's rows by time and sequence in place; marks, and says, where rows are equal in both.
+
+    Shell's sort: one pass of insertion for the few rows a card mostly has, several for a long run out of order.
+    """
+    gap = 1
+    while gap < (last - first) // INSERTED_MAX:
+        gap = 3 * gap + 1
+    while gap:
+        for i in range(first + gap, last):
+            time, place = times[i], places[i]
+            j = i
+            while j >= first + gap and (
+                times[j - gap] > time
+                or (times[j - gap] == time and sequence[rows[places[j - gap]]] > sequence[rows[place]])
+            ):
+                times[j] = times[j - gap]
+                places[j] = places[j - gap]
+                j -= gap
+            times[j] = time
+            places[j] = place
+        gap //= 3
     equal = False
-    for i in range(first + 1, last):
-        time, place = times[i], places[i]
-        j = i
-        while j > first and (
-            times[j - 1] > time or (times[j - 1] == time and sequence[rows[places[j - 1]]] > sequence[rows[place]])
-        ):
-            times[j] = times[j - 1]
-            places[j] = places[j - 1]
-            j -= 1
-        times[j] = time
-        places[j] = place
     for i in range(first + 1, last):
         if times[i] == times[i - 1] and sequence[rows[places[i]]] == sequence[rows[places[i - 1]]]:
             tied[i - 1] = tied[i] = True

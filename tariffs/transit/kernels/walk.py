@@ -122,7 +122,7 @@ def enter_period(
         memory[c, s, MARK_3] = kind
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def transfer_fare(
     memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fact: Any, mark: int, fare: int
 ) -> tuple[int, bool]:
@@ -257,7 +257,7 @@ def pass_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fare: int, 
     return rounded(fare * p[g, i, PER], RATIO_ONE, p[g, i, ROUNDING]), True
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def fare_beside(table: Ints, at: int, span: int, low: int, high: int, covered: int) -> int:
     """Least of the fare from ``low`` to ``high`` and the fares of its runs of zones outside the bits ``covered``.
 
@@ -280,7 +280,7 @@ def fare_beside(table: Ints, at: int, span: int, low: int, high: int, covered: i
     return total if whole < 0 else min(whole, total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def cheapest_fare(
     memory: Ints,
     c: int,
@@ -327,7 +327,7 @@ def cheapest_fare(
     return rise
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def met_zones(
     memory: Ints, c: int, p: Ints, g: int, j: int, table: Ints, fact: Any, fare: int
 ) -> tuple[bool, int, int]:
@@ -347,7 +347,7 @@ def met_zones(
     return True, table[caps + 4 * (best - 1) + 1], table[caps + 4 * (best - 1) + 2]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def rebate_of(
     memory: Ints,
     c: int,
