@@ -79,9 +79,11 @@ def daemon_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualR
 
 @pytest.fixture
 def readers(daemon_folder: VirtualReaders) -> VirtualReaders:
-    """Four virtual readers of a running daemon; a test that ended the daemon leaves the next one a new one."""
+    """Four empty virtual readers of a running daemon; a test that ended the daemon leaves the next one a new one."""
     if not daemon_folder.runs():
         daemon_folder.start()
+    for slot in range(daemon_folder.slots):
+        assert daemon_folder.sees(slot, present=False, seconds=20), f"a card was left in slot {slot}"
     return daemon_folder
 
 

@@ -48,8 +48,8 @@ class VirtualReaders:
     def insert(self, card: VirtualCard, slot: int = 0) -> InsertedCard:
         """Put a card into an empty slot, and wait until the daemon sees it.
 
-        vpcd keeps no queue of connections, so one that comes while it is busy may wait for seconds: then the card is
-        taken out and put in again, as a cardholder would.
+        Once in some hundred insertions on a busy machine the daemon did not see the card for seconds: then the card
+        is taken out and put in again, as a cardholder would.
         """
         port = int((self.folder / "readers").read_text().splitlines()[slot].split()[0])
         for _ in range(3):
