@@ -6,7 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
-from clearing.explain.model import Decision, Explanation, Language, Leg, Party, SealedEntry, SealedFile, SourceColumn
+from clearing.explain.model import (
+    Decision,
+    Explanation,
+    Language,
+    Leg,
+    Memory,
+    Party,
+    SealedEntry,
+    SealedFile,
+    SourceColumn,
+)
 from clearing.explain.words import ACCOUNTS, WORDS
 
 Cells = Sequence[str]
@@ -44,6 +54,8 @@ class _Story:
             yield self._section("register", self._register())
         if told.price is not None:
             yield self._section("price", self._price())
+        if told.memory is not None:
+            yield self._section("memory", self._memory(told.memory))
         if told.decisions:
             yield self._section("legs", self._legs(told.legs))
         if len(told.decisions) > 1:
@@ -167,6 +179,23 @@ class _Story:
                 ("posted", self._yes(price.posted)),
             ]
         )
+
+    def _memory(self, memory: Memory) -> list[str]:
+        lines = self._labelled(
+            [
+                ("owner", memory.owner),
+                ("counts", self._yes(memory.counts)),
+                ("journeys_before", str(memory.journeys_before)),
+                ("reproduced", self._yes(memory.agrees)),
+            ]
+        )
+        names = ("accumulator", "moment", "since", "held", "count")
+        rows: list[Cells] = [[self._word(name) for name in names]]
+        for each in memory.accumulators:
+            for moment, held in (("before", each.before), ("after", each.after)):
+                cells = (held.since, str(held.value), str(held.count)) if held else (self._word("none"), "", "")
+                rows.append((each.name, self._word(moment), *cells))
+        return lines + (_table(rows, right=frozenset({3, 4})) if memory.accumulators else [])
 
     def _legs(self, legs: Sequence[Leg]) -> list[str]:
         if not legs:
