@@ -8,13 +8,14 @@ priced anew from its first journey.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from card_io.records import NULL, Columns, Service
+from clearing.checks import AMOUNT_MAX
 from clearing.config import Settings
 from clearing.decide import dispositions
 from clearing.pricing import MEMORY_JOURNEY_COLUMNS, Memory, Ordered, PriceBook, counting, price_in_order
@@ -222,6 +223,41 @@ def alone(book: PriceBook, tariff_id: str, journeys: Journeys) -> Priced:
     prices, covered, _ = price_in_order(book, tariff_id, Ordered.alone(journeys.columns), None)
     kept = np.flatnonzero(covered)
     return Priced(journeys.take(kept), {name: column[kept] for name, column in prices.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One journey among those of its owner: its price, and the memory before and after it."""
+
+    prices: Columns
+    card_pays: int
+    """What the tariff asks of the card, fen."""
+    counts: bool
+    journeys_before: int
+    before: Memory
+    after: Memory
+
+
+def told(book: PriceBook, tariff_id: str, journeys: Journeys, txn_id: int) -> Told:
+    """How the price of one of an owner's journeys comes about; the tariff covers it."""
+    queue = _Queue.of(book, tariff_id, journeys)
+    place = np.flatnonzero(queue.journeys["txn_id"] == txn_id)
+    nothing = Memory.zeros(0)
+    if not len(place):
+        own = journeys.take(journeys["txn_id"] == txn_id)
+        asked = alone(book, tariff_id, _charged_too_much(own)).prices["card_paid"]
+        return Told(alone(book, tariff_id, own).prices, int(asked[0]), False, 0, nothing, nothing)
+    at = np.arange(len(queue.journeys))
+    _, before = _price(book, tariff_id, queue.take(at < place[0]), nothing)
+    here = queue.take(at == place[0])
+    priced, after = _price(book, tariff_id, here, before)
+    ceiling, _ = _price(book, tariff_id, replace(here, journeys=_charged_too_much(here.journeys)), before)
+    return Told(priced.prices, int(ceiling.prices["card_paid"][0]), True, int(place[0]), before, after)
+
+
+def _charged_too_much(journeys: Journeys) -> Journeys:
+    """Charged more than any fare, a card pays all that the tariff asks."""
+    return Journeys({**journeys.columns, "amount": np.full(len(journeys), AMOUNT_MAX, np.int64)})
 
 
 def _split(memory: Memory, owners: Ints) -> tuple[Memory, Memory]:

@@ -76,8 +76,12 @@ class Validities:
         valid_to: Int32s,
     ) -> None:
         """From columns of one length."""
-        self._index = KeyIndex(key)
+        self._index, self._key = KeyIndex(key), key
         self._value, self._valid_from, self._valid_to = value, valid_from, valid_to
+
+    def having(self, value: int) -> npt.NDArray[np.uint64]:
+        """The keys that ever have a value, ascending."""
+        return np.unique(self._key[self._value == value])
 
     def at(self, keys: npt.NDArray[np.uint64], days: Int32s) -> npt.NDArray[np.int64]:
         """int64[n] value valid for each key on each day, −1 where none is."""
@@ -142,6 +146,12 @@ class Registers:
             return card_id
         found = self.owners.at(card_id, days)
         return np.where(found == _NO_OWNER, card_id, found.view(np.uint64))
+
+    def cards_of(self, owner: np.uint64) -> npt.NDArray[np.uint64]:
+        """The cards that ever kept their memory under a card, that card among them."""
+        if self.owners is None:
+            return np.array([owner], np.uint64)
+        return np.union1d(self.owners.having(int(owner.view(np.int64))), np.array([owner], np.uint64))
 
 
 REGISTER_FILES: Final = ("terminals.csv", "senders.csv", "cards.parquet", "blacklist.parquet")

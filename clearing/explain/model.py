@@ -244,6 +244,39 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """What an accumulator of a tariff holds: since when, its value (fen or journeys) and count."""
+
+    since: str
+    value: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One accumulator before and after a journey; None = nothing yet."""
+
+    name: str
+    before: Holding | None
+    after: Holding | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the owner's memory was when a journey was priced, computed again from the owner's journeys.
+
+    ``owner`` is the card_id it is kept under, ``counts`` whether the journey counts, ``journeys_before`` how many
+    stand before it, ``agrees`` whether its price comes out as decided.
+    """
+
+    owner: str
+    counts: bool
+    journeys_before: int
+    accumulators: tuple[Remembered, ...]
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """One line of the posting in fen, exactly one of ``debit`` and ``credit`` above zero."""
 
@@ -331,6 +364,7 @@ class Explanation:
     register: RegisterFacts | None = None
     price: Price | None = None
     recomputed: tuple[Recomputed, ...] = ()
+    memory: Memory | None = None
     legs: tuple[Leg, ...] = ()
     decisions: tuple[Decision, ...] = ()
     settlement: Settlement | None = None

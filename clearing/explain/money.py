@@ -20,13 +20,20 @@ from clearing.records import Rows
 from clearing.status import ClearingStatus, Disposition, PriceVerdict
 
 
-def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
+def expected_of(row: Rows, centre: Centre) -> int:
+    """What the tariff asks of the card: charged more than any fare, a row's card_paid is all of it."""
+    ceiling = pricing.price(row.with_columns(amount=np.full(1, AMOUNT_MAX, np.int64)), centre.prices)
+    return int(ceiling["card_paid"][0])
+
+
+def price_of(row: Rows, centre: Centre, batch: Entry, expected: int | None, *, posted: bool) -> Price:
     """Tariff, rule and amounts of one priced row.
 
     Args:
         row: the row after :func:`clearing.pricing.price`.
         centre: with the tariffs of the batch.
         batch: whose archived configuration names the tariff file.
+        expected: what the tariff asks of the card, fen.
         posted: whether the row was accepted.
     """
     priced = bool(row["priced"][0])
@@ -40,8 +47,6 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
         loaded = centre.prices.book[tariff]
         archived = batch.body["configuration"][f"tariffs/{loaded.file.name}"]
         file = SealedFile(f"tariffs/{loaded.file.name}", archived, archived == loaded.sha256)
-    # Charged more than any fare, a row's card_paid is all that the tariff asks.
-    ceiling = pricing.price(row.with_columns(amount=np.full(1, AMOUNT_MAX, np.int64)), centre.prices)
     return Price(
         tariff=tariff,
         file=file,
@@ -50,7 +55,7 @@ def price_of(row: Rows, centre: Centre, batch: Entry, *, posted: bool) -> Price:
         last_day=last,
         rule=rule,
         charged=int(row["amount"][0]),
-        expected=int(ceiling["card_paid"][0]) if tariff is not None else None,
+        expected=expected if tariff is not None else None,
         tolerance=centre.prices.tolerance(row["merchant_id"][0]) if tariff is not None else 0,
         gross=value["gross"],
         card_paid=value["card_paid"],

@@ -27,8 +27,9 @@ from clearing.explain.evidence import (
     txn_id_of,
 )
 from clearing.explain.links import links_of
+from clearing.explain.memory import remembered
 from clearing.explain.model import Explanation, Language, Origin
-from clearing.explain.money import decision_of, price_of, settlement_of
+from clearing.explain.money import decision_of, expected_of, price_of, settlement_of
 from clearing.explain.source import DeliveredRow, delivered_row, source_of, unreadable_of
 from clearing.explain.steps import recomputed_of
 from clearing.ledger.journal import Entry
@@ -131,6 +132,13 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
     later = {event.batch.sequence: centre_of_batch(case.centre, event.batch) for event in events[1:]}
     decisions = tuple(decision_of(event, later.get(event.batch.sequence, centre)) for event in events)
     standing = decisions[-1]
+    posted = disposition is Disposition.ACCEPTED
+    expected: int | None
+    if int(row["tariff"][0]) in centre.prices.remembering:
+        newest = later.get(events[-1].batch.sequence, centre)
+        row, expected, memory = remembered(row, events, newest, case.evidence, posted=posted)
+    else:
+        expected, memory = expected_of(row, centre), None
     return Explanation(
         language=case.language,
         origin=_origin(case, delivered),
@@ -142,7 +150,8 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
         tac=tac_proof(row, block, centre.keys.tac, recorded_tac),
         links=links_of(stored, case.evidence),
         register=register_facts(row, centre),
-        price=price_of(row, centre, batch, posted=disposition is Disposition.ACCEPTED),
+        price=price_of(row, centre, batch, expected, posted=posted),
+        memory=memory,
         recomputed=recomputed_of(stored, centre, case.evidence, calendar.date_of(int(stored["window"][0]))),
         legs=standing.legs,
         decisions=decisions,

@@ -12,6 +12,7 @@ from clearing.explain.model import (
     Explanation,
     Language,
     Leg,
+    Memory,
     Party,
     Recomputed,
     SealedEntry,
@@ -58,6 +59,8 @@ class _Story:
             yield self._section("price", self._price())
             if told.price.steps:
                 yield self._section("steps", self._steps(told.price.steps))
+        if told.memory is not None:
+            yield self._section("memory", self._memory(told.memory))
         for each in told.recomputed:
             yield self._section("recomputation", self._recomputed(each))
         if told.decisions:
@@ -217,6 +220,23 @@ class _Story:
         head = [self._word(name) for name in ("field", "difference", "delivered", "by_tariff")]
         found = [(each.field, self._word(f"mismatch.{each.mismatch}"), *_amounts(each)) for each in told.differences]
         return lines + _table([head, *found], right=frozenset({2, 3}))
+
+    def _memory(self, memory: Memory) -> list[str]:
+        lines = self._labelled(
+            [
+                ("owner", memory.owner),
+                ("counts", self._yes(memory.counts)),
+                ("journeys_before", str(memory.journeys_before)),
+                ("reproduced", self._yes(memory.agrees)),
+            ]
+        )
+        names = ("accumulator", "moment", "since", "held", "count")
+        rows: list[Cells] = [[self._word(name) for name in names]]
+        for each in memory.accumulators:
+            for moment, held in (("before", each.before), ("after", each.after)):
+                cells = (held.since, str(held.value), str(held.count)) if held else (self._word("none"), "", "")
+                rows.append((each.name, self._word(moment), *cells))
+        return lines + (_table(rows, right=frozenset({3, 4})) if memory.accumulators else [])
 
     def _legs(self, legs: Sequence[Leg]) -> list[str]:
         if not legs:
