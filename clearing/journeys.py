@@ -18,7 +18,16 @@ from card_io.records import NULL, Columns, Service
 from clearing.checks import AMOUNT_MAX
 from clearing.config import Settings
 from clearing.decide import dispositions
-from clearing.pricing import MEMORY_JOURNEY_COLUMNS, Memory, Ordered, PriceBook, counting, price_in_order
+from clearing.pricing import (
+    MEMORY_JOURNEY_COLUMNS,
+    Memory,
+    Ordered,
+    PriceBook,
+    StepTaken,
+    counting,
+    price_in_order,
+    trace_last,
+)
 from clearing.records import Rows
 from clearing.registers import Registers
 from clearing.status import ClearingStatus, Disposition
@@ -196,6 +205,10 @@ class _Queue:
     def take(self, rows: Mask) -> _Queue:
         return _Queue(self.journeys.take(rows), self.counted_at[rows], self.time[rows], self.uncounted)
 
+    def ordered(self) -> Ordered:
+        """As tariffs take them."""
+        return Ordered(self.journeys.columns, self.journeys.owner, np.arange(len(self.journeys)), self.counted_at)
+
     def owners_to_replay(self, memory: Memory) -> Ints:
         """Owners with a journey not after all they remember, or not received in the order in which they count."""
         owner, window = self.journeys.owner, self.journeys["received_window"]
@@ -210,8 +223,7 @@ class _Queue:
 
 def _price(book: PriceBook, tariff_id: str, queue: _Queue, memory: Memory | None) -> tuple[Priced, Memory]:
     journeys = queue.journeys
-    listed = Ordered(journeys.columns, journeys.owner, np.arange(len(journeys)), queue.counted_at)
-    prices, covered, after = price_in_order(book, tariff_id, listed, memory)
+    prices, covered, after = price_in_order(book, tariff_id, queue.ordered(), memory)
     if covered.all():
         return Priced(journeys, prices), after
     kept = np.flatnonzero(covered)
@@ -236,6 +248,7 @@ class Told:
     journeys_before: int
     before: Memory
     after: Memory
+    steps: tuple[StepTaken, ...]
 
 
 def told(book: PriceBook, tariff_id: str, journeys: Journeys, txn_id: int) -> Told:
@@ -246,13 +259,17 @@ def told(book: PriceBook, tariff_id: str, journeys: Journeys, txn_id: int) -> To
     if not len(place):
         own = journeys.take(journeys["txn_id"] == txn_id)
         asked = alone(book, tariff_id, _charged_too_much(own)).prices["card_paid"]
-        return Told(alone(book, tariff_id, own).prices, int(asked[0]), False, 0, nothing, nothing)
+        prices = alone(book, tariff_id, own).prices
+        steps = trace_last(book, tariff_id, int(prices["segment"][0]), Ordered.alone(own.columns))
+        return Told(prices, int(asked[0]), False, 0, nothing, nothing, steps)
     at = np.arange(len(queue.journeys))
     _, before = _price(book, tariff_id, queue.take(at < place[0]), nothing)
     here = queue.take(at == place[0])
     priced, after = _price(book, tariff_id, here, before)
     ceiling, _ = _price(book, tariff_id, replace(here, journeys=_charged_too_much(here.journeys)), before)
-    return Told(priced.prices, int(ceiling.prices["card_paid"][0]), True, int(place[0]), before, after)
+    so_far = queue.take(at <= place[0]).ordered()
+    steps = trace_last(book, tariff_id, int(priced.prices["segment"][0]), so_far)
+    return Told(priced.prices, int(ceiling.prices["card_paid"][0]), True, int(place[0]), before, after, steps)
 
 
 def _charged_too_much(journeys: Journeys) -> Journeys:

@@ -7,7 +7,7 @@ which post as billed, by :mod:`clearing.recompute` (§9). The only module of cle
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -296,14 +296,7 @@ def price_in_order(
         :data:`PRICE_COLUMNS`, bool[n] whether the tariff covers the journey, and the memory after them.
     """
     columns = journeys.columns
-    listed = _journeys(
-        columns,
-        columns["transfer_flag"],
-        operator=columns["merchant_id"].astype(np.int64),
-        card=journeys.owner,
-        sequence=journeys.sequence,
-        counted_at=journeys.counted_at,
-    )
+    listed = _in_order(journeys)
     prices, after = tariffs.price_journeys(book.book[tariff_id], listed, memory)
     charged = columns["amount"].astype(np.int64)
     merchants, of_merchant = grouping.dense(columns["merchant_id"])
@@ -311,6 +304,18 @@ def price_in_order(
     verdict = _compared(columns, charged, prices, tolerance)
     verdict[~prices.priced] = PriceVerdict.NOT_PRICED
     return {**_amounts(charged, prices, book), "price_verdict": verdict}, prices.priced, after
+
+
+def _in_order(journeys: Ordered) -> TransitJourneys:
+    columns = journeys.columns
+    return _journeys(
+        columns,
+        columns["transfer_flag"],
+        operator=columns["merchant_id"].astype(np.int64),
+        card=journeys.owner,
+        sequence=journeys.sequence,
+        counted_at=journeys.counted_at,
+    )
 
 
 def counting(
@@ -487,24 +492,36 @@ def counts_fen(column: str) -> bool:
 
 
 def trace_journey(book: PriceBook, row: Rows) -> tuple[StepTaken, ...]:
-    """How the tariff of its merchant prices one journey, step by step; empty where none prices its mode and day."""
+    """How the tariff of its merchant prices one journey, step by step; empty for a row that is no priced journey."""
+    if row.service is not Service.TRANSIT:
+        return ()
     for tariff_id, of_tariff in book.groups(row):
         for compiled, _ in book.dated(tariff_id, row["operating_day"][of_tariff]):
-            tariff = book.book[tariff_id]
-            if tariffs.accumulator_names(tariff):
-                return ()
-            journey = _journeys(row.columns, row["transfer_flag"] | row["unflagged_transfer"])
-
-            def price_one(
-                shorter: Tariff, segment: int = compiled.segment, journey: TransitJourneys = journey
-            ) -> RowAnswer:
-                compiled = shorter.compiled[segment]
-                prices = tariffs.price_transit(compiled, journey)
-                amounts = {name: int(getattr(prices, name)[0]) for name in _FARES_TOLD}
-                return RowAnswer(amounts, compiled.rule_names[int(prices.rule[0])], bool(prices.priced[0]))
-
-            return tariffs.trace_steps(tariff, compiled.segment, price_one)
+            return _trace_alone(book.book[tariff_id], compiled.segment, row)
     return ()
+
+
+def _trace_alone(tariff: Tariff, segment: int, row: Rows) -> tuple[StepTaken, ...]:
+    journey = _journeys(row.columns, row["transfer_flag"] | row["unflagged_transfer"])
+    return _trace(tariff, segment, lambda shorter: tariffs.price_transit(shorter.compiled[segment], journey))
+
+
+def trace_last(book: PriceBook, tariff_id: str, segment: int, journeys: Ordered) -> tuple[StepTaken, ...]:
+    """How a tariff that remembers prices the last of an owner's counting journeys after those before it."""
+    listed = _in_order(journeys)
+    return _trace(book.book[tariff_id], segment, lambda shorter: tariffs.price_journeys(shorter, listed)[0])
+
+
+def _trace(tariff: Tariff, segment: int, price: Callable[[Tariff], TransitPrices]) -> tuple[StepTaken, ...]:
+    """The last of the journeys that ``price`` prices, by the tariff up to each of its steps."""
+
+    def price_last(shorter: Tariff) -> RowAnswer:
+        prices = price(shorter)
+        amounts = {name: int(getattr(prices, name)[-1]) for name in _FARES_TOLD}
+        rule = shorter.compiled[segment].rule_names[int(prices.rule[-1])]
+        return RowAnswer(amounts, rule, bool(prices.priced[-1]))
+
+    return tariffs.trace_steps(tariff, segment, price_last)
 
 
 _FARES_TOLD: Final = ("gross", "card_pays", "fund_pays", "operator_bears")

@@ -11,15 +11,15 @@ from clearing.centre import Centre
 from clearing.explain.evidence import Evidence, Stored
 from clearing.explain.model import Holding, Memory, Remembered
 from clearing.journeys import Journeys, Told, journeys_of, told
-from clearing.pricing import PRICE_COLUMNS
+from clearing.pricing import PRICE_COLUMNS, StepTaken
 from clearing.records import Rows, concatenate, newest_decisions
 from clearing.status import Disposition
 
 
 def remembered(
     row: Rows, events: list[Stored], centre: Centre, evidence: Evidence, *, posted: bool
-) -> tuple[Rows, int | None, Memory | None]:
-    """The row with the price of its newest decision, what the tariff asks of the card, and the memory behind it.
+) -> tuple[Rows, int | None, Memory | None, tuple[StepTaken, ...]]:
+    """The row priced as its newest decision says, what the tariff asks of the card, the memory behind it, and the steps.
 
     Args:
         row: one row of a tariff that remembers, resolved again.
@@ -29,7 +29,7 @@ def remembered(
         posted: whether the row is accepted; only those have a price.
     """
     if not posted:
-        return row.with_columns(priced=np.zeros(1, np.uint8)), None, None
+        return row.with_columns(priced=np.zeros(1, np.uint8)), None, None, ()
     newest = events[-1]
     tariff_id = newest.batch.body["tariffs"][int(newest.rows["tariff"][0]) - 1]
     owner = centre.registers.owner_of(row["card_id"], row["operating_day"])
@@ -43,7 +43,7 @@ def remembered(
         accumulators=_accumulators(found, centre.prices.accumulators(tariff_id)),
         agrees=all(found.prices[name][0] == stored[name][0] for name in PRICE_COLUMNS),
     )
-    return row.with_columns(**stored), found.card_pays, memory
+    return row.with_columns(**stored), found.card_pays, memory, found.steps
 
 
 def _journeys(

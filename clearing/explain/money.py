@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from card_io.records import Service
 from clearing import pricing
 from clearing.calendar import date_of
 from clearing.centre import Centre
@@ -16,6 +15,7 @@ from clearing.explain.model import Decision, Fee, Leg, Payment, Position, Price,
 from clearing.explain.steps import shown_steps
 from clearing.ledger.journal import Entry
 from clearing.posting import MEMO_KINDS, PostingTemplate, post
+from clearing.pricing import StepTaken
 from clearing.records import Rows
 from clearing.status import ClearingStatus, Disposition, PriceVerdict
 
@@ -26,7 +26,9 @@ def expected_of(row: Rows, centre: Centre) -> int:
     return int(ceiling["card_paid"][0])
 
 
-def price_of(row: Rows, centre: Centre, batch: Entry, expected: int | None, *, posted: bool) -> Price:
+def price_of(
+    row: Rows, centre: Centre, batch: Entry, expected: int | None, steps: tuple[StepTaken, ...], *, posted: bool
+) -> Price:
     """Tariff, rule and amounts of one priced row.
 
     Args:
@@ -34,6 +36,7 @@ def price_of(row: Rows, centre: Centre, batch: Entry, expected: int | None, *, p
         centre: with the tariffs of the batch.
         batch: whose archived configuration names the tariff file.
         expected: what the tariff asks of the card, fen.
+        steps: how it comes to that.
         posted: whether the row was accepted.
     """
     priced = bool(row["priced"][0])
@@ -65,7 +68,7 @@ def price_of(row: Rows, centre: Centre, batch: Entry, expected: int | None, *, p
         operator_borne=value["operator_borne"],
         verdict=PriceVerdict(value["price_verdict"]).name,
         posted=posted,
-        steps=shown_steps(pricing.trace_journey(centre.prices, row)) if row.service is Service.TRANSIT else (),
+        steps=shown_steps(steps),
     )
 
 

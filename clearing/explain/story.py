@@ -136,9 +136,9 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
     expected: int | None
     if int(row["tariff"][0]) in centre.prices.remembering:
         newest = later.get(events[-1].batch.sequence, centre)
-        row, expected, memory = remembered(row, events, newest, case.evidence, posted=posted)
+        row, expected, memory, steps = remembered(row, events, newest, case.evidence, posted=posted)
     else:
-        expected, memory = expected_of(row, centre), None
+        expected, memory, steps = expected_of(row, centre), None, pricing.trace_journey(centre.prices, row)
     return Explanation(
         language=case.language,
         origin=_origin(case, delivered),
@@ -150,7 +150,7 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
         tac=tac_proof(row, block, centre.keys.tac, recorded_tac),
         links=links_of(stored, case.evidence),
         register=register_facts(row, centre),
-        price=price_of(row, centre, batch, expected, posted=posted),
+        price=price_of(row, centre, batch, expected, steps, posted=posted),
         memory=memory,
         recomputed=recomputed_of(stored, centre, case.evidence, calendar.date_of(int(stored["window"][0]))),
         legs=standing.legs,
