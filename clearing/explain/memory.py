@@ -19,7 +19,7 @@ from clearing.status import Disposition
 def remembered(
     row: Rows, events: list[Stored], centre: Centre, evidence: Evidence, *, posted: bool
 ) -> tuple[Rows, int | None, Memory | None, tuple[StepTaken, ...]]:
-    """The row priced as its newest decision says, what the tariff asks of the card, the memory behind it, and the steps.
+    """The row priced as its newest decision says, what the tariff asks of the card, the memory behind it, the steps.
 
     Args:
         row: one row of a tariff that remembers, resolved again.

@@ -264,6 +264,10 @@ def test_explain_tells_the_memory_before_and_after(tmp_path: Path) -> None:
     assert held["day"].before is not None
     assert held["day"].after is not None
     assert (held["day"].before.value, held["day"].after.value) == (200, 300)
+    paid = [(step.step, change.before, change.after) for step in told.price.steps
+            for change in step.changes if change.column == "card_pays"]  # fmt: skip
+    assert paid == [("flat", 0, 200), ("transfer_window (transfer)", 200, 100)]
+    assert [step.step for step in told.price.steps][-1] == "split"
     assert "transfer" in render_text(told)
     first = centre.query("SELECT txn_id FROM decisions WHERE hour(txn_time) = 8")[0][0]
     told = explain(centre.directory, str(first), passphrase=PASSPHRASE, language="zh")
