@@ -67,7 +67,7 @@ def lengths_of(issuer: TrainingIssuer, dialogue: Dialogue, folder: Path) -> list
 
 
 def one_case(
-    issuer: TrainingIssuer, dialogue: Dialogue, tear: Tear, between: Between, folder: Path
+    issuer: TrainingIssuer, dialogue: Dialogue, tear: Tear, between: Between, folder: Path, *, last: bool
 ) -> tuple[str, list[Proved]]:
     """Tear, let the card be used elsewhere, touch it again; compare card and journals."""
     card = new_card(issuer, 501)
@@ -78,6 +78,7 @@ def one_case(
     run_torn(desk, reader, dialogue)
     reader.tear = None
     moved = card.memory.available != before
+    assert moved == (last and tear.direction is Direction.RESPONSE), "the card commits before its answer, or never"
     happen_between(card, between, other)
     reader.insert(card)
     desk.touch(reader, lambda touch: None)
@@ -125,7 +126,9 @@ def test_the_card_leaves_at_every_byte(
         if between is not Between.NOTHING and number != last:
             continue  # nothing was journaled: what the card does elsewhere is nobody's concern here
         tear = Tear(number, Direction(direction), byte)
-        word, brought = one_case(issuer, dialogue, tear, between, tmp_path / f"{number}{direction}{byte}")
+        word, brought = one_case(
+            issuer, dialogue, tear, between, tmp_path / f"{number}{direction}{byte}", last=number == last
+        )
         words[word] += 1
         proved += brought
 
