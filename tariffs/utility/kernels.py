@@ -27,7 +27,8 @@ STEP, ROUNDING, PERSON, PERSON_DAY, BUDGET_PARTS = 0, 1, 2, 3, 4
 @njit(cache=True, nogil=True)
 def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
     """``numerator / denominator`` for ``numerator`` ≥ 0, by the named rounding."""
-    quotient = numerator // denominator
+    # Both are positive, and unsigned division needs no care for signs.
+    quotient = np.int64(np.uint64(numerator) // np.uint64(denominator))
     rest = numerator - quotient * denominator
     if rounding == HALF_UP:
         quotient += 2 * rest >= denominator
@@ -176,8 +177,10 @@ def among(code: int, codes: Ints, count: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def edge_of(
-    edge: Ints,
-    budget: Ints,
+    edges: Ints,
+    budgets: Ints,
+    index: int,
+    tier: int,
     widening: int,
     over: int,
     days: int,
@@ -187,20 +190,21 @@ def edge_of(
     allowance: int,
 ) -> int:
     """A tier edge of a row in thousandths, the sum of its parts; fractions of each part are dropped."""
-    at = edge[FIXED]
-    if edge[PER_PERSON] != 0:
-        at += widening * edge[PER_PERSON] // over if over != 1 else widening * edge[PER_PERSON]
+    at = edges[index, tier, FIXED]
+    if edges[index, tier, PER_PERSON] != 0:
+        wider = widening * edges[index, tier, PER_PERSON]
+        at += wider if over == 1 else wider // over
     if days != year:
         at = at * days // year
-    at += days * edge[PER_DAY]
-    if edge[PER_KW] + edge[PER_KW_DAY] != 0:
-        at += peak * edge[PER_KW] // 1000 + peak * days * edge[PER_KW_DAY] // 1000
-    if budget[STEP] > 0:
-        step, mode = budget[STEP], budget[ROUNDING]
-        each = budget[PERSON] + days * budget[PERSON_DAY]
+    at += days * edges[index, tier, PER_DAY]
+    if edges[index, tier, PER_KW] + edges[index, tier, PER_KW_DAY] != 0:
+        at += peak * edges[index, tier, PER_KW] // 1000 + peak * days * edges[index, tier, PER_KW_DAY] // 1000
+    step, mode = budgets[index, STEP], budgets[index, ROUNDING]
+    if step > 0:
+        each = budgets[index, PERSON] + days * budgets[index, PERSON_DAY]
         persons = divide_rounded(household * each, step, mode) * step
         allowed = divide_rounded(allowance, step, mode) * step
-        share = persons * edge[PERSONS_SHARE] + allowed * edge[ALLOWANCE_SHARE]
+        share = persons * edges[index, tier, PERSONS_SHARE] + allowed * edges[index, tier, ALLOWANCE_SHARE]
         at += divide_rounded(share, RATIO_ONE * step, mode) * step
     return int(at)
 
@@ -229,8 +233,10 @@ def fill_edges(
         index = chosen[row]
         for tier in range(tiers[index] - 1 if index >= 0 else 0):
             filled[row - first, tier] = edge_of(
-                edges[index, tier],
-                budgets[index],
+                edges,
+                budgets,
+                index,
+                tier,
                 widening[row],
                 days[row] if prorated else 1,
                 days[row],
@@ -242,12 +248,14 @@ def fill_edges(
 
 
 @njit(cache=True, nogil=True)
-def cumulated(prices: Ints, period: int, component: int, top: int, edges: Ints, reached: int) -> int:
-    """Exact amount of usage from nothing up to ``reached``."""
-    value = reached * prices[top, period, component]
+def cumulated(
+    prices: Ints, index: int, period: int, component: int, top: int, edges: Ints, at: int, reached: int
+) -> int:
+    """Exact amount of usage from nothing up to ``reached``, with the edges in row ``at``."""
+    value = reached * prices[index, top, period, component]
     for tier in range(top):
-        step = prices[tier, period, component] - prices[tier + 1, period, component]
-        value += min(reached, edges[tier]) * step
+        step = prices[index, tier, period, component] - prices[index, tier + 1, period, component]
+        value += min(reached, edges[at, tier]) * step
     return int(value)
 
 
@@ -280,26 +288,27 @@ def price_tiers(
         index = chosen[row]
         if index < 0:
             continue
-        own = edges[row - first]
-        low, high = before[row], before[row] + usage[row]
+        at, low, high = row - first, before[row], before[row] + usage[row]
         period, top, reached = max(use_period[row], 0), tiers[index] - 1, 0
         for component in range(prices.shape[3]):
             if divisor:
-                after = cumulated(prices[index], period, component, top, own, high)
-                start = cumulated(prices[index], period, component, top, own, low)
+                after = cumulated(prices, index, period, component, top, edges, at, high)
+                start = cumulated(prices, index, period, component, top, edges, at, low)
                 value = divide_rounded(after, divisor, rounding) - divide_rounded(start, divisor, rounding)
             else:
                 value = usage[row] * prices[index, top, period, component]
                 for tier in range(top):
-                    part = min(high, own[tier]) - min(low, own[tier])
+                    part = min(high, edges[at, tier]) - min(low, edges[at, tier])
                     if len(shares[0]):
-                        part = shared_part(own[tier], shares[0][row], usage[row], shares[1][row], shares[2][row])
+                        part = shared_part(
+                            edges[at, tier], shares[0][row], usage[row], shares[1][row], shares[2][row]
+                        )
                     value += part * (
                         prices[index, tier, period, component] - prices[index, tier + 1, period, component]
                     )
             amounts[row, component] = value
         for tier in range(top):
-            reached += own[tier] < high
+            reached += edges[at, tier] < high
         if rule[row] == 0:
             rule[row] = first_rule[index] + reached
 
