@@ -36,7 +36,7 @@ def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
         quotient += 2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1)
     elif rounding == UP:
         quotient += rest > 0
-    return quotient
+    return int(quotient)
 
 
 @njit(cache=True, nogil=True)
