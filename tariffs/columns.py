@@ -24,6 +24,14 @@ Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.int32]
 
 
+def read_only(*columns: Ints) -> tuple[Ints, ...]:
+    """Views that cannot be written: a tuple of columns that is of one type for a kernel, whatever they were."""
+    views = tuple(column.view() for column in columns)
+    for view in views:
+        view.setflags(write=False)
+    return views
+
+
 @dataclass(frozen=True)
 class Column:
     """dtype of one column and the value :meth:`Columns.of` fills in when it is not given.

@@ -57,16 +57,22 @@ class Groups:
         self.each_run(spread)
         return group
 
-    def each_run(self, walk: Callable[[int, int], object]) -> None:
-        """Call ``walk(first, last)`` for ranges of runs that together are all of them, on the threads."""
-        over_runs(self.begins, walk, self.threads)
+    def each_run(self, walk: Callable[[int, int], object], rows: int = 0) -> None:
+        """Call ``walk(first, last)`` for ranges of runs that together are all of them, on the threads.
+
+        Of about ``rows`` rows, 0 = as many as one thread takes well.
+        """
+        over_runs(self.begins, walk, self.threads, rows)
 
 
-def over_runs(begins: Ints, walk: Callable[[int, int], object], threads: int) -> None:
-    """``walk(first, last)`` for ranges of the runs between ``begins`` (which end with the end of the last run)."""
-    runs, rows = len(begins) - 1, int(begins[-1])
-    # A few ranges per thread, balanced by rows: runs may be of very different length.
-    wanted = np.linspace(0, rows, 4 * threads + 1 if threads > 1 else 2)
+def over_runs(begins: Ints, walk: Callable[[int, int], object], threads: int, rows: int = 0) -> None:
+    """``walk(first, last)`` for ranges of the runs between ``begins`` (which end with the end of the last run).
+
+    Ranges are balanced by rows, for runs may be of very different length: of about ``rows``, 0 = a few per thread.
+    """
+    runs, length = len(begins) - 1, int(begins[-1])
+    ranges = length // rows + 1 if rows else 4 * threads if threads > 1 else 1
+    wanted = np.linspace(0, length, ranges + 1)
     cuts = np.unique(np.append(np.searchsorted(begins[:-1], wanted), runs))
     in_threads(walk, cuts[:-1], cuts[1:], threads)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tariffs.columns import Bools, Ints
+from tariffs.columns import Bools, Ints, read_only
+from tariffs.medical import kernels
 from tariffs.medical.cells import ANY, RELATION
 from tariffs.medical.columns import MedicalSettlements, MedicalVisits
 from tariffs.medical.program import MedicalProgram, Prepayment, Relations
+from tariffs.owners import in_ranges
 from tariffs.parameters import in_range
-from tariffs.rounding import RATIO_ONE, divide
+from tariffs.rounding import KERNEL_ROUNDING
 
 
 def relation_index(program: MedicalProgram, visits: MedicalVisits, cell: Ints) -> Ints:
@@ -55,27 +57,35 @@ def fill_bill(
     relation: Ints,
     visits: MedicalVisits,
     answers: MedicalSettlements,
-    rows: Bools,
+    threads: int,
 ) -> None:
-    """The bill by category: out of the list, above a ceiling, prepaid, in scope.
+    """The bill of the rows that have a price, by category: out of the list, above a ceiling, prepaid, in scope.
 
     ``prepayment`` is that of the place of care, ``relations`` and ``relation`` (row of it per visit) are home's.
     """
-    categories = (visits.category_b, visits.category_b_service, visits.category_b_material)
-    scope = visits.category_a[rows]
-    prepaid = np.zeros(len(scope), np.int64)
-    for column, ratio in zip(categories, prepayment.ratios, strict=True):
-        category = column[rows]
-        own = divide(category * ratio, RATIO_ONE, prepayment.rounding)
-        prepaid += own
-        scope += category - own
-    if relations.self_pay.any():
-        abroad = divide(scope * relations.self_pay[relation[rows]], RATIO_ONE, relations.rounding)
-        prepaid += abroad
-        scope -= abroad
-    out_of_list, over_limit = visits.category_c[rows], visits.over_limit[rows]
-    answers.fulamt_ownpay_amt[rows] = out_of_list
-    answers.overlmt_selfpay[rows] = over_limit
-    answers.preselfpay_amt[rows] = prepaid
-    answers.inscp_scp_amt[rows] = scope
-    answers.medfee_sumamt[rows] = out_of_list + over_limit + prepaid + scope
+    categories = read_only(
+        visits.category_a, visits.category_b, visits.category_b_service, visits.category_b_material
+    )
+    roundings = KERNEL_ROUNDING[prepayment.rounding], KERNEL_ROUNDING[relations.rounding]
+
+    def fill(first: int, last: int) -> None:
+        kernels.fill_bills(
+            first,
+            last,
+            answers.priced,
+            categories,
+            prepayment.ratios,
+            roundings[0],
+            relation,
+            relations.self_pay,
+            roundings[1],
+            visits.category_c,
+            visits.over_limit,
+            answers.preselfpay_amt,
+            answers.inscp_scp_amt,
+            answers.medfee_sumamt,
+        )
+
+    in_ranges(len(visits), fill, threads)
+    np.multiply(visits.category_c, answers.priced, out=answers.fulamt_ownpay_amt)
+    np.multiply(visits.over_limit, answers.priced, out=answers.overlmt_selfpay)

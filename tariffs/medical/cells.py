@@ -9,8 +9,10 @@ import numpy as np
 
 from tariffs.columns import Ints
 from tariffs.errors import ParameterError
+from tariffs.medical import kernels
 from tariffs.medical.columns import MedicalVisits
 from tariffs.medical.steps import Visitors
+from tariffs.owners import in_ranges
 
 _KEYS = ("insured", "person_type", "level", "visit_kind", "relation", "aid")
 RELATION = _KEYS.index("relation")
@@ -24,15 +26,15 @@ class Cells:
 
     keys: Ints
 
-    def of(self, visits: MedicalVisits) -> Ints:
+    def of(self, visits: MedicalVisits, threads: int) -> Ints:
         """Cell of each visit, −1 where none speaks of it; int64 of shape (rows,)."""
-        cell = np.full(len(visits), -1, np.int64)
-        for index, keys in enumerate(self.keys):
-            fits = visits.insured == keys[0]
-            for name, key in zip(_KEYS[1:], keys[1:], strict=True):
-                if key != ANY:
-                    fits &= getattr(visits, name) == key
-            cell[fits] = index
+        cell = np.empty(len(visits), np.int64)
+        codes = [getattr(visits, name) for name in _KEYS]
+
+        def find(first: int, last: int) -> None:
+            kernels.find_cells(*codes, self.keys, first, last, cell)
+
+        in_ranges(len(visits), find, threads)
         return cell
 
 

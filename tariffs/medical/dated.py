@@ -7,10 +7,10 @@ import numpy as np
 from tariffs.columns import NULL, Ints
 from tariffs.medical.columns import MedicalLedger, MedicalReviews, MedicalRun, MedicalSettlements, MedicalVisits
 from tariffs.medical.pricing import settle_visits
-from tariffs.tariff import Tariff, compile_segment
+from tariffs.tariff import Tariff
 
 
-def settle_dated(tariff: Tariff, visits: MedicalVisits, ledger: MedicalLedger) -> MedicalRun:
+def settle_dated(tariff: Tariff, visits: MedicalVisits, ledger: MedicalLedger, *, threads: int = 1) -> MedicalRun:
     """Settle each visit by the terms of its settlement day; counters run on through a change of terms.
 
     A deductible consumed before the change counts against the new one, as payments do against the new cap. Visits
@@ -24,7 +24,7 @@ def settle_dated(tariff: Tariff, visits: MedicalVisits, ledger: MedicalLedger) -
     reviews = [MedicalReviews.zeros(0)]
     for index in np.unique(segment[segment >= 0]):
         rows = np.flatnonzero(segment == index)
-        run = settle_visits(compile_segment(tariff, int(index)), visits.take(rows), ledger)
+        run = settle_visits(tariff.compiled[int(index)], visits.take(rows), ledger, threads=threads)
         for name in MedicalSettlements.SPECS:
             getattr(answers, name)[rows] = getattr(run.settlements, name)
         ledger = run.ledger

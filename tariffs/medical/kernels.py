@@ -16,6 +16,8 @@ RATIO_ONE = 10_000
 HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3
 DEDUCTIBLE, SCOPE, FUND = 0, 1, 2
 ORDINARY, FRANCHISE, REVERSE_FRANCHISE = 0, 1, 2
+DEDUCTIBLE_AMOUNT, DEDUCTIBLE_YEAR, CAP, VISIT_CAP, VISIT_RATIO, TERMS = 0, 1, 2, 3, 4, 5
+ACCOUNT, FAMILY, PURSE = 0, 1, 2
 MEDICAL, BURDEN, RELIEF, REACHED = 0, 1, 2, 3
 VISIT_RELIEF, PROGRAM_MEDICAL, PROGRAM_BURDEN, PROGRAM_RELIEF = 3, 4, 5, 6
 BASE, THRESHOLD, RATE, REPEATED = 0, 1, 2, 3
@@ -25,7 +27,8 @@ NO_PROGRAM, CERTIFICATE = -1, -2
 @njit(cache=True, nogil=True)
 def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
     """``numerator / denominator`` for ``numerator`` ≥ 0, by the named rounding."""
-    quotient = numerator // denominator
+    # Both are positive, and unsigned division needs no care for signs.
+    quotient = np.int64(np.uint64(numerator) // np.uint64(denominator))
     rest = numerator - quotient * denominator
     if rounding == HALF_UP:
         quotient += 2 * rest >= denominator
@@ -33,27 +36,92 @@ def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
         quotient += 2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1)
     elif rounding == UP:
         quotient += rest > 0
-    return quotient
+    return int(quotient)
+
+
+@njit(cache=True, nogil=True)
+def find_cells(
+    insured: Ints,
+    person_type: Ints,
+    level: Ints,
+    visit_kind: Ints,
+    relation: Ints,
+    aid: Ints,
+    keys: Ints,
+    first: int,
+    last: int,
+    cell: Ints,
+) -> None:
+    """Cell of each row, −1 = none: ``keys`` (cells, 6) in this order, −1 fits every code; cells are disjoint."""
+    for row in range(first, last):
+        found = -1
+        for index in range(len(keys)):
+            if keys[index, 0] != insured[row] and keys[index, 0] != -1:
+                continue
+            fits = (keys[index, 1] == -1) | (keys[index, 1] == person_type[row])
+            fits &= (keys[index, 2] == -1) | (keys[index, 2] == level[row])
+            fits &= (keys[index, 3] == -1) | (keys[index, 3] == visit_kind[row])
+            fits &= (keys[index, 4] == -1) | (keys[index, 4] == relation[row])
+            fits &= (keys[index, 5] == -1) | (keys[index, 5] == aid[row])
+            if fits:
+                found = index
+                break
+        cell[row] = found
+
+
+@njit(cache=True, nogil=True)
+def fill_bills(
+    first: int,
+    last: int,
+    rows: Bools,
+    categories: tuple[Ints, Ints, Ints, Ints],
+    ratios: tuple[int, int, int],
+    rounding: int,
+    relation: Ints,
+    self_pay: Ints,
+    abroad_rounding: int,
+    out_of_list: Ints,
+    over_limit: Ints,
+    prepaid: Ints,
+    scope: Ints,
+    whole: Ints,
+) -> None:
+    """The bill of the ``rows`` that are settled: ``prepaid`` (先行自付), ``scope`` and ``whole``, fen.
+
+    ``categories`` are 甲 and 乙 of drugs, services and materials, ``ratios`` (1/10,000) the own share of each 乙;
+    ``self_pay`` (1/10,000, by ``relation``) of what is left is paid first away from home.
+    """
+    for row in range(first, last):
+        if not rows[row]:
+            continue
+        own, inside = 0, categories[0][row]
+        for k, column in enumerate(categories[1:]):
+            part = divide_rounded(column[row] * ratios[k], RATIO_ONE, rounding)
+            own += part
+            inside += column[row] - part
+        abroad = divide_rounded(inside * self_pay[relation[row]], RATIO_ONE, abroad_rounding)
+        prepaid[row] = own + abroad
+        scope[row] = inside - abroad
+        whole[row] = own + inside + out_of_list[row] + over_limit[row]
 
 
 @njit(cache=True, nogil=True)
 def settle_years(
     order: Ints,
-    source: Ints,
+    begins: Ints,
     group: Ints,
+    first: int,
+    last: int,
+    source: Ints,
     amount: Ints,
     cell: Ints,
     factor: Ints,
-    deductible: Ints,
-    cap: Ints,
-    visit_cap: Ints,
-    visit_ratio: Ints,
-    deductible_year: Ints,
+    terms: Ints,
     band_first: Ints,
     band_edge: Ints,
     band_share: Ints,
-    deductible_per_visit: bool,
     form: int,
+    per_visit: bool,
     bands_per_visit: bool,
     bands_from_zero: bool,
     rounding: int,
@@ -63,49 +131,98 @@ def settle_years(
 ) -> None:
     """Walk one fund's part of the visits in settlement order: deductible, shares by band, caps.
 
-    ``order`` lists row numbers. Per row: ``source`` (row of ``moved`` that this one takes back, −1 = none),
-    ``group``, ``amount`` (fen that come to the fund), ``cell`` (−1 = no terms, skipped), ``factor`` (1/10,000 of
-    the share). Per cell: ``deductible``, ``cap`` of the year and ``visit_cap`` (fen), ``visit_ratio`` (1/10,000 of
-    the amount, likewise a cap), ``deductible_year`` (most owed of it in a year, fen) and bands
-    ``band_first[cell]`` to ``band_first[cell + 1]`` with upper ``band_edge`` (fen) and ``band_share`` (1/10,000).
-    ``counters`` (groups, 3) is moved in place; fills ``moved`` (rows and past rows, 3) and ``capped``. This is a
-    loop because what a visit consumes depends on what earlier ones were paid.
+    Run r of ``order``, from ``begins[r]`` to ``begins[r + 1]``, is the visits of ``group[r]``. Per row: ``source``
+    (row of ``moved`` that this one takes back, −1 = none; without rows nothing is taken back), ``amount`` (fen that
+    come to the fund), ``cell`` (−1 = no terms, skipped), ``factor`` (1/10,000 of the share; without rows 1).
+    ``terms`` (cells, TERMS): deductible, most owed of it in a year, cap of the year and of a visit (fen) and as a
+    ratio of the amount (1/10,000); bands ``band_first[cell]`` to ``band_first[cell + 1]`` with upper ``band_edge``
+    (fen) and ``band_share`` (1/10,000). ``counters`` (groups, 3) is moved in place; fills ``moved`` (rows and past
+    rows, 3) and ``capped``. This is a loop because what a visit consumes depends on what earlier ones were paid.
     """
-    for position in range(len(order)):
-        row = order[position]
-        owner = group[row]
-        if source[row] >= 0:
-            for kind in range(3):
-                moved[row, kind] = -moved[source[row], kind]
-                counters[owner, kind] += moved[row, kind]
+    for run in range(first, last):
+        owner = group[run]
+        owed, before, paid_before = counters[owner, DEDUCTIBLE], counters[owner, SCOPE], counters[owner, FUND]
+        for position in range(begins[run], begins[run + 1]):
+            row = order[position]
+            taken = source[row] if len(source) else -1
+            index = cell[row]
+            if taken < 0 and index < 0:
+                continue
+            if taken >= 0:
+                own, shared, paid = -moved[taken, DEDUCTIBLE], -moved[taken, SCOPE], -moved[taken, FUND]
+            else:
+                come = amount[row]
+                own = own_part(come, owed, terms, index, form, per_visit)
+                shared = come - own
+                low = 0 if bands_per_visit else before
+                if bands_from_zero:
+                    low += own + (0 if bands_per_visit else owed)
+                product, at = 0, low
+                for band in range(band_first[index], band_first[index + 1]):
+                    part = min(low + shared, band_edge[band]) - at
+                    if part > 0:
+                        product += part * band_share[band]
+                        at += part
+                whole = product * factor[row] if len(factor) else product * RATIO_ONE
+                paid = divide_rounded(whole, RATIO_ONE * RATIO_ONE, rounding)
+                room = min(max(terms[index, CAP] - paid_before, 0), terms[index, VISIT_CAP])
+                if terms[index, VISIT_RATIO] != RATIO_ONE:
+                    room = min(room, divide_rounded(come * terms[index, VISIT_RATIO], RATIO_ONE, rounding))
+                capped[row] = paid > room
+                paid = min(paid, room)
+            moved[row, DEDUCTIBLE], moved[row, SCOPE], moved[row, FUND] = own, shared, paid
+            owed, before, paid_before = owed + own, before + shared, paid_before + paid
+        counters[owner, DEDUCTIBLE], counters[owner, SCOPE], counters[owner, FUND] = owed, before, paid_before
+
+
+@njit(cache=True, nogil=True)
+def own_part(come: int, owed: int, terms: Ints, index: int, form: int, per_visit: bool) -> int:
+    """What a visit owes of its deductible, ``owed`` fen of the year's being consumed."""
+    deductible = terms[index, DEDUCTIBLE_AMOUNT]
+    own = min(come, max(deductible - (0 if per_visit else owed), 0))
+    if form != ORDINARY:
+        own = come if (come > deductible) == (form == REVERSE_FRANCHISE) else 0
+    return int(min(own, max(terms[index, DEDUCTIBLE_YEAR] - owed, 0)))
+
+
+@njit(cache=True, nogil=True)
+def fill_payers(
+    first: int,
+    last: int,
+    rows: Bools,
+    funds: Ints,
+    whole: Ints,
+    scope: Ints,
+    available: tuple[Ints, Ints, Ints],
+    order: tuple[int, int, int],
+    scope_only: bool,
+    person: Ints,
+    paid: tuple[Ints, Ints, Ints],
+    cash: Ints,
+) -> None:
+    """What funds leave of the ``rows`` is the person's: from account, family and purse as ``order`` says, then cash.
+
+    ``order`` are places in ``available`` (fen) and ``paid``, −1 = none. With ``scope_only`` account and family do not
+    pay for what is out of scope. ``cash`` includes what the purse pays.
+    """
+    for row in range(first, last):
+        if not rows[row]:
             continue
-        terms = cell[row]
-        if terms < 0:
-            continue
-        consumed = 0 if deductible_per_visit else counters[owner, DEDUCTIBLE]
-        own = min(amount[row], max(deductible[terms] - consumed, 0))
-        if form != ORDINARY:
-            own = amount[row] if (amount[row] > deductible[terms]) == (form == REVERSE_FRANCHISE) else 0
-        own = min(own, max(deductible_year[terms] - counters[owner, DEDUCTIBLE], 0))
-        shared = amount[row] - own
-        low = 0 if bands_per_visit else counters[owner, SCOPE]
-        if bands_from_zero:
-            low += own + (0 if bands_per_visit else counters[owner, DEDUCTIBLE])
-        product, at = 0, low
-        for band in range(band_first[terms], band_first[terms + 1]):
-            part = min(low + shared, band_edge[band]) - at
-            if part > 0:
-                product += part * band_share[band]
-                at += part
-        paid = divide_rounded(product * factor[row], RATIO_ONE * RATIO_ONE, rounding)
-        room = min(max(cap[terms] - counters[owner, FUND], 0), visit_cap[terms])
-        room = min(room, divide_rounded(amount[row] * visit_ratio[terms], RATIO_ONE, rounding))
-        capped[row] = paid > room
-        moved[row, DEDUCTIBLE] = own
-        moved[row, SCOPE] = shared
-        moved[row, FUND] = min(paid, room)
-        for kind in range(3):
-            counters[owner, kind] += moved[row, kind]
+        left = whole[row] - funds[row]
+        person[row] = left
+        covered = max(scope[row] - funds[row], 0) if scope_only else left
+        given = 0
+        for payer in order:
+            if payer < 0:
+                continue
+            most = min(left, available[payer][row])
+            if payer != PURSE:
+                most = min(most, covered)
+                covered -= most
+                given += most
+            paid[payer][row] = most
+            left -= most
+        cash[row] = person[row] - given
 
 
 @njit(cache=True, nogil=True)

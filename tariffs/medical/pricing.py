@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tariffs.columns import NULL, Bools, Ints
+from tariffs.columns import NULL, Bools, Ints, read_only
 from tariffs.compiler import CompiledTariff
+from tariffs.medical import kernels
 from tariffs.medical.bills import amounts_in_range, fill_bill, relation_index
 from tariffs.medical.cancellations import find_cancelled, find_reviews
 from tariffs.medical.columns import (
@@ -29,12 +30,14 @@ from tariffs.medical.columns import (
 from tariffs.medical.months import MonthRows, month_rows, settle_months
 from tariffs.medical.program import MedicalProgram
 from tariffs.medical.years import FundYears, open_years, settle_funds
+from tariffs.owners import in_ranges
 
 _Int = TypeVar("_Int", np.int32, np.int64)
+_NOTHING = np.empty(0, np.int64)
 
 
 def settle_medical(
-    compiled: CompiledTariff, visits: MedicalVisits, state: MedicalState
+    compiled: CompiledTariff, visits: MedicalVisits, state: MedicalState, *, threads: int = 1
 ) -> tuple[MedicalSettlements, MedicalState]:
     """Settle each visit in its person's settlement order; answers stand in the order of ``visits``.
 
@@ -46,12 +49,17 @@ def settle_medical(
     if compiled.medical_program().month is not None:
         raise ValueError(f"{compiled.tariff_id} limits months: settle it with settle_visits and its ledger")
     ledger = replace(MedicalLedger.empty(), years=state)
-    run = _Batch(compiled, compiled, visits, ledger).settle()
+    run = _Batch(compiled, compiled, visits, ledger, threads).settle()
     return run.answers, run.years.state()
 
 
 def settle_visits(
-    compiled: CompiledTariff, visits: MedicalVisits, ledger: MedicalLedger, *, catalogue: CompiledTariff | None = None
+    compiled: CompiledTariff,
+    visits: MedicalVisits,
+    ledger: MedicalLedger,
+    *,
+    catalogue: CompiledTariff | None = None,
+    threads: int = 1,
 ) -> MedicalRun:
     """Settle visits in settlement order, and cancellations of settlements of this batch or of the ledger.
 
@@ -61,7 +69,7 @@ def settle_visits(
     batch than its sequence belongs to is settled on the counters as they stand. ``ledger`` is not changed.
     Covers and raises as :func:`settle_medical`, months included.
     """
-    batch = _Batch(compiled, catalogue or compiled, visits, ledger).settle()
+    batch = _Batch(compiled, catalogue or compiled, visits, ledger, threads).settle()
     settled = batch.settled_after(ledger.settled)
     after = MedicalLedger(batch.years.state(), batch.months, settled)
     month = batch.program.month
@@ -73,13 +81,19 @@ class _Batch:
     """One batch on its way through the settlement."""
 
     def __init__(
-        self, compiled: CompiledTariff, catalogue: CompiledTariff, visits: MedicalVisits, ledger: MedicalLedger
+        self,
+        compiled: CompiledTariff,
+        catalogue: CompiledTariff,
+        visits: MedicalVisits,
+        ledger: MedicalLedger,
+        threads: int,
     ) -> None:
+        self.threads = threads
         self.program: MedicalProgram = compiled.medical_program()
         self.catalogue: MedicalProgram = catalogue.medical_program()
         self.given = visits
         self.months = ledger.months
-        cell = self.program.basic.cells.of(visits)
+        cell = self.program.basic.cells.of(visits, threads)
         self.relation = relation_index(self.program, visits, cell)
         rows = month_rows(self.program.month, visits)
         cancelling = visits.cancels >= 0
@@ -97,7 +111,7 @@ class _Batch:
         )
         self.cell = np.where(self.settled_here, cell, -1)
         self.rows = MonthRows(np.where(self.settled_here, rows.terms, -1), rows.program_rate, owner)
-        self.years: FundYears = open_years(ledger.years, self.visits)
+        self.years: FundYears = open_years(ledger.years, self.visits, threads)
         self.month_moves = np.zeros((0, 0), np.int64)
         self.answers = MedicalSettlements.zeros(len(visits))
         self.answers.segment[:] = compiled.segment
@@ -113,17 +127,16 @@ class _Batch:
         """Fill the answers and move the counters."""
         answers, program = self.answers, self.program
         answers.priced[:] = self.settled_here
-        fill_bill(
-            self.catalogue.prepayment, program.relations, self.relation, self.visits, answers, self.settled_here
-        )
-        factor = program.relations.share_factor[np.maximum(self.relation, 0)]
-        settle_funds(program, self.visits, self.cell, factor, self._local, self.past, answers, self.years)
+        relations = program.relations
+        fill_bill(self.catalogue.prepayment, relations, self.relation, self.visits, answers, self.threads)
+        factor = relations.share_factor[np.maximum(self.relation, 0)] if len(relations.code) > 1 else _NOTHING
+        source = self._local if self.cancels_any else _NOTHING
+        settle_funds(program, self.visits, self.cell, factor, source, self.past, answers, self.years)
         self.months, self.month_moves = settle_months(
             program.month, self.visits, self.rows, self._local, self.past, answers, self.months
         )
         answers.fund_pay_sumamt[:] = paid_by_funds(answers)
-        answers.psn_part_amt[:] = answers.medfee_sumamt - answers.fund_pay_sumamt
-        _fill_waterfall(program, self.visits, answers)
+        _fill_waterfall(program, self.visits, answers, self.threads)
         answers.payer_region[:] = np.where(answers.priced, self.visits.home_region, 0)
         self._mirror()
         return self
@@ -172,21 +185,28 @@ def _needed(settled: MedicalSettled, source: Ints, count: int) -> tuple[MedicalS
     return settled.take(rows), local
 
 
-def _fill_waterfall(program: MedicalProgram, visits: MedicalVisits, answers: MedicalSettlements) -> None:
-    left = answers.psn_part_amt.copy()
-    covered = left.copy()
-    if program.accounts_cover_scope_only:
-        covered = np.maximum(answers.inscp_scp_amt - answers.fund_pay_sumamt, 0)
-    payers = {
-        "account": (visits.account_available, answers.acct_pay),
-        "family": (visits.family_available, answers.acct_mulaid_pay),
-        "purse": (visits.purse_available, answers.purse_pay),
-    }
-    for payer in program.order[:-1]:
-        available, paid = payers[payer]
-        np.minimum(left, available, out=paid, where=answers.priced)
-        if payer != "purse":
-            np.minimum(paid, covered, out=paid)
-            covered = covered - paid
-        left -= paid
-    answers.psn_cash_pay[:] = answers.psn_part_amt - answers.acct_pay - answers.acct_mulaid_pay
+def _fill_waterfall(
+    program: MedicalProgram, visits: MedicalVisits, answers: MedicalSettlements, threads: int
+) -> None:
+    places = {"account": kernels.ACCOUNT, "family": kernels.FAMILY, "purse": kernels.PURSE}
+    named = [places[payer] for payer in program.order[:-1]]
+    order = (*named, -1, -1, -1)[:3]
+    available = read_only(visits.account_available, visits.family_available, visits.purse_available)
+
+    def fill(first: int, last: int) -> None:
+        kernels.fill_payers(
+            first,
+            last,
+            answers.priced,
+            answers.fund_pay_sumamt,
+            answers.medfee_sumamt,
+            answers.inscp_scp_amt,
+            available,
+            order,
+            program.accounts_cover_scope_only,
+            answers.psn_part_amt,
+            (answers.acct_pay, answers.acct_mulaid_pay, answers.purse_pay),
+            answers.psn_cash_pay,
+        )
+
+    in_ranges(len(visits), fill, threads)

@@ -23,6 +23,7 @@ from tariffs.medical.steps import (
     Bands,
     CapCell,
     Deductible,
+    DeductibleCell,
     IncomeClasses,
     MedicalStep,
     MonthlyLimit,
@@ -61,9 +62,9 @@ class Relations:
 
 @dataclass(frozen=True)
 class FundTerms:
-    """One fund's terms by cell: ``deductible``, ``cap``, ``visit_cap`` and ``deductible_year`` (fen), and bands.
+    """One fund's terms by cell: ``terms`` (cells, TERMS) as ``kernels.settle_years`` reads them, and bands.
 
-    ``visit_ratio`` (1/10,000 of the amount) is a cap too. Bands of cell i are ``band_first[i]`` to
+    Bands of cell i are ``band_first[i]`` to
     ``band_first[i + 1]`` of ``band_edge`` (fen) and ``band_share`` (1/10,000). All int64.
     """
 
@@ -71,11 +72,7 @@ class FundTerms:
     """Position in FUND_FIELDS."""
     base: str
     cells: Cells
-    deductible: Ints
-    cap: Ints
-    visit_cap: Ints
-    visit_ratio: Ints
-    deductible_year: Ints
+    terms: Ints
     band_first: Ints
     band_edge: Ints
     band_share: Ints
@@ -224,13 +221,7 @@ def _basic(deductible: Deductible, share: Share, cap: AnnualCap, context: Contex
         fund=0,
         base="in_scope",
         cells=cells,
-        deductible=np.array([cell.amount for cell in owed], np.int64),
-        cap=np.array([cell.amount for cell in caps], np.int64),
-        visit_cap=np.array([_ENDLESS if cell.per_visit is None else cell.per_visit for cell in caps], np.int64),
-        visit_ratio=np.array(
-            [RATIO_ONE if cell.per_visit_per_10000 is None else cell.per_visit_per_10000 for cell in caps], np.int64
-        ),
-        deductible_year=np.array([_ENDLESS if cell.year_max is None else cell.year_max for cell in owed], np.int64),
+        terms=np.array([_cell_terms(d, c) for d, c in zip(owed, caps, strict=True)], np.int64),
         band_first=first,
         band_edge=edges,
         band_share=shares,
@@ -243,6 +234,19 @@ def _basic(deductible: Deductible, share: Share, cap: AnnualCap, context: Contex
     )
 
 
+def _cell_terms(deductible: DeductibleCell, cap: CapCell) -> list[int]:
+    """One row of terms in the order of the kernel's columns."""
+    visit_ratio = RATIO_ONE if cap.per_visit_per_10000 is None else cap.per_visit_per_10000
+    year_max = _ENDLESS if deductible.year_max is None else deductible.year_max
+    return [
+        deductible.amount,
+        year_max,
+        cap.amount,
+        _ENDLESS if cap.per_visit is None else cap.per_visit,
+        visit_ratio,
+    ]
+
+
 def _supplement(path: str, step: Supplement, context: Context) -> FundTerms:
     cells = cells_of(f"{path}.by", step.by)
     first, edges, shares = _bands(path, step.by, step.bands)
@@ -251,11 +255,7 @@ def _supplement(path: str, step: Supplement, context: Context) -> FundTerms:
         fund=FUND_FIELDS.index(step.fund),
         base=step.of,
         cells=cells,
-        deductible=np.array([cell.deductible for cell in step.by], np.int64),
-        cap=np.array([cell.cap for cell in step.by], np.int64),
-        visit_cap=np.full(len(step.by), _ENDLESS, np.int64),
-        visit_ratio=np.full(len(step.by), RATIO_ONE, np.int64),
-        deductible_year=np.full(len(step.by), _ENDLESS, np.int64),
+        terms=np.array([[cell.deductible, _ENDLESS, cell.cap, _ENDLESS, RATIO_ONE] for cell in step.by], np.int64),
         band_first=first,
         band_edge=edges,
         band_share=shares,

@@ -10,7 +10,7 @@ from tariffs.columns import Bools, Ints
 from tariffs.medical import kernels
 from tariffs.medical.columns import FUND_FIELDS, MedicalSettled, MedicalSettlements, MedicalState, MedicalVisits
 from tariffs.medical.program import FundTerms, MedicalProgram
-from tariffs.owners import Groups, calendar_year, group_rows
+from tariffs.owners import CHUNK_ROWS, Groups, calendar_year, group_rows
 
 _COUNTERS = ("deductible_consumed", "scope_consumed", "fund_consumed")
 
@@ -45,15 +45,15 @@ class FundYears:
         return moves
 
 
-def open_years(state: MedicalState, visits: MedicalVisits) -> FundYears:
+def open_years(state: MedicalState, visits: MedicalVisits, threads: int) -> FundYears:
     """The counters before a batch; ValueError when the state holds a (fund, person, year) twice."""
     year = calendar_year(visits.settle_day)
     # A state of one fund has a row per pair; with several funds the pairs come first and each fund finds its own.
     if not state.fund.any():
-        groups = group_rows(state.person, state.year, visits.person, year, visits.sequence)
+        groups = group_rows(state.person, state.year, visits.person, year, visits.sequence, threads=threads)
         return FundYears(groups, {0: _opened(groups, groups.of_state, state)}, {})
     pairs, inverse = np.unique(np.stack([state.person, state.year]), axis=1, return_inverse=True)
-    groups = group_rows(pairs[0], pairs[1], visits.person, year, visits.sequence)
+    groups = group_rows(pairs[0], pairs[1], visits.person, year, visits.sequence, threads=threads)
     at = groups.of_state[inverse.reshape(-1)]
     counters = {}
     for fund in np.unique(state.fund):
@@ -84,7 +84,8 @@ def settle_funds(
     """Fill the fund fields, the deductible and the rule of every visit, moving the counters of ``years``.
 
     ``cell`` is the visit's cell of the basic fund (−1 = not settled here), ``factor`` that of its share in
-    1/10,000, ``source`` the row it takes back (those of ``past`` follow those of the batch).
+    1/10,000 (empty where all have 1), ``source`` the row it takes back (those of ``past`` follow those of the batch;
+    empty where none does).
     """
     moved, capped = _walk(program.basic, visits, answers.inscp_scp_amt, cell, factor, source, past, years)
     answers.act_pay_dedc[:] = moved[:, kernels.DEDUCTIBLE]
@@ -92,9 +93,10 @@ def settle_funds(
     rule = np.where(moved[:, kernels.SCOPE] > 0, program.basic.rule, program.rule_below_deductible)
     rule = np.where(capped, program.basic.rule_capped, rule)
     paid = answers.hifp_pay.copy()
-    whole = np.full(len(visits), kernels.RATIO_ONE, np.int64)
+    whole = np.empty(0, np.int64)
+    threads = years.groups.threads
     for terms in program.supplements:
-        own_cell = np.where(cell >= 0, terms.cells.of(visits), -1)
+        own_cell = np.where(cell >= 0, terms.cells.of(visits, threads), -1)
         amount = np.maximum(_counting(terms.base, answers) - paid, 0)
         moved, _ = _walk(terms, visits, amount, own_cell, whole, source, past, years)
         getattr(answers, FUND_FIELDS[terms.fund])[:] = moved[:, kernels.FUND]
@@ -128,36 +130,51 @@ def _walk(
     moved[len(visits) :] = past.fund_moves[:, terms.fund]
     counters = years.counters.setdefault(terms.fund, np.zeros((len(years.groups.owner), 3), np.int64))
     capped = np.zeros(len(visits), np.bool_)
-    kernels.settle_years(
-        years.groups.order,
-        source,
-        years.groups.of_row,
-        amount,
-        cell,
-        factor,
-        terms.deductible,
-        terms.cap,
-        terms.visit_cap,
-        terms.visit_ratio,
-        terms.deductible_year,
-        terms.band_first,
-        terms.band_edge,
-        terms.band_share,
-        terms.deductible_per_visit,
-        terms.form,
-        terms.bands.period == "visit",
-        terms.bands.counted_from == "zero",
-        terms.rounding,
-        counters,
-        moved,
-        capped,
-    )
+    groups = years.groups
+
+    def run(order: Ints, begins: Ints, of_run: Ints, columns: tuple[Ints, ...], results: tuple[Ints, Bools]) -> None:
+        kernels.settle_years(
+            order,
+            begins,
+            of_run,
+            0,
+            len(of_run),
+            *columns,
+            terms.terms,
+            terms.band_first,
+            terms.band_edge,
+            terms.band_share,
+            terms.form,
+            terms.deductible_per_visit,
+            terms.bands.period == "visit",
+            terms.bands.counted_from == "zero",
+            terms.rounding,
+            counters,
+            *results,
+        )
+
+    def walk(first: int, last: int) -> None:
+        begins, of_run = groups.begins[first : last + 1], groups.of_run[first:last]
+        if len(source):
+            # What a row takes back may lie anywhere: in place.
+            run(groups.order, begins, of_run, (source, amount, cell, factor), (moved, capped))
+            return
+        # Gathered into order first: the walk would otherwise wait for memory at every row.
+        rows = groups.order[begins[0] : begins[-1]]
+        gathered = (source, amount.take(rows), cell.take(rows), factor.take(rows) if len(factor) else factor)
+        block = np.zeros((len(rows), 3), np.int64), np.zeros(len(rows), np.bool_)
+        run(np.arange(len(rows)), begins - begins[0], of_run, gathered, block)
+        moved[rows], capped[rows] = block
+
+    groups.each_run(walk, CHUNK_ROWS)
     years.moved[terms.fund] = moved
     return moved[: len(visits)], capped
 
 
 def _give_back_others(visits: MedicalVisits, source: Ints, past: MedicalSettled, years: FundYears) -> None:
     """Counters of funds that paid a cancelled settlement but are no longer in the tariff."""
+    if not len(source):
+        return
     rows = np.flatnonzero(source >= len(visits))
     for fund in range(len(FUND_FIELDS)):
         given = past.fund_moves[source[rows] - len(visits), fund]

@@ -110,7 +110,7 @@ def _bought_usage(
         groups.order,
         groups.of_row,
         money,
-        tier_edges(tables, chosen, usages, terms, groups.threads),
+        tier_edges(tables, chosen, usages, terms),
         tables.prices[0, :, 0, :].sum(axis=1),
         program.prepaid.unit_step_milli,
         carried.copy(),

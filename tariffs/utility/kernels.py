@@ -15,6 +15,7 @@ Bytes = npt.NDArray[np.int8]
 Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.int16]
+Tables = tuple[Ints, Ints, Ints, Ints, Ints]
 RATIO_ONE = 10_000
 HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3
 FIXED, PER_PERSON, PER_DAY, PER_KW, PER_KW_DAY, PERSONS_SHARE, ALLOWANCE_SHARE, EDGE_PARTS = 0, 1, 2, 3, 4, 5, 6, 7
@@ -26,7 +27,8 @@ STEP, ROUNDING, PERSON, PERSON_DAY, BUDGET_PARTS = 0, 1, 2, 3, 4
 @njit(cache=True, nogil=True)
 def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
     """``numerator / denominator`` for ``numerator`` ≥ 0, by the named rounding."""
-    quotient = numerator // denominator
+    # Both are positive, and unsigned division needs no care for signs.
+    quotient = np.int64(np.uint64(numerator) // np.uint64(denominator))
     rest = numerator - quotient * denominator
     if rounding == HALF_UP:
         quotient += 2 * rest >= denominator
@@ -34,7 +36,7 @@ def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
         quotient += 2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1)
     elif rounding == UP:
         quotient += rest > 0
-    return quotient
+    return int(quotient)
 
 
 @njit(cache=True, nogil=True)
@@ -175,8 +177,10 @@ def among(code: int, codes: Ints, count: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def edge_of(
-    edge: Ints,
-    budget: Ints,
+    edges: Ints,
+    budgets: Ints,
+    index: int,
+    tier: int,
     widening: int,
     over: int,
     days: int,
@@ -186,16 +190,21 @@ def edge_of(
     allowance: int,
 ) -> int:
     """A tier edge of a row in thousandths, the sum of its parts; fractions of each part are dropped."""
-    at = edge[FIXED] + widening * edge[PER_PERSON] // over
+    at = edges[index, tier, FIXED]
+    if edges[index, tier, PER_PERSON] != 0:
+        wider = widening * edges[index, tier, PER_PERSON]
+        at += wider if over == 1 else wider // over
     if days != year:
         at = at * days // year
-    at += days * edge[PER_DAY] + peak * edge[PER_KW] // 1000 + peak * days * edge[PER_KW_DAY] // 1000
-    if budget[STEP] > 0:
-        step, mode = budget[STEP], budget[ROUNDING]
-        each = budget[PERSON] + days * budget[PERSON_DAY]
+    at += days * edges[index, tier, PER_DAY]
+    if edges[index, tier, PER_KW] + edges[index, tier, PER_KW_DAY] != 0:
+        at += peak * edges[index, tier, PER_KW] // 1000 + peak * days * edges[index, tier, PER_KW_DAY] // 1000
+    step, mode = budgets[index, STEP], budgets[index, ROUNDING]
+    if step > 0:
+        each = budgets[index, PERSON] + days * budgets[index, PERSON_DAY]
         persons = divide_rounded(household * each, step, mode) * step
         allowed = divide_rounded(allowance, step, mode) * step
-        share = persons * edge[PERSONS_SHARE] + allowed * edge[ALLOWANCE_SHARE]
+        share = persons * edges[index, tier, PERSONS_SHARE] + allowed * edges[index, tier, ALLOWANCE_SHARE]
         at += divide_rounded(share, RATIO_ONE * step, mode) * step
     return int(at)
 
@@ -205,9 +214,7 @@ def fill_edges(
     first: int,
     last: int,
     chosen: Bytes,
-    tiers: Ints,
-    edges: Ints,
-    budgets: Ints,
+    tables: Tables,
     prorated: bool,
     widening: Ints,
     days: Ints,
@@ -217,13 +224,19 @@ def fill_edges(
     allowance: Ints,
     filled: Ints,
 ) -> None:
-    """Tier edges of each row by its alternative into ``filled`` (rows, K − 1); what it has none of stays."""
+    """Tier edges of rows ``first`` to ``last`` into ``filled`` (from its row 0); what a row has none of stays.
+
+    ``tables`` are tiers, edges, budgets, prices and first rules of the alternatives.
+    """
+    tiers, edges, budgets = tables[0], tables[1], tables[2]
     for row in range(first, last):
         index = chosen[row]
         for tier in range(tiers[index] - 1 if index >= 0 else 0):
-            filled[row, tier] = edge_of(
-                edges[index, tier],
-                budgets[index],
+            filled[row - first, tier] = edge_of(
+                edges,
+                budgets,
+                index,
+                tier,
                 widening[row],
                 days[row] if prorated else 1,
                 days[row],
@@ -235,6 +248,18 @@ def fill_edges(
 
 
 @njit(cache=True, nogil=True)
+def cumulated(
+    prices: Ints, index: int, period: int, component: int, top: int, edges: Ints, at: int, reached: int
+) -> int:
+    """Exact amount of usage from nothing up to ``reached``, with the edges in row ``at``."""
+    value = reached * prices[index, top, period, component]
+    for tier in range(top):
+        step = prices[index, tier, period, component] - prices[index, tier + 1, period, component]
+        value += min(reached, edges[at, tier]) * step
+    return int(value)
+
+
+@njit(cache=True, nogil=True)
 def price_tiers(
     first: int,
     last: int,
@@ -243,38 +268,61 @@ def price_tiers(
     before: Ints,
     usage: Ints,
     edges: Ints,
-    tiers: Ints,
-    prices: Ints,
-    first_rule: Ints,
-    below: Ints,
-    exact: Ints,
+    tables: Tables,
+    shares: tuple[Ints, Ints, Ints],
+    divisor: int,
+    rounding: int,
+    amounts: Ints,
     rule: Codes,
 ) -> None:
-    """Value each row's usage at the tiers of its alternative, from ``before`` on or as ``below`` says.
+    """Value the usage of rows ``first`` to ``last`` at the tiers of their alternatives.
 
-    ``edges`` (rows, K − 1), ``tiers`` and ``first_rule`` (alternatives,), ``prices`` (alternatives, K, times of use,
-    components). ``below`` (rows, K − 1) is the part of the usage below each edge, or has no rows. Usage counts at
-    the price of the last tier, and what lies below an edge at the difference to the next tier. Fills ``exact``
-    (rows, components) and ``rule`` where it is 0: the tier in which the cumulated usage ends.
+    ``edges`` (rows, K − 1) begin at row ``first``. ``shares``: of bills whose rows share each tier in proportion the
+    usage before the bill, up to and with the row, and of the bill; without rows the tiers fill from ``before`` on.
+    Usage counts at the price of the last tier, and what lies below an edge at the difference to the next tier. Fills
+    ``amounts`` (rows, components), exact or with a ``divisor`` the difference of rounded running totals, and
+    ``rule`` where it is 0: the tier in which the cumulated usage ends.
     """
+    tiers, prices, first_rule = tables[0], tables[3], tables[4]
     for row in range(first, last):
         index = chosen[row]
         if index < 0:
             continue
-        low, high = before[row], before[row] + usage[row]
+        at, low, high = row - first, before[row], before[row] + usage[row]
         period, top, reached = max(use_period[row], 0), tiers[index] - 1, 0
         for component in range(prices.shape[3]):
-            value = usage[row] * prices[index, top, period, component]
-            for tier in range(top):
-                edge = edges[row, tier]
-                part = below[row, tier] if len(below) else min(high, edge) - min(low, edge)
-                step = prices[index, tier, period, component] - prices[index, tier + 1, period, component]
-                value += part * step
-            exact[row, component] = value
+            if divisor:
+                after = cumulated(prices, index, period, component, top, edges, at, high)
+                start = cumulated(prices, index, period, component, top, edges, at, low)
+                value = divide_rounded(after, divisor, rounding) - divide_rounded(start, divisor, rounding)
+            else:
+                value = usage[row] * prices[index, top, period, component]
+                for tier in range(top):
+                    part = min(high, edges[at, tier]) - min(low, edges[at, tier])
+                    if len(shares[0]):
+                        part = shared_part(
+                            edges[at, tier], shares[0][row], usage[row], shares[1][row], shares[2][row]
+                        )
+                    value += part * (
+                        prices[index, tier, period, component] - prices[index, tier + 1, period, component]
+                    )
+            amounts[row, component] = value
         for tier in range(top):
-            reached += edges[row, tier] < high
+            reached += edges[at, tier] < high
         if rule[row] == 0:
             rule[row] = first_rule[index] + reached
+
+
+@njit(cache=True, nogil=True)
+def shared_part(edge: int, bill_before: int, usage: int, until: int, total: int) -> int:
+    """Part of a row's usage below an edge when the rows of its bill share each tier in proportion to their usage.
+
+    The row gets what it adds to the share of the rows up to it, rounded down, so that the shares of a bill add up.
+    """
+    filled = min(max(edge - bill_before, 0), total)
+    if filled == total:
+        return usage
+    return filled * until // total - filled * (until - usage) // total
 
 
 @njit(cache=True, nogil=True)

@@ -6,7 +6,7 @@ everything else goes column by column over chunks that fit the cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,7 @@ from tariffs.utility.counters import Counted, count, tariff_periods
 from tariffs.utility.demand import price_demand
 from tariffs.utility.program import UtilityProgram
 from tariffs.utility.steps import Tiers
-from tariffs.utility.tier_tables import TierTables
-from tariffs.utility.tiers import PROPORTIONAL_MAX, Rows, amounts, below_in_proportion, tier_edges
+from tariffs.utility.tiers import PROPORTIONAL_MAX, Rows, Shares, add_amounts
 
 _PERSONS_MAX = 10_000
 _DAYS_MAX = 3_660
@@ -164,40 +163,24 @@ def _add_tiers(
     The first tables of the file that price a row give its rule.
     """
     shares = _bill_usage(frame, counted, bills)
+    running = frame.rounding_of == "running_total"
+    divisor = 10 * program.price_scale if running else 0
     for tables, chosen in zip(program.tables, work.chosen, strict=True):
-        chosen[~work.priced] = -1
-        edges = tier_edges(tables, chosen, usages, counted.terms, bills.threads)
-        # The components of a step lie side by side, in the order of the file.
-        columns = slice(tables.columns[0], tables.columns[-1] + 1)
+        if not work.priced.all():
+            chosen[~work.priced] = -1
         rows = Rows(chosen, work.use_period, counted.before, counted.usage)
-        if frame.rounding_of == "running_total":
-            components[:, columns] = _running_total(program, tables, rows, edges, rule, bills.threads)
-            continue
-        below = None if shares is None else below_in_proportion(edges, *shares)
-        exact[:, columns] = amounts(tables, rows, edges, below, rule, bills.threads)
+        amounts = components if running else exact
+        add_amounts(tables, rows, usages, counted.terms, shares, divisor, amounts, rule, bills.threads)
 
 
-def _bill_usage(frame: Tiers, counted: Counted, bills: Bills) -> tuple[Ints, Ints, Ints, Ints] | None:
-    """Of bills shared in proportion: usage before the bill, of each row, up to and with it, and of the bill."""
+def _bill_usage(frame: Tiers, counted: Counted, bills: Bills) -> Shares | None:
     if frame.fill == "in_reading_order":
         return None
     until, total, _ = bills.running(counted.usage)
     before = counted.before - (until - counted.usage)
     if (np.repeat(before[bills.first], np.diff(bills.begins)) != before[bills.order]).any():
         raise ValueError("a bill shared in proportion lies in two tariff periods, or between other readings")
-    return before, counted.usage, until, total
-
-
-def _running_total(
-    program: UtilityProgram, tables: TierTables, rows: Rows, edges: Ints, rule: Codes, threads: int
-) -> Ints:
-    """Rounded F(after) − F(before) per component, int64 (rows, components of the tables)."""
-    nothing = np.zeros(len(edges), np.int64)
-    rounded = []
-    for reached in (rows.before + rows.usage, rows.before):
-        exact = amounts(tables, replace(rows, before=nothing, usage=reached), edges, None, rule, threads)
-        rounded.append(divide(exact, 10 * program.price_scale, tables.rounding))
-    return rounded[0] - rounded[1]
+    return Shares(before, until, total)
 
 
 def _add_fixed(program: UtilityProgram, usages: UtilityUsages, priced: Bools, bills: Bills, exact: Ints) -> None:

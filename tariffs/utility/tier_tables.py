@@ -41,6 +41,11 @@ class TierTables:
     first_rule: Ints
     rounding: RoundingMode
 
+    @property
+    def arrays(self) -> kernels.Tables:
+        """As the kernels read them."""
+        return self.tiers, self.edges, self.budgets, self.prices, self.first_rule
+
 
 @dataclass(frozen=True)
 class _Table:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tariffs.columns import Codes, Ints
-from tariffs.owners import in_ranges
+from tariffs.owners import each_chunk
+from tariffs.rounding import KERNEL_ROUNDING
 from tariffs.utility import kernels
 from tariffs.utility.columns import UtilityUsages
 from tariffs.utility.program import UtilityProgram
@@ -16,7 +17,7 @@ from tariffs.utility.tier_tables import TierTables
 
 PROPORTIONAL_MAX = 3_000_000_000
 """Thousandths of a unit in a bill that can be shared in proportion: its square stays inside int64."""
-_NO_SHARES = np.empty((0, 0), np.int64)
+_NO_SHARES = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def extra_persons(program: UtilityProgram, household: Ints) -> Ints:
@@ -43,6 +44,15 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Of bills whose rows share each tier: usage before the bill, up to and with the row, and of the bill; int64."""
+
+    before: Ints
+    until: Ints
+    total: Ints
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows on their way through tiers: the alternative of each (int8), its time of use (int16), usage before it."""
 
@@ -52,71 +62,74 @@ class Rows:
     usage: Ints
 
 
-def tier_edges(
-    tables: TierTables, chosen: npt.NDArray[np.int8], usages: UtilityUsages, terms: Terms, threads: int
-) -> Ints:
+def tier_edges(tables: TierTables, chosen: npt.NDArray[np.int8], usages: UtilityUsages, terms: Terms) -> Ints:
     """Tier edges of each row, int64 (rows, K − 1) in thousandths of a unit."""
     filled = np.zeros((len(usages), tables.edges.shape[1]), np.int64)
-
-    def fill(first: int, last: int) -> None:
-        kernels.fill_edges(
-            first,
-            last,
-            chosen,
-            tables.tiers,
-            tables.edges,
-            tables.budgets,
-            terms.prorated,
-            terms.widening,
-            terms.days,
-            terms.year,
-            terms.peak,
-            usages.household,
-            usages.allowance_milli,
-            filled,
-        )
-
-    in_ranges(len(usages), fill, threads)
+    _fill_edges(0, len(usages), tables, chosen, usages, terms, filled)
     return filled
 
 
-def below_in_proportion(edges: Ints, bill_before: Ints, usage: Ints, running: Ints, total: Ints) -> Ints:
-    """The part of each row's usage below each edge, when the rows of a bill share each tier in proportion.
+def _fill_edges(
+    first: int,
+    last: int,
+    tables: TierTables,
+    chosen: npt.NDArray[np.int8],
+    usages: UtilityUsages,
+    terms: Terms,
+    filled: Ints,
+) -> None:
+    kernels.fill_edges(
+        first,
+        last,
+        chosen,
+        tables.arrays,
+        terms.prorated,
+        terms.widening,
+        terms.days,
+        terms.year,
+        terms.peak,
+        usages.household,
+        usages.allowance_milli,
+        filled,
+    )
 
-    ``edges`` (rows, K − 1); of the bill ``bill_before``, the cumulated usage before it, its ``total`` and the
-    ``running`` usage up to and with the row, all int64 (rows,). A row gets what it adds to the share of the rows up
-    to it, rounded down, so that the shares of a bill add up.
+
+def add_amounts(
+    tables: TierTables,
+    rows: Rows,
+    usages: UtilityUsages,
+    terms: Terms,
+    shares: Shares | None,
+    divisor: int,
+    amounts: Ints,
+    rule: Codes,
+    threads: int,
+) -> None:
+    """Fill the columns of ``tables`` in ``amounts``, int64 (rows, components), and ``rule`` where it is 0.
+
+    Exact in 1/(10 × price_scale) fen, or with a ``divisor`` the fen that each row adds to the rounded running total.
     """
-    filled = np.minimum(np.maximum(edges - bill_before[:, None], 0), total[:, None])
-    divisor = np.maximum(total, 1)[:, None]
-    below: Ints = filled * running[:, None] // divisor - filled * (running - usage)[:, None] // divisor
-    return below
+    columns = amounts[:, tables.columns[0] : tables.columns[-1] + 1]
+    parts = _NO_SHARES if shares is None else (shares.before, shares.until, shares.total)
+    rounding = KERNEL_ROUNDING[tables.rounding]
 
-
-def amounts(tables: TierTables, rows: Rows, edges: Ints, below: Ints | None, rule: Codes, threads: int) -> Ints:
-    """Exact amount of each row in 1/(10 × price_scale) fen, int64 (rows, components of the tables).
-
-    ``below`` (rows, K − 1) is what lies below each edge, None = the rows fill the tiers one after the other. Fills
-    ``rule`` where it is 0.
-    """
-    exact = np.zeros((len(rows.usage), len(tables.columns)), np.int64)
-
-    def price(first: int, last: int) -> None:
+    def price(at: slice) -> None:
+        edges = np.zeros((at.stop - at.start, tables.edges.shape[1]), np.int64)
+        _fill_edges(at.start, at.stop, tables, rows.chosen, usages, terms, edges)
         kernels.price_tiers(
-            first,
-            last,
+            at.start,
+            at.stop,
             rows.chosen,
             rows.use_period,
             rows.before,
             rows.usage,
             edges,
-            tables.tiers,
-            tables.prices,
-            tables.first_rule,
-            _NO_SHARES if below is None else below,
-            exact,
+            tables.arrays,
+            parts,
+            divisor,
+            rounding,
+            columns,
             rule,
         )
 
-    in_ranges(len(rows.usage), price, threads)
-    return exact
+    each_chunk(len(rows.usage), price, threads)
