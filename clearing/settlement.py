@@ -208,7 +208,8 @@ def _shares(
     order: tuple[Literal["issuer", "acquirer", "centre"], ...] = ("issuer", "acquirer", "centre")
     parts = largest_remainder(fee, [schedule.shares.get(name, 0) for name in order])
     issuers = sorted({taking.issuer for taking in takings})
-    weights = [sum(t.card_paid for t in takings if t.issuer == issuer) for issuer in issuers]
+    # What corrections of earlier windows take back can outweigh the day's rides of an issuer.
+    weights = [max(sum(t.card_paid for t in takings if t.issuer == issuer), 0) for issuer in issuers]
     rows = [("issuer", *each) for each in zip(issuers, largest_remainder(parts[0], weights), strict=True)]
     acquirer = settings.centre.id if merchant.acquirer is None else merchant.acquirer
     rows += [("acquirer", acquirer, parts[1]), ("centre", settings.centre.id, parts[2])]

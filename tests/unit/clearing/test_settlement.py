@@ -116,6 +116,12 @@ def test_the_issuer_share_is_divided_by_what_their_cards_paid() -> None:
     ]
 
 
+def test_an_issuer_that_takes_back_more_than_it_paid_has_no_share() -> None:
+    rows = fee_rows([Takings(201, 10, 0, -300, 0), Takings(201, 20, 0, 90_300, 0)], SAMPLE)
+    assert {row["participant"] for row in rows if row["share"] == "issuer"} == {20}
+    assert sum(row["fen"] for row in rows) == rows[0]["fee"] == 540
+
+
 @given(takings)
 def test_fees_are_balanced_and_leave_the_reserve_alone(listed: list[Takings]) -> None:
     postings = fee_postings(fee_rows(listed, SAMPLE), DAY)
