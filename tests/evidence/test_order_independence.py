@@ -62,7 +62,7 @@ def renamed(sent: Sent, _: np.random.Generator) -> Iterator[tuple[pa.Table, dict
 
 def split_in_two(sent: Sent, rng: np.random.Generator) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
     if len(sent.table) < 2:
-        yield sent.table, {}
+        yield sent.table, {"sequence": sent.manifest.sequence * 2}
         return
     chosen = rng.random(len(sent.table)) < 0.5
     chosen[:2] = True, False
