@@ -11,32 +11,39 @@ def decide(rows: list[Row], memory: Memory) -> list[Row]:
 
     ``rows`` are all rows in the order received; every window up to the last one that anything posts in is closed.
     """
-    standing = [
-        row
-        for variants in memory.variants.values()
-        for representatives in variants.values()
-        for row in representatives
-        if row.status != "CONFLICT"
-    ]
-    grey = [row for row in rows if row.status == "GREY_RECORD" and row.value["card_counter"] is not None]
+    stood: dict[object, int] = {}
+    taken: dict[object, int] = {}
+    for variants in memory.variants.values():
+        for representatives in variants.values():
+            for one in representatives:
+                if one.status != "CONFLICT":
+                    _first(stood, identity(one), one.received_window)
+                    for key in exclusive_keys(one):
+                        _first(taken, key, one.received_window)
     last = max((row.window for row in rows), default=0)
     decided = []
-    for at, row in enumerate(grey):
+    for row in rows:
+        if row.status != "GREY_RECORD" or row.value["card_counter"] is None:
+            continue
         for window in range(row.received_window, last + 1):
-            known = [one for one in standing if one.received_window <= window]
-            earlier = [one for one in grey[:at] if one.received_window <= window]
-            status = _status(row, known, earlier)
+            status = _status(row, stood, taken, window)
             if status:
                 row.later_status, row.moved_to = status, max(row.window, window)
                 decided.append(row)
                 break
+        # Told twice, a grey record is decided by the first telling, too.
+        _first(stood, identity(row), row.received_window)
     return decided
 
 
-def _status(row: Row, standing: list[Row], earlier_grey: list[Row]) -> str:
-    who = identity(row)
-    if any(identity(one) == who for one in (*standing, *earlier_grey)):
+def _first(since: dict[object, int], key: object, window: int) -> None:
+    since[key] = min(window, since.get(key, window))
+
+
+def _status(row: Row, stood: dict[object, int], taken: dict[object, int], window: int) -> str:
+    """By what was received up to a window; ``stood`` and ``taken``: since which window each identity and key is."""
+    if stood.get(identity(row), window + 1) <= window:
         return "REPLAY"
     counter = next((key for key in exclusive_keys(row) if key[0] == "counter"), None)  # type: ignore[index]
-    taken = counter is not None and any(counter in exclusive_keys(one) for one in standing)
-    return "GREY_DISPROVEN" if taken and row.tac_verdict != "VERIFIED" else ""
+    is_taken = counter is not None and taken.get(counter, window + 1) <= window
+    return "GREY_DISPROVEN" if is_taken and row.tac_verdict != "VERIFIED" else ""
