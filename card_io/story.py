@@ -28,7 +28,7 @@ from card_io.layouts import (
     ShenzhenApplication,
     TUnionApplication,
 )
-from card_io.records import LOAD_TYPES
+from card_io.records import LOAD_TYPES, mask_card
 
 _SHENZHEN_MODES: Final = {"3": ("公交", "bus"), "6": ("地铁", "metro")}
 _CASH_NEVER: Final = ("未知", "unknown")
@@ -91,11 +91,6 @@ def story(card: CardFiles, *, today: datetime.date | None = None) -> tuple[Sente
     return (*_identity(card.selected, today), *_region(card), *_balance(card), *_log(card), *_journeys(card))
 
 
-def masked(number: str) -> str:
-    """A card number with all but its first six and last four characters hidden; short ones are hidden whole."""
-    return f"{number[:6]}****{number[-4:]}" if len(number) > 12 else "****"
-
-
 def card_number(selected: Selected) -> str | None:
     """The number printed on the card; None when its file 15 is in no known form."""
     match selected.file_15:
@@ -110,7 +105,7 @@ def card_number(selected: Selected) -> str | None:
 
 def _identity(selected: Selected, today: datetime.date | None) -> Iterator[Sentence]:
     number = card_number(selected)
-    shown = masked(number) if number else "****"
+    shown = mask_card(number) if number else "****"
     found = selected.application
     issuer_zh, issuer_en = _issuer(selected)
     yield Sentence(

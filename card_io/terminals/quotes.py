@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from card_io.capture.errors import CaptureError
-from card_io.records import BILL_FIELDS, MEDICAL_FIELDS
+from card_io.records import BILL_FIELDS, MEDICAL_FIELDS, NULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,12 @@ class QuoteFile:
 
     def quote(self, card_no: str) -> BillQuote:
         """The bills in the file, whoever's card it is."""
+        missing = {field.name: NULL for field in BILL_FIELDS if field.optional}
         names = {field.name for field in BILL_FIELDS}
-        bills = [self._integers(bill, names) for bill in self._content.get("bills") or ()]
+        bills = [{**missing, **self._integers(bill, names)} for bill in self._content.get("bills") or ()]
         if wrong := [at for at, bill in enumerate(bills, 1) if set(bill) != names]:
-            raise QuoteError(
-                f"{self._path}: bill {wrong[0]} needs {', '.join(sorted(names))}", "have it written again"
-            )
+            needed = ", ".join(sorted(names - missing.keys()))
+            raise QuoteError(f"{self._path}: bill {wrong[0]} needs {needed}", "have it written again")
         return BillQuote(bills)
 
     def due(self, card_no: str) -> Sequence[Benefit]:

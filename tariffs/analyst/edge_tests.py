@@ -23,9 +23,10 @@ def inline_tests(tariff: Tariff, edges: Sequence[Edge]) -> str:
     tests: dict[tuple[str, tuple[str, ...]], list[tuple[Row, Mapping[str, object]]]] = {}
     for edge in edges:
         for point in edge.points:
-            rows, day = _rows(tariff, edge, point)
-            if tariff.first_day <= day_of(day) <= tariff.last_day:
-                key = (day_of(day).isoformat(), tuple(rows[0]))
+            rows, days = _rows(tariff, edge, point)
+            # A history that begins before the first price is none that a test could repeat.
+            if all(tariff.first_day <= day_of(day) <= tariff.last_day for day in days):
+                key = (day_of(days[-1]).isoformat(), tuple(rows[0]))
                 expected = [*({} for _ in rows[:-1]), _answers(tariff, point)]
                 owner = len(tests.setdefault(key, []))
                 tests[key] += zip((_owned(tariff, row, owner) for row in rows), expected, strict=True)
@@ -36,15 +37,15 @@ def inline_tests(tariff: Tariff, edges: Sequence[Edge]) -> str:
     )
 
 
-def _rows(tariff: Tariff, edge: Edge, point: Point) -> tuple[list[dict[str, int]], int]:
-    """The rows of one variation with the columns the example gives, and its day."""
+def _rows(tariff: Tariff, edge: Edge, point: Point) -> tuple[list[dict[str, int]], list[int]]:
+    """The rows of one variation with the columns the example gives, and their days."""
     columns = vary(tariff, edge.scenario, edge.column, np.array([point.value], np.int64))
-    day = int(days_of(tariff, len(edge.scenario.rows), columns)[-1])
+    days = [int(day) for day in days_of(tariff, len(edge.scenario.rows), columns)]
     del columns[DATE]
     if not edge.scenario.history and "sequence" not in edge.scenario.event:
         del columns["sequence"]
     length = len(edge.scenario.rows)
-    return [{name: int(values[row]) for name, values in columns.items()} for row in range(length)], day
+    return [{name: int(values[row]) for name, values in columns.items()} for row in range(length)], days
 
 
 def _owned(tariff: Tariff, row: Row, first: int) -> Row:

@@ -176,6 +176,17 @@ def settle_years(
 
 
 @njit(cache=True, nogil=True)
+def put_back(rows: Ints, block: Ints, block_capped: Bools, moved: Ints, capped: Bools) -> None:
+    """Results of a block of rows walked in order, each to its own row."""
+    for at in range(len(rows)):
+        row = rows[at]
+        moved[row, DEDUCTIBLE] = block[at, DEDUCTIBLE]
+        moved[row, SCOPE] = block[at, SCOPE]
+        moved[row, FUND] = block[at, FUND]
+        capped[row] = block_capped[at]
+
+
+@njit(cache=True, nogil=True)
 def own_part(come: int, owed: int, terms: Ints, index: int, form: int, per_visit: bool) -> int:
     """What a visit owes of its deductible, ``owed`` fen of the year's being consumed."""
     deductible = terms[index, DEDUCTIBLE_AMOUNT]

@@ -164,7 +164,7 @@ def _walk(
         gathered = (source, amount.take(rows), cell.take(rows), factor.take(rows) if len(factor) else factor)
         block = np.zeros((len(rows), 3), np.int64), np.zeros(len(rows), np.bool_)
         run(np.arange(len(rows)), begins - begins[0], of_run, gathered, block)
-        moved[rows], capped[rows] = block
+        kernels.put_back(rows, *block, moved, capped)
 
     groups.each_run(walk, CHUNK_ROWS)
     years.moved[terms.fund] = moved

@@ -29,14 +29,30 @@ def divide_rounded(numerator: int, denominator: int, rounding: int) -> int:
     """``numerator / denominator`` for ``numerator`` ≥ 0, by the named rounding."""
     # Both are positive, and unsigned division needs no care for signs.
     quotient = np.int64(np.uint64(numerator) // np.uint64(denominator))
-    rest = numerator - quotient * denominator
+    return int(quotient + goes_up(quotient, numerator - quotient * denominator, denominator, rounding))
+
+
+@njit(cache=True, nogil=True)
+def fen_of(exact: int, divisor: int, rounding: int) -> int:
+    """As :func:`divide_rounded` by ten times a price scale: a division by a constant costs a multiplication."""
+    number = np.uint64(exact)
+    if divisor == 100_000:
+        quotient = np.int64(number // np.uint64(100_000))
+    elif divisor == 10_000_000:
+        quotient = np.int64(number // np.uint64(10_000_000))
+    else:
+        quotient = np.int64(number // np.uint64(divisor))
+    return int(quotient + goes_up(quotient, exact - quotient * divisor, divisor, rounding))
+
+
+@njit(cache=True, nogil=True)
+def goes_up(quotient: int, rest: int, denominator: int, rounding: int) -> bool:
+    """Whether a quotient with this rest is rounded up."""
     if rounding == HALF_UP:
-        quotient += 2 * rest >= denominator
-    elif rounding == HALF_EVEN:
-        quotient += 2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1)
-    elif rounding == UP:
-        quotient += rest > 0
-    return int(quotient)
+        return 2 * rest >= denominator
+    if rounding == HALF_EVEN:
+        return 2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1)
+    return rounding == UP and rest > 0
 
 
 @njit(cache=True, nogil=True)
@@ -294,7 +310,7 @@ def price_tiers(
             if divisor:
                 after = cumulated(prices, index, period, component, top, edges, at, high)
                 start = cumulated(prices, index, period, component, top, edges, at, low)
-                value = divide_rounded(after, divisor, rounding) - divide_rounded(start, divisor, rounding)
+                value = fen_of(after, divisor, rounding) - fen_of(start, divisor, rounding)
             else:
                 value = usage[row] * prices[index, top, period, component]
                 for tier in range(top):
@@ -345,7 +361,7 @@ def round_bills(
             for position in range(begins[run], begins[run + 1]):
                 row = order[position]
                 at += exact[row, component]
-                fen = divide_rounded(at, divisor, roundings[component])
+                fen = fen_of(at, divisor, roundings[component])
                 components[row, component] += fen - given
                 given = fen
         bill = 0

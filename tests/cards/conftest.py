@@ -79,7 +79,12 @@ def daemon_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualR
 
 @pytest.fixture
 def readers(daemon_folder: VirtualReaders) -> VirtualReaders:
-    """Four empty virtual readers of a running daemon; a test that ended the daemon leaves the next one a new one."""
+    """Four empty virtual readers of a running daemon; after a test that ended it, or left a card in, a new one."""
+    if daemon_folder.runs() and not all(
+        daemon_folder.sees(slot, present=False, seconds=3) for slot in range(daemon_folder.slots)
+    ):
+        # The test that failed says so itself; those behind it must not.
+        daemon_folder.kill()
     if not daemon_folder.runs():
         daemon_folder.start()
     for slot in range(daemon_folder.slots):

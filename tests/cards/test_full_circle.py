@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,18 +28,23 @@ Place = Callable[[VirtualCard], Reader]
 
 
 @pytest.fixture(params=["in process", "PC/SC"])
-def place(request: pytest.FixtureRequest) -> Place:
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """How a card gets to a terminal: in this process, or through the real daemon."""
     if request.param == "in process":
-        return VirtualReader
+        yield VirtualReader
+        return
     readers = request.getfixturevalue("readers")
     from card_io.readers.pcsc import PcscReader
 
+    cards = []
+
     def inserted(card: VirtualCard) -> Reader:
-        readers.insert(card)
+        cards.append(readers.insert(card))
         return PcscReader(readers.name(0))
 
-    return inserted
+    yield inserted
+    for card in cards:
+        card.remove()
 
 
 def serve(station: Station, reader: Reader, wanted: Wanted) -> Receipt:

@@ -21,7 +21,8 @@ from card_io.layouts import (
     read_fci,
 )
 from card_io.layouts.layout import Layout
-from card_io.story import CardFiles, Topic, card_number, masked, story
+from card_io.records import mask_card
+from card_io.story import CardFiles, Topic, card_number, story
 
 LOG = LogRecord.decode(bytes.fromhex(LogRecord.VECTORS[1].hex))
 RIDE = JourneyRecord.decode(bytes.fromhex(JourneyRecord.VECTORS[0].hex))
@@ -112,7 +113,7 @@ def test_shenzhen_tells_the_mode() -> None:
     told = tell(selected=card, log=(debit(1, terminal="600000000001", txn_type=9),))
 
     assert told[Topic.LOG][0][1].startswith("2021-05-09 11:21:35 metro composite purchase")
-    assert told[Topic.CARD][0][1] == "Shenzhen Tong, card number ****."
+    assert told[Topic.CARD][0][1] == "Shenzhen Tong, card number 6****."
 
 
 def test_city_union_and_unknown_forms() -> None:
@@ -127,9 +128,9 @@ def test_impossible_dates_are_shown_as_they_stand() -> None:
     assert tell(log=(debit(1, date4=0x20231345),))[Topic.LOG][0][1].startswith("20231345112135 ")
 
 
-@given(st.text(st.characters(codec="ascii"), max_size=24))
+@given(st.text("0123456789", min_size=1, max_size=24))
 def test_a_number_is_never_told_whole(number: str) -> None:
-    assert len(number) < 5 or number not in masked(number)
+    assert number not in mask_card(number) or len(number) == 1
 
 
 @given(

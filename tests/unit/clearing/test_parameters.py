@@ -156,7 +156,7 @@ def test_no_table_for_what_remembers_or_looks_at_the_clock() -> None:
 
 def test_what_is_published_verifies_and_becomes_active_when_it_says(centre: Path) -> None:
     summary = publish(centre, active_in=3600)
-    assert summary.without_table.keys() == {"demo.taxi"}
+    assert summary.without_table.keys() == {"demo.taxi", "demo.bus_transfer"}
     folder = centre / "outbox" / "200" / "parameters"
     before = load_parameters(folder, centre_key(centre), NOW, merchant_id=METRO)
     assert (before.fares, len(before.pending), before.refused) == (None, 4, [])
