@@ -18,7 +18,7 @@ from clearing.centre import Centre
 from clearing.config import RESERVE, FeeSchedule, Participant, Settings
 from clearing.engine import clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
-from clearing.interchange import write_at_close
+from clearing.interchange import write_after_run, write_at_close
 from clearing.posting import MEMO_KINDS, AccountKey
 from clearing.proposal import write_proposal
 from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
@@ -89,6 +89,10 @@ def close_window(
         _refuse_gap(centre, window)
         Batch(centre, run).decide_grey(window, at)
         project(centre, projection, run)
+        newest = centre.journal.entries[-1]
+        if newest.kind == "batch" and not newest.body["files"]:
+            # What was decided of grey rows goes to their issuers like any other decision.
+            write_after_run(centre, newest, {})
         takings = takings_of(projection.store, date)
         sealed = sealed_postings(centre, window)
         fees = fee_rows(takings, centre.settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from auditor.centre import Centre, settings_of
 from auditor.cipher import Cipher, TacKey, card_factor, cbc_mac, diversify, lacks_input, mac_key, wire_message
 from auditor.columns import MEDICAL_AMOUNTS, NULLABLE, OF_SERVICE
-from auditor.fares import read_tariffs
+from auditor.fares import Tariff, read_tariffs
 from auditor.model import AuditResult, Row
 from auditor.story import audit_rows
 from auditor.times import seconds_of
@@ -212,4 +213,10 @@ def bill(number: int, amount: int) -> dict[str, Any]:
 def audited(rows: list[Row], centre: Centre | None = None) -> AuditResult:
     """The audit of rows in the order given, in the sample centre unless another is given."""
     cipher = sample_cipher()
-    return audit_rows(rows, centre or sample_centre(cipher), cipher, read_tariffs(LIBRARY))
+    return audit_rows(rows, centre or sample_centre(cipher), cipher, _library())
+
+
+@cache
+def _library() -> dict[str, Tariff]:
+    """The packaged tariffs, read once: they are many by now."""
+    return read_tariffs(LIBRARY)
