@@ -30,6 +30,9 @@ _SERVICE: Final = (
     "SCARD_E_NO_SERVICE",
     "SCARD_E_SERVICE_STOPPED",
     "SCARD_E_INVALID_HANDLE",
+    # What a client is told, once in many runs, whose daemon dies while it reads the answer.
+    "SCARD_E_NO_ACCESS",
+    "SCARD_F_COMM_ERROR",
     "SCARD_E_READER_UNAVAILABLE",
     "SCARD_E_UNKNOWN_READER",
     "SCARD_E_NO_READERS_AVAILABLE",
