@@ -14,9 +14,9 @@ PACKAGES = ("card_io", "tariffs", "clearing")
 HOMES = {
     "duckdb": ("clearing/store.py",),
     "prometheus_client": ("clearing/metrics.py",),
-    "typer": ("clearing/cli.py", "tariffs/cli.py", "card_io/cli.py"),
+    "typer": ("clearing/cli/", "tariffs/cli.py", "card_io/cli.py"),
     "rich": (
-        "clearing/cli.py",
+        "clearing/cli/",
         "clearing/explain/terminal.py",
         "tariffs/cli.py",
         "card_io/cli.py",
@@ -62,7 +62,7 @@ def test_only_pricing_imports_tariffs() -> None:
     importers = {
         str(path.relative_to(ROOT)) for path in (ROOT / "clearing").rglob("*.py") if "tariffs" in imports_of(path)
     }
-    homes = ("clearing/pricing/", "clearing/explain/", "clearing/cli.py")
+    homes = ("clearing/pricing/", "clearing/explain/", "clearing/cli/")
     assert {name for name in importers if not name.startswith(homes)} == set()
 
 
