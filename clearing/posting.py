@@ -49,10 +49,6 @@ class PostingTemplate(IntEnum):
     MEMO_REJECTED = 10
 
 
-MEMO_KINDS: Final = frozenset({"operator_borne", "memo_contra", "held_memo", "rejected_memo", "load_claim"})
-"""Account kinds that record and owe nobody; left out of net positions."""
-
-
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One line of a template: which account, whose, from which source of money, which amount, which side."""

@@ -10,32 +10,21 @@ import datetime
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from clearing import calendar
+from clearing.accounts import MEMO_KINDS, SETTLED_KINDS
 from clearing.batch import Batch
 from clearing.centre import Centre
 from clearing.config import RESERVE, FeeSchedule, Participant, Settings
 from clearing.engine import clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
 from clearing.interchange import write_after_run, write_at_close
-from clearing.posting import MEMO_KINDS, AccountKey
+from clearing.posting import AccountKey
 from clearing.proposal import write_proposal
 from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
 from clearing.run_summary import Progress, RunSummary
 from clearing.store import Store, sql_text
-
-SETTLED_KINDS: Final = frozenset(
-    {
-        "merchant_payable",
-        "agent_receivable",
-        "fund_receivable",
-        "insurer_receivable",
-        "counterparty_receivable",
-        "counterparty_payable",
-    }
-)
-"""Account kinds that a payment or a collection settles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clearing import pricing
+from clearing.accounts import MEMO_KINDS
 from clearing.calendar import date_of
 from clearing.centre import Centre
 from clearing.checks import AMOUNT_MAX
@@ -14,7 +15,7 @@ from clearing.explain.evidence import Evidence, Stored, money_source, party_of, 
 from clearing.explain.model import Decision, Fee, Leg, Payment, Position, Price, SealedFile, Settlement
 from clearing.explain.steps import shown_steps
 from clearing.ledger.journal import Entry
-from clearing.posting import MEMO_KINDS, PostingTemplate, post
+from clearing.posting import PostingTemplate, post
 from clearing.pricing import StepTaken
 from clearing.records import Rows
 from clearing.status import ClearingStatus, Disposition, PriceVerdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clearing.accounts import ACCOUNT_KINDS
 from clearing.explain.model import Text
 
 WORDS: Final[dict[str, Text]] = {
@@ -143,22 +144,5 @@ WORDS: Final[dict[str, Text]] = {
     "memo": Text("备查", "memo"),
 }
 
-ACCOUNTS: Final[dict[str, Text]] = {
-    "stored_value": Text("储值余额", "stored value"),
-    "counterparty_receivable": Text("应收异地机构", "counterparty receivable"),
-    "counterparty_payable": Text("应付异地机构", "counterparty payable"),
-    "merchant_payable": Text("应付商户", "merchant payable"),
-    "cardholder_payable": Text("应付持卡人", "cardholder payable"),
-    "cardholder_suspense": Text("持卡人暂存", "cardholder suspense"),
-    "fund_receivable": Text("应收资金", "fund receivable"),
-    "insurer_receivable": Text("应收医保", "insurer receivable"),
-    "agent_receivable": Text("应收代理", "agent receivable"),
-    "pending_load": Text("待圈存", "pending load"),
-    "suspense_payable": Text("挂账应付", "suspense payable"),
-    "operator_borne": Text("运营方承担", "operator borne"),
-    "memo_contra": Text("备查对方", "memo contra"),
-    "held_memo": Text("挂账备查", "held memo"),
-    "rejected_memo": Text("拒付备查", "rejected memo"),
-    "load_claim": Text("充值索赔", "load claim"),
-}
+ACCOUNTS: Final[dict[str, Text]] = {kind: Text(each.zh, each.en) for kind, each in ACCOUNT_KINDS.items()}
 """Account kinds of the posting templates."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from card_io.records import BILL_FIELDS, Service
+from clearing.accounts import ACCOUNT_KINDS
 from clearing.calendar import date_of, received_window
 from clearing.config import Settings
 from clearing.durable import fsync_folder
@@ -23,7 +24,14 @@ from clearing.store import Store, timestamp
 
 PRIVATE_NAME: Final = "ledger.duckdb"
 
-_REFERENCE_TABLES: Final = ("participants", "statuses", "dispositions", "posting_templates", "medical_funds")
+_REFERENCE_TABLES: Final = (
+    "participants",
+    "statuses",
+    "dispositions",
+    "posting_templates",
+    "account_kinds",
+    "medical_funds",
+)
 
 
 class Projection:
@@ -202,6 +210,13 @@ class Projection:
                     "side": "credit" if leg.credit else "debit",
                 }
                 for number, leg in enumerate(LEGS)
+            ],
+        )
+        self.store.insert(
+            "account_kinds",
+            [
+                {"kind": a.kind, "class": a.account_class, "settled": a.settled, "zh": a.zh, "en": a.en}
+                for a in ACCOUNT_KINDS.values()
             ],
         )
         region_of = {insurer: region for region, insurer in chart.insurer_by_region.items()}

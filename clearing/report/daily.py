@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from markupsafe import Markup
 
+from clearing.accounts import MEMO_KINDS
 from clearing.durable import write_durably
-from clearing.posting import MEMO_KINDS
 from clearing.report import charts
 from clearing.report.facts import CheckResult, Facts, Row, published_ledger, read_facts, run_checks
 from clearing.report.messages import Language, Messages

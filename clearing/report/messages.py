@@ -9,6 +9,8 @@ from typing import Literal
 
 import yaml
 
+from clearing.accounts import ACCOUNT_KINDS
+
 Language = Literal["zh", "en"]
 
 
@@ -33,4 +35,7 @@ def catalogue() -> Mapping[str, Mapping[Language, str]]:
     """All texts by key and language."""
     text = files("clearing.report").joinpath("messages.yaml").read_text("utf-8")
     loaded: dict[str, dict[Language, str]] = yaml.safe_load(text)
-    return loaded
+    accounts: dict[str, dict[Language, str]] = {
+        f"account.{kind}": {"zh": each.zh, "en": each.en} for kind, each in ACCOUNT_KINDS.items()
+    }
+    return loaded | accounts

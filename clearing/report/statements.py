@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clearing.accounts import MEMO_KINDS
 from clearing.durable import write_durably
-from clearing.posting import MEMO_KINDS
 from clearing.report.facts import Facts, Row, published_ledger, read_facts
 from clearing.report.pages import render
 

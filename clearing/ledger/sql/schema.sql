@@ -8,6 +8,8 @@ CREATE TABLE statuses (status SMALLINT PRIMARY KEY, name VARCHAR, zh VARCHAR, en
 CREATE TABLE dispositions (disposition UTINYINT PRIMARY KEY, name VARCHAR);
 CREATE TABLE posting_templates (
     template UTINYINT, leg INTEGER, kind VARCHAR, party VARCHAR, source VARCHAR, amount VARCHAR, side VARCHAR);
+CREATE TABLE account_kinds (
+    kind VARCHAR PRIMARY KEY, class VARCHAR NOT NULL, settled BOOLEAN NOT NULL, zh VARCHAR, en VARCHAR);
 CREATE TABLE medical_funds (insurer BIGINT, region BIGINT, fund_column VARCHAR, fund BIGINT);
 CREATE TABLE files (
     file_no BIGINT PRIMARY KEY, entry BIGINT NOT NULL, file VARCHAR NOT NULL, outcome VARCHAR NOT NULL,

@@ -12,9 +12,10 @@ from evidence.centres import PASSPHRASE
 from evidence.handmade import Cases, Centre, Line
 
 from card_io.records import Service
+from clearing.accounts import MEMO_KINDS
 from clearing.caches import batch_rows
 from clearing.centre import Centre as OpenCentre
-from clearing.posting import LEGS, MEMO_KINDS, Balances, Chart, PostingTemplate, post
+from clearing.posting import LEGS, Balances, Chart, PostingTemplate, post
 from clearing.records import Rows
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "clearing"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearing.accounts import MEMO_KINDS
 from clearing.config import Settings, parse_settings
-from clearing.posting import MEMO_KINDS
 from clearing.settlement import (
     Takings,
     fee_postings,
