@@ -106,9 +106,9 @@ def journeys_of(rows: Rows, at: Ints, registers: Registers) -> Journeys:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """Journeys with their price columns, of those that the tariff covers."""
+    """txn_id and price columns of journeys that the tariff covers."""
 
-    journeys: Journeys
+    txn_id: Ints
     prices: Columns
 
 
@@ -174,8 +174,8 @@ def price_owners(
         straight = queue.take(~replays)
         if len(straight.journeys):
             before, memory = _split(memory, np.unique(straight.journeys.owner))
-            priced, after = _price(book, tariff_id, straight, before)
-            outcome.first.append(priced)
+            covered, prices, after = _price(book, tariff_id, straight, before)
+            outcome.first.append(Priced(covered["txn_id"], prices))
             memory = _merged(memory, after)
     if len(replayed):
         replay = _Replay(book, tariff_id, known, replayed, again)
@@ -221,20 +221,21 @@ class _Queue:
         return np.unique(owner[late])
 
 
-def _price(book: PriceBook, tariff_id: str, queue: _Queue, memory: Memory | None) -> tuple[Priced, Memory]:
+def _price(book: PriceBook, tariff_id: str, queue: _Queue, memory: Memory | None) -> tuple[Journeys, Columns, Memory]:
+    """The journeys that the tariff covers, their prices, and the memory after them."""
     journeys = queue.journeys
     prices, covered, after = price_in_order(book, tariff_id, queue.ordered(), memory)
     if covered.all():
-        return Priced(journeys, prices), after
+        return journeys, prices, after
     kept = np.flatnonzero(covered)
-    return Priced(journeys.take(kept), {name: column[kept] for name, column in prices.items()}), after
+    return journeys.take(kept), {name: column[kept] for name, column in prices.items()}, after
 
 
 def alone(book: PriceBook, tariff_id: str, journeys: Journeys) -> Priced:
     """Each journey priced as the first one of a card."""
     prices, covered, _ = price_in_order(book, tariff_id, Ordered.alone(journeys.columns), None)
     kept = np.flatnonzero(covered)
-    return Priced(journeys.take(kept), {name: column[kept] for name, column in prices.items()})
+    return Priced(journeys["txn_id"][kept], {name: column[kept] for name, column in prices.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,13 +264,13 @@ def told(book: PriceBook, tariff_id: str, journeys: Journeys, txn_id: int) -> To
         steps = trace_last(book, tariff_id, int(prices["segment"][0]), Ordered.alone(own.columns))
         return Told(prices, int(asked[0]), False, 0, nothing, nothing, steps)
     at = np.arange(len(queue.journeys))
-    _, before = _price(book, tariff_id, queue.take(at < place[0]), nothing)
+    _, _, before = _price(book, tariff_id, queue.take(at < place[0]), nothing)
     here = queue.take(at == place[0])
-    priced, after = _price(book, tariff_id, here, before)
-    ceiling, _ = _price(book, tariff_id, replace(here, journeys=_charged_too_much(here.journeys)), before)
+    _, prices, after = _price(book, tariff_id, here, before)
+    _, ceiling, _ = _price(book, tariff_id, replace(here, journeys=_charged_too_much(here.journeys)), before)
     so_far = queue.take(at <= place[0]).ordered()
-    steps = trace_last(book, tariff_id, int(priced.prices["segment"][0]), so_far)
-    return Told(priced.prices, int(ceiling.prices["card_paid"][0]), True, int(place[0]), before, after, steps)
+    steps = trace_last(book, tariff_id, int(prices["segment"][0]), so_far)
+    return Told(prices, int(ceiling["card_paid"][0]), True, int(place[0]), before, after, steps)
 
 
 def _charged_too_much(journeys: Journeys) -> Journeys:
@@ -330,12 +331,13 @@ class _Replay:
     def _priced(self, everything: Journeys, rows: Ints) -> tuple[Ints, Columns, Memory]:
         """(where, prices) of the covered journeys among those at ``rows``, and the memory after them."""
         chosen = Journeys({**everything.take(rows).columns, "place": rows})
-        priced, memory = _price(self._book, self._tariff_id, _Queue.of(self._book, self._tariff_id, chosen), None)
-        return priced.journeys["place"], priced.prices, memory
+        queue = _Queue.of(self._book, self._tariff_id, chosen)
+        covered, prices, memory = _price(self._book, self._tariff_id, queue, None)
+        return covered["place"], prices, memory
 
 
 def _chosen(journeys: Journeys, at: Ints, prices: Columns, mask: Mask) -> Priced:
-    return Priced(journeys.take(at[mask]), {name: column[mask] for name, column in prices.items()})
+    return Priced(journeys["txn_id"][at[mask]], {name: column[mask] for name, column in prices.items()})
 
 
 class _Prices:

@@ -74,10 +74,10 @@ class _Table:
 
     @classmethod
     def of(cls, parts: list[Priced]) -> _Table:
-        parts = [part for part in parts if len(part.journeys)]
+        parts = [part for part in parts if len(part.txn_id)]
         if not parts:
             return cls(np.empty(0, np.int64), {})
-        txn_id = np.concatenate([part.journeys["txn_id"] for part in parts])
+        txn_id = np.concatenate([part.txn_id for part in parts])
         order = np.argsort(txn_id)
         return cls(
             txn_id[order], {n: np.concatenate([part.prices[n] for part in parts])[order] for n in PRICE_COLUMNS}
@@ -93,7 +93,7 @@ def _steps(changes: list[Change]) -> list[Step]:
     for window in sorted({change.window for change in changes if len(change.own)}):
         of_window = [change for change in changes if change.window == window and len(change.own)]
         table = _Table.of([change.priced for change in of_window])
-        txn_id = np.concatenate([change.priced.journeys["txn_id"] for change in of_window])
+        txn_id = np.concatenate([change.priced.txn_id for change in of_window])
         own = np.concatenate([change.own for change in of_window])[np.argsort(txn_id)]
         steps.append(Step(window, table.txn_id, own, table.columns))
     return steps

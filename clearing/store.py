@@ -101,11 +101,9 @@ class Store:
         arrow = pa.table({name: [row[name] for row in rows] for name in names})
         self._connection.register("incoming", arrow)
         listed = ", ".join(f'"{name}"' for name in names)
-        before = self.run(f'SELECT COUNT(*) FROM "{table}"')[0][0]
-        self.run(f'INSERT INTO "{table}" ({listed}) SELECT {listed} FROM incoming')
-        after = self.run(f'SELECT COUNT(*) FROM "{table}"')[0][0]
+        arrived = self.run(f'INSERT INTO "{table}" ({listed}) SELECT {listed} FROM incoming')[0][0]
         self._connection.unregister("incoming")
-        assert after - before == len(rows), f"{table}: {len(rows)} rows in, {after - before} arrived"
+        assert arrived == len(rows), f"{table}: {len(rows)} rows in, {arrived} arrived"
 
     def script(self, name: str) -> None:
         """Run every statement of an SQL file."""

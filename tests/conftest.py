@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,17 @@ import pytest
 from clearing.kernel_cache import set_kernel_cache
 
 set_kernel_cache()
+
+
+def pytest_collection_finish() -> None:
+    """Modules and collected tests live to the end: the collector need not walk them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Libraries that count their objects at the end want to see them go."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

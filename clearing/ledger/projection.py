@@ -42,6 +42,7 @@ class Projection:
         self.directory, self.settings = directory, settings
         self.path = path or directory / "work" / PRIVATE_NAME
         self.store = Store(self.path, directory, threads=settings.centre.threads)
+        self._viewed = self._published = -1
         # A run that died while making the database leaves an empty one behind.
         if not self.store.run("SELECT 1 FROM duckdb_tables() WHERE table_name = 'journal'"):
             with self.store.db_transaction():
@@ -158,19 +159,28 @@ class Projection:
             self.store.insert(table, [{**common, **row} for row in body[table]])
 
     def refresh(self, journal: Journal) -> None:
-        """Reference tables and views as settings and journal give them now."""
+        """Reference tables and views as settings and journal give them now; made again only when these changed."""
+        batches = sum(1 for _ in journal.of_kind("batch"))
+        if batches == self._viewed:
+            return
         with self.store.db_transaction():
-            self._references()
+            if self._viewed < 0:
+                self._references()
             self._views(journal)
+        self._viewed = batches
 
     def publish(self, journal: Journal) -> None:
-        """Refresh, and put a copy in the centre's folder by rename."""
+        """Refresh, and put a copy in the centre's folder by rename; nothing when that is what lies there."""
+        last = self.last_sequence()
+        if last == self._published:
+            return
         self.refresh(journal)
         self.store.run("CHECKPOINT")
         beside = self.directory / "work" / "publish.duckdb"
         shutil.copyfile(self.path, beside)
         beside.replace(self.directory / PRIVATE_NAME)
         fsync_folder(self.directory)
+        self._published = last
 
     def _references(self) -> None:
         for table in _REFERENCE_TABLES:

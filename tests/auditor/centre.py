@@ -126,7 +126,7 @@ class Centre:
 
 
 def read_centre(folder: Path) -> Centre:
-    settings = yaml.safe_load((folder / "centre.yaml").read_text("utf-8"))
+    settings = yaml.load((folder / "centre.yaml").read_text("utf-8"), yaml.CSafeLoader)
     centre = settings_of(settings)
     registers = folder / "registers"
     for line in _csv(registers / "terminals.csv"):

@@ -152,7 +152,7 @@ def read_tariffs(folder: Path) -> dict[str, Tariff]:
     """Every transit tariff of a folder, by id."""
     tariffs = {}
     for path in sorted(folder.glob("*.yaml")):
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
         if content["kind"] == "transit":
             files = {name: folder / part["file"] for name, part in (content.get("tables") or {}).items()}
             tables = {name: _read_table(file) for name, file in files.items()}

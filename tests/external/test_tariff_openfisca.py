@@ -89,7 +89,7 @@ def test_stairs(tmp_path: Path, folder: Path, answered: Callable[[int], None]) -
 
 def dated_scale(file: Path) -> dict[date, list[dict[str, Any]]]:
     """A scale whose rates and thresholds change on different days: the tiers on every day of change."""
-    brackets = yaml.safe_load(file.read_text())["brackets"]
+    brackets = yaml.load(file.read_text(), yaml.CSafeLoader)["brackets"]
     days = sorted({day for bracket in brackets for part in bracket.values() for day in part})
     found = {}
     for day in days:

@@ -99,7 +99,7 @@ def by_meter_and_water(rates: dict[str, Any], first_class: int) -> list[dict[str
 def test_a_whole_tariff(tmp_path: Path, shared_data: Path) -> None:
     """Santa Monica: six classes, ten meter sizes, two kinds of water in one rule file; bills on and off the edges."""
     file = shared_data / "tariffs/owrs-water/santa-monica-2016-03-01.owrs"
-    classes = yaml.safe_load(file.read_text("utf-8"))["rate_structure"]
+    classes = yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)["rate_structure"]
     steps = [step for number, rates in enumerate(classes.values()) for step in by_meter_and_water(rates, 10 * number)]
     tariff = utility_tariff(tmp_path, steps)
     for number, rates in enumerate(classes.values()):

@@ -98,7 +98,7 @@ class Ledger:
     def _note(self, outcome: Outcome) -> None:
         for priced in (*outcome.first, *(change.priced for change in outcome.changes)):
             rows = zip(*(priced.prices[name].tolist() for name in PRICE_COLUMNS), strict=True)
-            self.newest.update(zip(priced.journeys["txn_id"].tolist(), rows, strict=True))
+            self.newest.update(zip(priced.txn_id.tolist(), rows, strict=True))
 
     def _all(self) -> Journeys:
         return Journeys.joined(self.counted)
