@@ -6,6 +6,7 @@ each commit a copy is published by rename, so that readers never block a run. No
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import shutil
 from pathlib import Path
@@ -20,18 +21,9 @@ from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
-from clearing.store import Store, timestamp
+from clearing.store import Store, sql_text, timestamp
 
 PRIVATE_NAME: Final = "ledger.duckdb"
-
-_REFERENCE_TABLES: Final = (
-    "participants",
-    "statuses",
-    "dispositions",
-    "posting_templates",
-    "account_kinds",
-    "medical_funds",
-)
 
 
 class Projection:
@@ -169,6 +161,16 @@ class Projection:
             self._views(journal)
         self._viewed = batches
 
+    def _renewed(self, name: str, definition: object) -> bool:
+        """Whether a definition differs from the one the database was made by; noted as the new one."""
+        digest = hashlib.sha256(repr(definition).encode()).hexdigest()
+        known = self.store.run("SELECT sha256 FROM definitions WHERE name = $name", {"name": name})
+        if known == [(digest,)]:
+            return False
+        self.store.run("DELETE FROM definitions WHERE name = $name", {"name": name})
+        self.store.insert("definitions", [{"name": name, "sha256": digest}])
+        return True
+
     def publish(self, journal: Journal) -> None:
         """Refresh, and put a copy in the centre's folder by rename; nothing when that is what lies there."""
         last = self.last_sequence()
@@ -183,12 +185,18 @@ class Projection:
         self._published = last
 
     def _references(self) -> None:
-        for table in _REFERENCE_TABLES:
-            self.store.run(f"DELETE FROM {table}")
+        tables = self._reference_rows()
+        if self._renewed("references", tables):
+            for table, rows in tables.items():
+                self.store.run(f"DELETE FROM {table}")
+                self.store.insert(table, rows)
+
+    def _reference_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows of every reference table: they depend on settings and program only."""
         chart = Chart.of(self.settings)
-        self.store.insert(
-            "participants",
-            [
+        region_of = {insurer: region for region, insurer in chart.insurer_by_region.items()}
+        return {
+            "participants": [
                 {
                     "participant": p.id,
                     "kind": p.kind,
@@ -198,18 +206,12 @@ class Projection:
                 }
                 for p in self.settings.participants
             ],
-        )
-        self.store.insert(
-            "statuses",
-            [
+            "statuses": [
                 {"status": int(s), "name": s.name, "zh": STATUS_TEXT[s].zh, "en": STATUS_TEXT[s].en}
                 for s in ClearingStatus
             ],
-        )
-        self.store.insert("dispositions", [{"disposition": int(d), "name": d.name} for d in Disposition])
-        self.store.insert(
-            "posting_templates",
-            [
+            "dispositions": [{"disposition": int(d), "name": d.name} for d in Disposition],
+            "posting_templates": [
                 {
                     "template": int(leg.template),
                     "leg": number,
@@ -221,22 +223,15 @@ class Projection:
                 }
                 for number, leg in enumerate(LEGS)
             ],
-        )
-        self.store.insert(
-            "account_kinds",
-            [
+            "account_kinds": [
                 {"kind": a.kind, "class": a.account_class, "settled": a.settled, "zh": a.zh, "en": a.en}
                 for a in ACCOUNT_KINDS.values()
             ],
-        )
-        region_of = {insurer: region for region, insurer in chart.insurer_by_region.items()}
-        self.store.insert(
-            "medical_funds",
-            [
+            "medical_funds": [
                 {"insurer": insurer, "region": region_of[insurer], "fund_column": name, "fund": fund}
                 for (insurer, name), fund in chart.medical_fund.items()
             ],
-        )
+        }
 
     def _views(self, journal: Journal) -> None:
         """Views over exactly the segments the journal names, with paths relative to the centre's folder."""
@@ -249,7 +244,9 @@ class Projection:
             listed = ", ".join(f"'{path}'" for path in named.get(name, ()))
             source = f"SELECT * FROM read_parquet([{listed}])" if listed else _EMPTY_VIEWS[name]
             self.store.run(f"CREATE OR REPLACE VIEW {'bills' if name == 'bill' else name} AS {source}")
-        self.store.script("views")
+        # They look through the views over segments; what these list does not change them.
+        if self._renewed("views", (sql_text("views"), sorted(named))):
+            self.store.script("views")
 
 
 def _empty_view(fields: list[tuple[str, str]]) -> str:

@@ -2,6 +2,8 @@
 CREATE TABLE journal (
     sequence BIGINT PRIMARY KEY, kind VARCHAR NOT NULL, "at" TIMESTAMP NOT NULL, engine VARCHAR NOT NULL,
     previous VARCHAR NOT NULL, digest VARCHAR NOT NULL);
+-- By what reference tables and views were made.
+CREATE TABLE definitions (name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL);
 CREATE TABLE participants (
     participant BIGINT PRIMARY KEY, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR, price_tolerance BIGINT);
 CREATE TABLE statuses (status SMALLINT PRIMARY KEY, name VARCHAR, zh VARCHAR, en VARCHAR);
