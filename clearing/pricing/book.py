@@ -32,7 +32,6 @@ class PriceBook:
     ids: list[str] = field(default_factory=list)
     remembering: list[int] = field(default_factory=list)
     """Numbers of the tariffs that remember."""
-    _compiled: dict[tuple[str, int], CompiledTariff] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Number the tariffs in the order of their ids, so that equal books give equal numbers."""
@@ -49,11 +48,8 @@ class PriceBook:
         return cls(tariffs.load_tariff_book(directory / "tariffs"), settings)
 
     def compiled(self, tariff_id: str, segment: int) -> CompiledTariff:
-        """One dated segment of a tariff, compiled once per run."""
-        key = (tariff_id, segment)
-        if key not in self._compiled:
-            self._compiled[key] = tariffs.compile_segment(self.book[tariff_id], segment)
-        return self._compiled[key]
+        """One dated segment of a tariff."""
+        return self.book[tariff_id].compiled[segment]
 
     def number(self, tariff_id: str) -> int:
         """What the ``tariff`` column says of a tariff of the book."""

@@ -171,7 +171,7 @@ def test_runs_in_between_do_not_matter(heavy_day: Path, sound: list[Sent], tmp_p
     often = recut(heavy_day, sound, tmp_path / "often", scattered, seed=seed)
     once = copy_of(often, tmp_path / "once")
     rng = np.random.default_rng(seed)
-    clear(often, [*(at for at in arrivals if rng.random() < 0.4), WINDOW_ENDS[-1]])
+    clear(often, [*(at for at in arrivals if rng.random() < 0.2), WINDOW_ENDS[-1]])
     clear(once, WINDOW_ENDS[-1:])
     batches = entries(often, "batch")
     assert len(batches) > 5

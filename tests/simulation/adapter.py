@@ -54,16 +54,19 @@ def simulate_city(folder: Path, *, seed: int, rows: int) -> City:
     return City(centre, deliveries, folder / "centre.truth")
 
 
-def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = ()) -> EngineResult:
+def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = (), close: bool = True) -> EngineResult:
     """Clear the inbox in ``runs`` runs, close every window, and read back what was decided and posted.
 
     The declared clock of the runs stands at arrival times spread over the deliveries; the last run takes the
-    rest. ``disable`` names ladder checks or posting templates the engine must leave out (mutants).
+    rest. ``disable`` names ladder checks or posting templates the engine must leave out (mutants);
+    without ``close`` all windows stay open.
     """
     arrivals = _arrivals(centre / "inbox")
     steps = [arrivals[len(arrivals) * step // runs] for step in range(1, runs)]
     for now in [*steps, arrivals[-1]]:
         run_centre(centre, passphrase=PASSPHRASE, now=now, disabled=frozenset(disable))
+    if not close:
+        return _found(centre)
     windows = [day_number(window) for (window,) in _query(centre, 'SELECT DISTINCT "window" FROM postings')]
     for window in range(min(windows), max(windows) + 1):
         after_cut_off = (window + 2) * DAY_SECONDS

@@ -65,6 +65,17 @@ def differences(engine: EngineResult, audit: AuditResult) -> Iterator[str]:
     yield from _different("not compared", engine.not_compared, audit.not_compared)
 
 
+def visible(engine: EngineResult) -> tuple[dict[RowKey, dict[str, Any]], dict[Any, int]]:
+    """What :func:`differences` looks at before any window is closed: columns by row, and balances."""
+    rows = {}
+    for key, row in engine.rows.items():
+        columns: tuple[str, ...] = DECIDED
+        columns += READABLE if row["status"] != "UNREADABLE" else ()
+        columns += PAYERS if row["disposition"] == "ACCEPTED" else ()
+        rows[key] = {name: row[name] for name in columns}
+    return rows, _nonzero(engine.balances)
+
+
 def _row_differences(engine: EngineResult, audit: AuditResult) -> Iterator[str]:
     tied = {key for group in audit.interchangeable for key in group}
     for key, row in audit.rows.items():

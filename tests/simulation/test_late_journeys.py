@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from simulation.comparison import differences, report
 
 SEED = 11
 ROWS = 6_000
+RUNS = (1, 7) if "CAMPAIGN_SEEDS" in os.environ else (3,)
 BUS = 220
 """The sender of the second bus company."""
 
@@ -75,7 +77,7 @@ def share_memory(register: Path) -> None:
     pq.write_table(table.append_column("owner_id", owner), register)
 
 
-@pytest.mark.parametrize("runs", [1, 7])
+@pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize(
     ("late", "households"),
     [

@@ -49,6 +49,12 @@ def centre_key(centre: Path) -> VerifyKey:
 
 def engine_prices(book: PriceBook, merchant: int, table: FareTable, columns: dict[str, object]) -> list[Fare | None]:
     """What the clearing engine makes of rows that charge nothing, by its own path."""
+    gross, pays, priced = engine_amounts(book, merchant, table, columns)
+    return [Fare(int(g), int(p)) if ok else None for g, p, ok in zip(gross, pays, priced, strict=True)]
+
+
+def engine_amounts(book: PriceBook, merchant: int, table: FareTable, columns: dict[str, object]) -> list[np.ndarray]:
+    """Gross fare, what the card pays, and whether there is a price."""
     n = len(np.asarray(next(iter(columns.values()))))
     day = calendar.day_number(datetime.date.fromisoformat(max(table.first_day, "2026-03-02")))
     empty = {"line": NULL, "entry_station": NULL, "exit_station": NULL, "distance_m": NULL, "duration_s": NULL}
@@ -63,10 +69,7 @@ def engine_prices(book: PriceBook, merchant: int, table: FareTable, columns: dic
     priced = pricing.price(Rows(Service.TRANSIT, rows, empty_bills()), book)
     # Charged nothing, so what the card should have paid is what the operator is short of.
     pays = priced["gross"] - priced["fund_paid"]
-    return [
-        Fare(int(gross), int(pay)) if ok else None
-        for gross, pay, ok in zip(priced["gross"], _card_pays(book, table, rows, pays), priced["priced"], strict=True)
-    ]
+    return [priced["gross"], _card_pays(book, table, rows, pays), priced["priced"]]
 
 
 def _card_pays(book: PriceBook, table: FareTable, rows: dict[str, np.ndarray], most: np.ndarray) -> np.ndarray:
@@ -129,10 +132,12 @@ def test_every_second_of_a_rental_is_the_engines_price(book: PriceBook, merchant
     seconds = np.arange(HORIZON["duration_s"] + 1)
     for card_class in (0, 2):
         columns = {"register_class": np.full(len(seconds), card_class), "transfer_flag": np.zeros(len(seconds))}
-        engine = engine_prices(book, merchant, table, {**columns, "duration_s": seconds})
+        gross, pays, priced = engine_amounts(book, merchant, table, {**columns, "duration_s": seconds})
         bands = np.searchsorted(table.edges, seconds)
         row = table.group[card_class][0]
-        assert [Fare(table.gross[row][b], table.card_pays[row][b]) for b in bands] == engine
+        assert priced.all()
+        assert np.array_equal(np.asarray(table.gross[row])[bands], gross)
+        assert np.array_equal(np.asarray(table.card_pays[row])[bands], pays)
     assert table.fare(0, 0, quantity=table.edges[0]) != table.fare(0, 0, quantity=table.edges[0] + 1)
     assert table.fare(0, 0, quantity=HORIZON["duration_s"] + 1) is None
 

@@ -1,6 +1,6 @@
 """Medical settlement against its twin over random tariffs, and the laws every settlement obeys.
 
-``CAMPAIGN_EXAMPLES`` sets the number of random tariffs of each test (100 by default), of 30 to 90 rows each.
+``CAMPAIGN_EXAMPLES`` sets the number of random tariffs of each test (40 by default), of 30 to 90 rows each.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tariffs.vocabulary import MEDICAL_STEPS
 DAY = (date(2026, 10, 1) - date(1970, 1, 1)).days
 MODES = ["half_up", "half_even", "down", "up"]
 """In the order of the kernels' codes."""
-EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "40"))
 Steps = list[dict[str, Any]]
 LARGEST_CAP = 3_000
 

@@ -39,7 +39,7 @@ LIBRARY = Path(tariffs.__file__).parent / "library"
 FIRST, MIDDLE, LAST = date(2026, 1, 28), date(2026, 2, 8), date(2026, 3, 9)
 START = (FIRST - date(1970, 1, 1)).days * 86_400
 SPAN_S = ((LAST - FIRST).days + 1) * 86_400
-EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "40"))
 MODES = st.sampled_from(["half_up", "half_even", "down", "up"])
 BASE: list[dict[str, Any]] = [
     {"gross": {"source": "terminal"}},

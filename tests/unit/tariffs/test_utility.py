@@ -1,6 +1,6 @@
 """Utility pricing against its row-wise twin, over random tariffs and readings, and the laws every bill obeys.
 
-``CAMPAIGN_EXAMPLES`` sets the number of random tariffs of each test (100 by default), of 30 rows each.
+``CAMPAIGN_EXAMPLES`` sets the number of random tariffs of each test (40 by default), of 30 rows each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIRST, LAST = date(2025, 3, 10), date(2026, 12, 31)
 DAY = (date(2025, 9, 1) - date(1970, 1, 1)).days
 MODES = st.sampled_from(["half_up", "half_even", "down", "up"])
 PRICES = st.integers(0, 99_999)
-EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "40"))
 Step = dict[str, Any]
 
 
