@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,8 +55,39 @@ def test_a_terminals_day(tmp_path: Path, readers: VirtualReaders) -> None:
         inserted.remove()
 
 
+def test_cards_are_served_one_after_another(tmp_path: Path, readers: VirtualReaders) -> None:
+    """`card capture` as a process of its own: a card left on the reader rides once, and the next one is waited for."""
+    circle = Circle.create(tmp_path)
+    circle.register([31, 32])
+    circle.station("310400000009", 211, 210, ["transit"], place={"mode": "bus", "line": 7}).close()
+    circle.publish()
+    folder = tmp_path / "310400000009"
+    (tmp_path / "passphrase").write_text(PASSPHRASE)
+    command = [sys.executable, "-c", "from card_io.cli import main; main()", "capture", str(folder)]
+    options = ["--service", "transit", "--count", "2", "--json", "--reader", readers.name(0)]
+    unlocked = ["--passphrase-file", str(tmp_path / "passphrase")]
+    cards = [circle.issuer.card(number, limits=MONEY) for number in (31, 32)]
+    with subprocess.Popen([*command, *options, *unlocked], stdout=subprocess.PIPE, text=True) as process:
+        for taken, card in enumerate(cards, 1):
+            inserted = readers.insert(card)
+            deadline = time.monotonic() + 60
+            while len(exchanges_of(folder)) < taken and process.poll() is None:
+                assert time.monotonic() < deadline, "the terminal does not serve the card"
+                time.sleep(0.1)
+            # Left on the reader a little longer: it rides once.
+            time.sleep(0.5)
+            inserted.remove()
+        assert process.stdout is not None
+        receipts = json.loads(process.stdout.read())["taken"]
+    assert process.returncode == 0
+    assert [(each["card"], each["amount_fen"]) for each in receipts] == [
+        ("310000****0031", 200),
+        ("310000****0032", 200),
+    ]
+    assert len(exchanges_of(folder)) == 2
+
+
 def test_captured_delivered_and_named(tmp_path: Path, issuer_free: Circle) -> None:
-    """Capture through the command needs a hand that takes the card away; the parts behind it are driven directly."""
     circle = issuer_free
     folder = circle.folder / "310400000009"
     waiting = json.loads(said("deliver", folder, "--list", "--json", code=1))
