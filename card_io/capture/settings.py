@@ -48,6 +48,15 @@ class Place(BaseModel):
         return Mode[self.mode.upper()]
 
 
+class Token(BaseModel):
+    """A security module behind PKCS#11: its library (for SoftHSM2 `libsofthsm2.so`), and the label of the token."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    library: Path
+    label: str
+
+
 class TerminalSettings(BaseModel):
     """One terminal; relative paths are relative to its folder.
 
@@ -63,6 +72,7 @@ class TerminalSettings(BaseModel):
         parameters: folder with the centre's parameter files.
         grey_hold_seconds: how long an undecided grey record waits for its card before it is delivered as one.
         keystore: key store of the terminal's software SAM (and of the issuer's host, for loads).
+        token: instead of the key store, the security module that holds the keys; the passphrase is its PIN.
         place: of a transit terminal: mode ("metro" or "bus"), line, station, city, institution, vehicle, direction.
         test: captured rows are test records, which the centre counts and never posts.
     """
@@ -80,6 +90,7 @@ class TerminalSettings(BaseModel):
     parameters: Path | None = None
     grey_hold_seconds: Annotated[int, Field(ge=0)] = 86_400
     keystore: Path | None = None
+    token: Token | None = None
     place: Place | None = None
     test: bool = False
 

@@ -30,6 +30,10 @@ class ModuleKeys(Protocol):
         """MAC of RELOAD PIN, 4 bytes, under the exclusive or of the PIN key's halves."""
         ...
 
+    def close(self) -> None:
+        """Let the module go."""
+        ...
+
 
 class StoredKeys:
     """Keys from the key store, used in this process."""
@@ -50,6 +54,9 @@ class StoredKeys:
     def pin_mac(self, card: CardReference, date4: int, pin: bytes) -> bytes:
         """See `ModuleKeys`."""
         return CIPHERS[Algorithm(card.algorithm)].tac(self._card_key(KeyKind.PURSE_PIN, card, date4), pin)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def _card_key(self, kind: KeyKind, card: CardReference, date4: int) -> bytes:
         try:

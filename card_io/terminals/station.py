@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from card_io.capture.journal import Clock, wall_clock_ns
-from card_io.capture.settings import SettingsError, TerminalSettings, load_settings
+from card_io.capture.settings import SettingsError, TerminalSettings, Token, load_settings
 from card_io.capture.transactions import CapturePoint
 from card_io.keys.keystore import KeyStore
 from card_io.keys.signature import SigningKey, VerifyKey
 from card_io.parameters import Parameters, load_parameters
 from card_io.sam.issuer_host import ModuleHost
-from card_io.sam.keys import StoredKeys
+from card_io.sam.keys import ModuleKeys, StoredKeys
 from card_io.sam.memory import SamMemory
+from card_io.sam.pkcs11 import TokenKeys
 from card_io.sam.terminal_sam import TerminalSam
 from card_io.terminals.load import LoadTerminal
 from card_io.terminals.medical import MedicalTerminal, Show
@@ -63,9 +64,7 @@ class Station:
         """
         self.folder = folder
         self.settings = load_settings(folder)
-        if self.settings.keystore is None:
-            raise SettingsError(f"{folder}: terminal.json names no keystore", "give the SAM its key store")
-        keys = StoredKeys(KeyStore.unlock(self.settings.keystore, passphrase))
+        self._keys = keys = _module_keys(self.settings, passphrase)
         self.point = CapturePoint.open(folder, clock=clock)
         memory = SamMemory(bytes.fromhex(self.settings.terminal_id), folder / SAM_MEMORY)
         self._host = ModuleHost(keys)
@@ -75,6 +74,7 @@ class Station:
     def close(self) -> None:
         """Let the folder go."""
         self.point.close()
+        self._keys.close()
 
     def __enter__(self) -> Station:
         return self
@@ -123,6 +123,19 @@ class Station:
                 return lambda touch: [LoadTerminal(self.purse, self._host).load(touch, amount)]
             case _:
                 raise SettingsError(f"no terminal for {wanted.service}", "use transit, medical, utility or load")
+
+
+def _module_keys(settings: TerminalSettings, passphrase: str) -> ModuleKeys:
+    """The keys of the terminal's security module: in software, or behind PKCS#11."""
+    match settings.keystore, settings.token:
+        case Path() as keystore, None:
+            return StoredKeys(KeyStore.unlock(keystore, passphrase))
+        case None, Token() as token:
+            return TokenKeys(token.library, token.label, passphrase)
+        case None, None:
+            raise SettingsError("terminal.json names no keys", "give the SAM its keystore, or a token")
+        case _:
+            raise SettingsError("terminal.json names a keystore and a token", "keep the one that holds the keys")
 
 
 class ActiveParameters:

@@ -56,7 +56,7 @@ def test_a_terminals_day(tmp_path: Path, readers: VirtualReaders) -> None:
 
 
 def test_cards_are_served_one_after_another(tmp_path: Path, readers: VirtualReaders) -> None:
-    """`card capture` as a process of its own: a card left on the reader rides once, and the next one is waited for."""
+    """`card capture` as a process of its own: a card left on the reader rides once; the next one is waited for."""
     circle = Circle.create(tmp_path)
     circle.register([31, 32])
     circle.station("310400000009", 211, 210, ["transit"], place={"mode": "bus", "line": 7}).close()

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from card_io import mac
+from card_io.capture.settings import SettingsError
 from card_io.keys.algorithm import KeyAlgorithm
 from card_io.keys.entry import PURSE_KINDS, KeyKind, KeyScheme
 from card_io.keys.keystore import KeyStore
+from card_io.layouts.commands import PurseLimits
 from card_io.purse import maintenance, purchase
 from card_io.purse import online as purse_online
 from card_io.purse.algorithm import CIPHERS, TDES
@@ -28,9 +30,13 @@ from card_io.sam.memory import SamCounts, SamMemory
 from card_io.sam.pkcs11 import TokenKeys, derived_key, retail_mac_under, session_mac_under
 from card_io.sam.port import CardReference, OnlineTerms, PurchaseTerms, SamFault, SamLockedFault, WrongMacFault
 from card_io.sam.terminal_sam import TerminalSam
+from card_io.terminals.station import Wanted
+from card_io.virtual_card.reader import VirtualReader
 from card_io.virtual_card.training import TrainingIssuer
 from clearing.mac import TacVerdict
+from clearing.status import ClearingStatus, Disposition
 
+from .circle import PASSPHRASE, Circle
 from .conftest import DATE, TIME, Answered, channel_to
 from .tacs import verdicts
 
@@ -71,8 +77,9 @@ def token(store: KeyStore, issuer: TrainingIssuer, tmp_path_factory: pytest.Temp
     configuration = folder / "softhsm2.conf"
     configuration.write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\n")
     os.environ["SOFTHSM2_CONF"] = str(configuration)
-    command = ["softhsm2-util", "--init-token", "--free", "--label", "terminal", "--so-pin", "12345678", "--pin", PIN]
-    subprocess.run(command, check=True, capture_output=True)
+    for label, pin in (("terminal", PIN), ("gate", PASSPHRASE)):
+        command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "12345678", "--pin", pin]
+        subprocess.run(command, check=True, capture_output=True)
     with TokenKeys(SOFTHSM, "terminal", PIN, writable=True) as keys:
         for key in (*store.stored(*PURSE_KINDS), *issuer.store.stored(*PURSE_KINDS)):
             keys.store(key)
@@ -232,6 +239,35 @@ def test_a_card_pays_and_loads_with_keys_that_stay_in_the_token(token: TokenKeys
 
     assert read_balance(channel) == 3000
     assert verdicts(issuer, [loaded, *paid]) == [TacVerdict.VERIFIED] * 21
+
+
+def test_a_terminal_works_with_a_token(token: TokenKeys, tmp_path: Path) -> None:
+    """`terminal.json` names the module; its PIN is the passphrase, and the centre verifies what it took."""
+    circle = Circle.create(tmp_path)
+    circle.register([41])
+    with TokenKeys(SOFTHSM, "gate", PASSPHRASE, writable=True) as keys:
+        for key in circle.issuer.store.stored(*PURSE_KINDS):
+            keys.store(key)
+    bus = {"place": {"mode": "bus", "line": 7}, "keystore": None}
+    module = {"library": str(SOFTHSM), "label": "gate"}
+    with circle.station("310400000009", 211, 210, ["transit"], token=module, **bus) as station:
+        circle.publish()
+        limits = PurseLimits(cap=100_000, balance=5_000, overdraft_limit=0, overdraft_used=0)
+        with station.purse.touch(VirtualReader(circle.issuer.card(41, limits=limits))) as touch:
+            [receipt] = station.service(Wanted("transit"))(touch)
+        assert receipt.amount == 200
+        circle.deliver(station)
+    assert [row[:3] for row in circle.run().results] == [[ClearingStatus.ACCEPTED, Disposition.ACCEPTED, 1]]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [({"keystore": None}, "names no keys"), ({"token": {"library": "x", "label": "y"}}, "and a token")],
+)
+def test_a_terminal_has_one_place_for_its_keys(tmp_path: Path, named: dict[str, object], said: str) -> None:
+    circle = Circle.create(tmp_path)
+    with pytest.raises(SettingsError, match=said):
+        circle.station("310400000009", 211, 210, ["transit"], **named)
 
 
 def test_a_missing_key_is_the_key_officers(keys: ModuleKeys) -> None:
