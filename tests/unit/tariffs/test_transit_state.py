@@ -22,6 +22,7 @@ from tariffs import (
     TransitJourneys,
     TransitPrices,
     TransitState,
+    accumulator_id,
     load_tariff,
     price_journeys,
     price_transit,
@@ -383,7 +384,7 @@ def test_a_journey_before_the_state_is_refused() -> None:
 
 def test_no_journeys_leave_the_state_alone() -> None:
     tariff = load_tariff(LIBRARY / "newyork.omny.yaml")
-    state = TransitState.of(1, card=4, accumulator=1, since=START, value=7)
+    state = TransitState.of(1, card=4, accumulator=accumulator_id("week"), since=START, value=7)
     prices, after = price_journeys(tariff, TransitJourneys.zeros(0), state)
     assert len(prices) == 0
     assert_same(state, after)
