@@ -141,16 +141,12 @@ def sort_part(owners: Ints, keys: Ints, chosen: Bools, order: Rows, key: Ints) -
 
 
 @njit(cache=True, nogil=True)
-def number_owners(owners: Ints, chosen: Bools) -> tuple[Rows, Ints, Ints]:
-    """Place of each row's owner among the distinct ones in rising order (−1 = not chosen), these, their begins."""
-    n, bits = len(owners), 1
-    while (1 << bits) < 2 * n:
-        bits += 1
+def hash_owners(owners: Ints, chosen: Bools, bits: int, number_of: Rows, distinct: Ints) -> int:
+    """Number the distinct owners as they come in a table of 2 to the power ``bits``; −1 = it is too small."""
     owner_in = np.empty(1 << bits, np.int64)
     number_in = np.full(1 << bits, -1, np.int32)
-    number_of, distinct = np.empty(n, np.int32), np.empty(n, np.int64)
     shift, found = np.uint64(64 - bits), 0
-    for i in range(n):
+    for i in range(len(owners)):
         if len(chosen) and not chosen[i]:
             number_of[i] = -1
             continue
@@ -159,9 +155,26 @@ def number_owners(owners: Ints, chosen: Bools) -> tuple[Rows, Ints, Ints]:
         while number_in[slot] >= 0 and owner_in[slot] != owner:
             slot = (slot + 1) & ((1 << bits) - 1)
         if number_in[slot] < 0:
+            if 2 * found >= 1 << bits:
+                return -1
             number_in[slot], owner_in[slot], distinct[found] = found, owner, owner
             found += 1
         number_of[i] = number_in[slot]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def number_owners(owners: Ints, chosen: Bools) -> tuple[Rows, Ints, Ints]:
+    """Place of each row's owner among the distinct ones in rising order (−1 = not chosen), these, their begins."""
+    n, bits = len(owners), 4
+    while (1 << bits) < n // 4:
+        bits += 1
+    number_of, distinct = np.empty(n, np.int32), np.empty(n, np.int64)
+    found = hash_owners(owners, chosen, bits, number_of, distinct)
+    while found < 0:
+        # Mostly owners have many rows, and a small table stays in the first-level cache.
+        bits += 2
+        found = hash_owners(owners, chosen, bits, number_of, distinct)
     by_owner = np.argsort(distinct[:found])
     rank = np.empty(found, np.int32)
     for k in range(found):

@@ -56,7 +56,7 @@ def price_transit(compiled: CompiledTariff, journeys: TransitJourneys) -> Transi
     for rows in _slices(0, len(journeys), CHUNK_ROWS):
         chunk = Chunk.over(journeys, prices.take(rows), rows, scratch)
         _reduce(program, chunk)
-        _close(chunk)
+        _close(chunk.prices)
     return prices
 
 
@@ -207,8 +207,8 @@ class _Batch:
             self._date(rows, np.empty(0, np.int64))
             for program, at, chunk in self._chunks(rows):
                 _reduce(self.network.programs[program], chunk)
-                _close(chunk)
-                self._write_back(at, chunk)
+                _close(chunk.prices)
+                self._write_back(at, chunk.prices)
 
         run_all(price, self._ranges, self.threads)
         return self.prices
@@ -247,26 +247,37 @@ class _Batch:
                     operation.apply(chunk)
                 memory.note(at, chunk, number)
             else:
-                _close(chunk)
-            self._write_back(at, chunk)
+                _close(chunk.prices)
+            self._write_back(at, chunk.prices)
 
     def _settle(self, rows: slice, memory: Memory) -> None:
         """After the walk: who bears what the card does not pay."""
-        for number, at, chunk in self._chunks(rows):
+        scratch = new_scratch(min(rows.stop - rows.start, CHUNK_ROWS))
+        for number, at in self._programs(rows):
             program = self.network.programs[number]
             if not program.accumulators:
                 continue
-            kernels.take_outcome(memory.order.place[at], memory.marked[at], memory.outcome, chunk.fare, chunk.rule)
+            answer = self.prices.take(at)
+            place, marked = memory.order.place[at], memory.marked[at]
+            kernels.take_outcome(place, marked, memory.outcome, answer.card_pays, answer.rule)
             if program.closing:
+                chunk = Chunk.over(self.journeys, answer, at, scratch)
                 chunk.conceded[:] = memory.conceded[at]
-            for operation in program.closing:
-                operation.apply(chunk)
-            _close(chunk)
-            self._write_back(at, chunk)
+                for operation in program.closing:
+                    operation.apply(chunk)
+            _close(answer)
+            self._write_back(at, answer)
 
     def _chunks(self, rows: slice) -> Iterator[tuple[int, Rows, Chunk]]:
         """The rows that have a program, in chunks of one program each: its number, the rows, the chunk."""
         scratch = new_scratch(min(rows.stop - rows.start, CHUNK_ROWS))
+        for program, at in self._programs(rows):
+            answer = self.prices.take(at)
+            answer.segment[:] = self.network.segments[program]
+            yield program, at, Chunk.over(self.journeys, answer, at, scratch)
+
+    def _programs(self, rows: slice) -> Iterator[tuple[int, Rows]]:
+        """The rows that have a program, as many at a time as a chunk has, with the number of the program."""
         of_row = self._program[rows]
         uniform = of_row.min() == of_row.max()
         for program in [int(of_row[0])] if uniform else np.unique(of_row).tolist():
@@ -276,16 +287,16 @@ class _Batch:
             length = rows.stop - rows.start if members is None else len(members)
             for within in _slices(0, length, CHUNK_ROWS):
                 first = rows.start + within.start
-                at = slice(first, first + within.stop - within.start) if members is None else members[within]
-                answer = self.prices.take(at)
-                answer.segment[:] = self.network.segments[program]
-                yield program, at, Chunk.over(self.journeys, answer, at, scratch)
+                yield (
+                    program,
+                    slice(first, first + within.stop - within.start) if members is None else members[within],
+                )
 
-    def _write_back(self, at: Rows, chunk: Chunk) -> None:
+    def _write_back(self, at: Rows, answer: TransitPrices) -> None:
         """Put the answers of a chunk into their rows; those of a slice are views and stand there already."""
         if not isinstance(at, slice):
             for name in TransitPrices.SPECS:
-                getattr(self.prices, name)[at] = getattr(chunk.prices, name)
+                getattr(self.prices, name)[at] = getattr(answer, name)
 
 
 def _slices(first: int, last: int, rows: int) -> Iterator[slice]:
@@ -302,7 +313,13 @@ def _reduce(program: TransitProgram, chunk: Chunk) -> None:
         operation.apply(chunk)
 
 
-def _close(chunk: Chunk) -> None:
+def _close(answer: TransitPrices) -> None:
     kernels.close_rows(
-        chunk.gross, chunk.fare, chunk.fund_pays, chunk.fund, chunk.operator_bears, chunk.rule, chunk.priced
+        answer.gross,
+        answer.card_pays,
+        answer.fund_pays,
+        answer.fund,
+        answer.operator_bears,
+        answer.rule,
+        answer.priced,
     )

@@ -35,9 +35,6 @@ def quotient(numerator: int, denominator: int, add: int, even: bool) -> int:
         whole = numerator // denominator
         twice = 2 * (numerator - whole * denominator)
         return whole + int(twice > denominator or (twice == denominator and whole % 2 == 1))
-    if denominator == RATIO_ONE:
-        # A constant divisor becomes a multiplication.
-        return (numerator + add) // RATIO_ONE
     return (numerator + add) // denominator
 
 
@@ -164,12 +161,19 @@ def concede(
     ``rounding``: multiple the share is rounded to, divisor, what is added before dividing, half to even.
     """
     to, divisor, add, even = rounding
+    share = np.empty(len(gross), np.int64)
+    if divisor == RATIO_ONE and not even:
+        for row in range(len(gross)):
+            # Without a sign, a constant divisor becomes a multiplication.
+            share[row] = (np.uint64(gross[row] * terms[card_class[row], 1]) + np.uint64(add)) // np.uint64(RATIO_ONE)
+    else:
+        for row in range(len(gross)):
+            share[row] = quotient(gross[row] * terms[card_class[row], 1], divisor, add, even) * to
     for row in range(len(gross)):
         code = card_class[row]
         named = terms[code, 0] != 0
         full = gross[row]
-        share = quotient(full * terms[code, 1], divisor, add, even) * to + terms[code, 2]
-        reduced = min(max(share, terms[code, 3]), full)
+        reduced = min(max(share[row] + terms[code, 2], terms[code, 3]), full)
         # Chosen, not branched: classes come in no order, and a wrong guess costs more than the arithmetic.
         takes = named & condition[row] & open_[row]
         fare[row] = reduced if takes else fare[row]
@@ -197,7 +201,9 @@ def split_funds(
     for row in range(len(gross)):
         code = card_class[row]
         # A later step may have raised the fare again; a fund bears only what the card does not pay.
-        part = (min(conceded[row], gross[row] - fare[row]) * terms[code, 1] + RATIO_ONE // 2) // RATIO_ONE
+        own = np.uint64(min(conceded[row], gross[row] - fare[row]) * terms[code, 1])
+        # Without a sign, a constant divisor becomes a multiplication.
+        part = np.int64((own + np.uint64(RATIO_ONE // 2)) // np.uint64(RATIO_ONE))
         takes = (terms[code, 0] != 0) & condition[row]
         fund_pays[row] = part if takes else fund_pays[row]
         payer = np.uint16(terms[code, 0]) if part > 0 else np.uint16(0)
