@@ -2,7 +2,8 @@
 
 Both are caches of the segments, private to ``work/cache/journeys``: losing them costs a rebuild, never a decision.
 Journeys lie in a file per batch, partition and tariff, sorted by owner; the memory in one file per tariff, which says
-of which tariff file it is: under another one it is made again from the journeys.
+of which tariff file it is: under another one it is made again from the journeys. Accumulators go by their names, so
+one that stays would find its memory under the new file too; but one that is new has to count the journeys before it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Ints = npt.NDArray[np.int64]
 
 _STAGED: Final = ".staged"
 _MEMORY: Final = ".memory.arrow"
-_TARIFF: Final = "tariff_sha256"
+_TARIFF: Final = "accumulators_of_tariff_sha256"
 _REMADE_ROWS: Final = 1 << 21
 """Journeys priced at a time when a memory is made again."""
 

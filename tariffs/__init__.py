@@ -40,7 +40,7 @@ from tariffs.transit.pricing import (
     price_network,
     price_transit,
 )
-from tariffs.transit.state import TransitState
+from tariffs.transit.state import TransitState, accumulator_id
 from tariffs.utility.bills import sum_bills
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityState, UtilityUsages
 from tariffs.utility.late import UtilityStanding
@@ -94,6 +94,7 @@ __all__ = [
     "UtilityStanding",
     "UtilityState",
     "UtilityUsages",
+    "accumulator_id",
     "accumulator_names",
     "apportion_transit",
     "buys_usage",

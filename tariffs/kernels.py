@@ -65,92 +65,128 @@ def collect(
     owner: Ints,
     period: Ints,
     sequence: Ints,
-    low: Ints,
+    low_period: int,
+    low_sequence: int,
     bits: int,
     first: int,
     last: int,
     at: Ints,
+    place: Rows,
     rows: Rows,
     owners: Ints,
     keys: Ints,
 ) -> None:
-    """Move rows into their parts: number, owner and a key of (period, sequence).
+    """Give rows ``first`` to ``last`` their places in their parts; by place the row, its owner and its key.
 
-    The lower ``bits`` of the key are the sequence, ``low`` holds the least period and sequence, ``at`` the next free
-    place of each part.
+    A key is (period, sequence), the lower ``bits`` being the sequence, above the lowest of both; a lower period
+    counts as the lowest. ``at`` holds the next free place of each part.
     """
     for row in range(first, last):
-        place = at[part[row]]
-        at[part[row]] = place + 1
-        rows[place] = row
-        owners[place] = owner[row]
-        keys[place] = ((period[row] - low[0]) << bits) | (sequence[row] - low[1])
+        to = at[part[row]]
+        at[part[row]] = to + 1
+        place[row] = to
+        rows[to] = row
+        owners[to] = owner[row]
+        keys[to] = ((max(period[row], low_period) - low_period) << bits) | (sequence[row] - low_sequence)
 
 
 @njit(cache=True, nogil=True)
-def sort_part(owners: Ints, keys: Ints, rows: Rows, bits: int, order: Ints, new: Bools) -> int:
-    """Rows of a part by (owner, key): fills ``order`` and ``new``, as :func:`in_order` does.
+def find_runs(owners: Ints, chosen: Bools, order: Rows, begins: Ints) -> tuple[int, int]:
+    """The ``chosen`` ones of rows that stand in order: ``order`` lists them, ``begins`` where each owner's begin.
 
-    Returns a row whose owner and key another row has too, or −1.
+    ``chosen`` without rows is all. Returns the number of owners and of rows; ``begins`` ends with the latter.
     """
-    n = len(rows)
-    number_of, begins, at = number_owners(owners)
-    key = np.empty(n, np.int64)
-    for i in range(n):
+    found = count = 0
+    for i in range(len(owners)):
+        if len(chosen) and not chosen[i]:
+            continue
+        if count == 0 or owners[i] != owners[order[count - 1]]:
+            begins[found] = count
+            found += 1
+        order[count] = i
+        count += 1
+    begins[found] = count
+    return found, count
+
+
+@njit(cache=True, nogil=True)
+def sort_part(owners: Ints, keys: Ints, chosen: Bools, order: Rows, key: Ints) -> tuple[Ints, Ints, bool]:
+    """The ``chosen`` rows of a part (without rows: all) by (owner, key): fills ``order`` and their keys ``key``.
+
+    Returns the distinct owners in rising order, where each one's rows begin (and the end of the last), and whether
+    an owner has a key twice.
+    """
+    number_of, distinct, begins = number_owners(owners, chosen)
+    at = begins[:-1].copy()
+    for i in range(len(owners)):
         run = number_of[i]
+        if run < 0:
+            continue
         begin, place = begins[run], at[run]
         at[run] = place + 1
         if begins[run + 1] - begin <= INSERTED_MAX:
             while place > begin and key[place - 1] > keys[i]:
                 key[place], order[place] = key[place - 1], order[place - 1]
                 place -= 1
-        key[place], order[place] = keys[i], rows[i]
-    twice = -1
-    for run in range(len(begins) - 1):
+        key[place], order[place] = keys[i], i
+    twice = False
+    for run in range(len(distinct)):
         begin, end = begins[run], begins[run + 1]
         if end - begin > INSERTED_MAX:
             by_key = np.argsort(key[begin:end], kind="mergesort")
             key[begin:end], order[begin:end] = key[begin:end][by_key], order[begin:end][by_key]
-        for place in range(begin, end):
-            new[place] = place == begin or key[place] >> bits != key[place - 1] >> bits
-            if place > begin and key[place] == key[place - 1]:
-                twice = order[place]
-    return twice
+        for place in range(begin + 1, end):
+            twice |= key[place] == key[place - 1]
+    return distinct, begins, twice
 
 
 @njit(cache=True, nogil=True)
-def number_owners(owners: Ints) -> tuple[Rows, Ints, Ints]:
-    """Place of each row's owner among the distinct ones in rising order, and where each one's run begins.
-
-    The last two (begins with the end of all, and the same without it) are to be walked by the caller.
-    """
-    n, bits = len(owners), 1
-    while (1 << bits) < 2 * n:
-        bits += 1
+def hash_owners(owners: Ints, chosen: Bools, bits: int, number_of: Rows, distinct: Ints) -> int:
+    """Number the distinct owners as they come in a table of 2 to the power ``bits``; −1 = it is too small."""
     owner_in = np.empty(1 << bits, np.int64)
     number_in = np.full(1 << bits, -1, np.int32)
-    number_of, distinct = np.empty(n, np.int32), np.empty(n, np.int64)
     shift, found = np.uint64(64 - bits), 0
-    for i in range(n):
+    for i in range(len(owners)):
+        if len(chosen) and not chosen[i]:
+            number_of[i] = -1
+            continue
         owner = owners[i]
         slot = np.int64((np.uint64(owner) * MIX) >> shift)
         while number_in[slot] >= 0 and owner_in[slot] != owner:
             slot = (slot + 1) & ((1 << bits) - 1)
         if number_in[slot] < 0:
+            if 2 * found >= 1 << bits:
+                return -1
             number_in[slot], owner_in[slot], distinct[found] = found, owner, owner
             found += 1
         number_of[i] = number_in[slot]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def number_owners(owners: Ints, chosen: Bools) -> tuple[Rows, Ints, Ints]:
+    """Place of each row's owner among the distinct ones in rising order (−1 = not chosen), these, their begins."""
+    n, bits = len(owners), 4
+    while (1 << bits) < n // 4:
+        bits += 1
+    number_of, distinct = np.empty(n, np.int32), np.empty(n, np.int64)
+    found = hash_owners(owners, chosen, bits, number_of, distinct)
+    while found < 0:
+        # Mostly owners have many rows, and a small table stays in the first-level cache.
+        bits += 2
+        found = hash_owners(owners, chosen, bits, number_of, distinct)
     by_owner = np.argsort(distinct[:found])
     rank = np.empty(found, np.int32)
     for k in range(found):
         rank[by_owner[k]] = k
     begins = np.zeros(found + 1, np.int64)
     for i in range(n):
-        number_of[i] = rank[number_of[i]]
-        begins[number_of[i] + 1] += 1
+        if number_of[i] >= 0:
+            number_of[i] = rank[number_of[i]]
+            begins[number_of[i] + 1] += 1
     for k in range(found):
         begins[k + 1] += begins[k]
-    return number_of, begins, begins[:found].copy()
+    return number_of, distinct[:found][by_owner], begins
 
 
 @njit(cache=True, nogil=True)

@@ -66,10 +66,10 @@ def _journeys(
     return journeys.take(journeys["owner"] == owner)
 
 
-def _accumulators(found: Told, names: tuple[str, ...]) -> tuple[Remembered, ...]:
+def _accumulators(found: Told, numbers: dict[str, int]) -> tuple[Remembered, ...]:
     return tuple(
         Remembered(name, _held(found, number, before=True), _held(found, number, before=False))
-        for number, name in enumerate(names, 1)
+        for name, number in numbers.items()
         if found.counts
     )
 

@@ -55,9 +55,9 @@ class PriceBook:
         """What the ``tariff`` column says of a tariff of the book."""
         return self.ids.index(tariff_id) + 1
 
-    def accumulators(self, tariff_id: str) -> tuple[str, ...]:
-        """Names of what a tariff that remembers keeps; number n of a :data:`Memory` is the n-th, from 1."""
-        return tariffs.accumulator_names(self.book[tariff_id])
+    def accumulators(self, tariff_id: str) -> dict[str, int]:
+        """What a tariff that remembers keeps, by name: its number in a :data:`Memory`."""
+        return {name: tariffs.accumulator_id(name) for name in tariffs.accumulator_names(self.book[tariff_id])}
 
     def groups(self, rows: Rows) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
         """(tariff id, positions) of transit rows with a time, by the tariff of their merchant and mode."""

@@ -9,9 +9,9 @@ from tariffs.medical import kernels
 from tariffs.medical.cells import ANY, RELATION
 from tariffs.medical.columns import MedicalSettlements, MedicalVisits
 from tariffs.medical.program import MedicalProgram, Prepayment, Relations
-from tariffs.owners import in_ranges
 from tariffs.parameters import in_range
 from tariffs.rounding import KERNEL_ROUNDING
+from tariffs.threads import in_ranges
 
 
 def relation_index(program: MedicalProgram, visits: MedicalVisits, cell: Ints) -> Ints:

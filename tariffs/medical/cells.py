@@ -12,7 +12,7 @@ from tariffs.errors import ParameterError
 from tariffs.medical import kernels
 from tariffs.medical.columns import MedicalVisits
 from tariffs.medical.steps import Visitors
-from tariffs.owners import in_ranges
+from tariffs.threads import in_ranges
 
 _KEYS = ("insured", "person_type", "level", "visit_kind", "relation", "aid")
 RELATION = _KEYS.index("relation")

@@ -91,14 +91,14 @@ def fill_bills(
     ``categories`` are 甲 and 乙 of drugs, services and materials, ``ratios`` (1/10,000) the own share of each 乙;
     ``self_pay`` (1/10,000, by ``relation``) of what is left is paid first away from home.
     """
+    whole_a, drugs, services, materials = categories
     for row in range(first, last):
         if not rows[row]:
             continue
-        own, inside = 0, categories[0][row]
-        for k, column in enumerate(categories[1:]):
-            part = divide_rounded(column[row] * ratios[k], RATIO_ONE, rounding)
-            own += part
-            inside += column[row] - part
+        own = divide_rounded(drugs[row] * ratios[0], RATIO_ONE, rounding)
+        own += divide_rounded(services[row] * ratios[1], RATIO_ONE, rounding)
+        own += divide_rounded(materials[row] * ratios[2], RATIO_ONE, rounding)
+        inside = whole_a[row] + drugs[row] + services[row] + materials[row] - own
         abroad = divide_rounded(inside * self_pay[relation[row]], RATIO_ONE, abroad_rounding)
         prepaid[row] = own + abroad
         scope[row] = inside - abroad
@@ -152,7 +152,8 @@ def settle_years(
                 own, shared, paid = -moved[taken, DEDUCTIBLE], -moved[taken, SCOPE], -moved[taken, FUND]
             else:
                 come = amount[row]
-                own = own_part(come, owed, terms, index, form, per_visit)
+                deductible, most = terms[index, DEDUCTIBLE_AMOUNT], terms[index, DEDUCTIBLE_YEAR]
+                own = own_part(come, owed, deductible, most, form, per_visit)
                 shared = come - own
                 low = 0 if bands_per_visit else before
                 if bands_from_zero:
@@ -187,13 +188,16 @@ def put_back(rows: Ints, block: Ints, block_capped: Bools, moved: Ints, capped: 
 
 
 @njit(cache=True, nogil=True)
-def own_part(come: int, owed: int, terms: Ints, index: int, form: int, per_visit: bool) -> int:
-    """What a visit owes of its deductible, ``owed`` fen of the year's being consumed."""
-    deductible = terms[index, DEDUCTIBLE_AMOUNT]
+def own_part(come: int, owed: int, deductible: int, most: int, form: int, per_visit: bool) -> int:
+    """What a visit owes of its deductible, ``owed`` fen of at ``most`` so many in the year being consumed.
+
+    Numbers, not the table they stand in: a kernel that hands an array on counts its references, at every row, in a
+    place that all threads share.
+    """
     own = min(come, max(deductible - (0 if per_visit else owed), 0))
     if form != ORDINARY:
         own = come if (come > deductible) == (form == REVERSE_FRANCHISE) else 0
-    return int(min(own, max(terms[index, DEDUCTIBLE_YEAR] - owed, 0)))
+    return int(min(own, max(most - owed, 0)))
 
 
 @njit(cache=True, nogil=True)
@@ -216,6 +220,8 @@ def fill_payers(
     ``order`` are places in ``available`` (fen) and ``paid``, −1 = none. With ``scope_only`` account and family do not
     pay for what is out of scope. ``cash`` includes what the purse pays.
     """
+    account, family, purse = available
+    of_account, of_family, of_purse = paid
     for row in range(first, last):
         if not rows[row]:
             continue
@@ -226,12 +232,17 @@ def fill_payers(
         for payer in order:
             if payer < 0:
                 continue
-            most = min(left, available[payer][row])
-            if payer != PURSE:
-                most = min(most, covered)
+            if payer == PURSE:
+                most = min(left, purse[row])
+                of_purse[row] = most
+            else:
+                most = min(left, covered, account[row] if payer == ACCOUNT else family[row])
                 covered -= most
                 given += most
-            paid[payer][row] = most
+                if payer == ACCOUNT:
+                    of_account[row] = most
+                else:
+                    of_family[row] = most
             left -= most
         cash[row] = person[row] - given
 

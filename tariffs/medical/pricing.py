@@ -30,7 +30,7 @@ from tariffs.medical.columns import (
 from tariffs.medical.months import MonthRows, month_rows, settle_months
 from tariffs.medical.program import MedicalProgram
 from tariffs.medical.years import FundYears, open_years, settle_funds
-from tariffs.owners import in_ranges
+from tariffs.threads import in_ranges
 
 _Int = TypeVar("_Int", np.int32, np.int64)
 _NOTHING = np.empty(0, np.int64)

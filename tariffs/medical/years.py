@@ -10,7 +10,8 @@ from tariffs.columns import Bools, Ints
 from tariffs.medical import kernels
 from tariffs.medical.columns import FUND_FIELDS, MedicalSettled, MedicalSettlements, MedicalState, MedicalVisits
 from tariffs.medical.program import FundTerms, MedicalProgram
-from tariffs.owners import CHUNK_ROWS, Groups, calendar_year, group_rows
+from tariffs.owners import Groups, calendar_year, group_rows
+from tariffs.threads import CHUNK_ROWS
 
 _COUNTERS = ("deductible_consumed", "scope_consumed", "fund_consumed")
 

@@ -41,14 +41,14 @@ _OPTIONS_MAX = 256
 class Accumulator:
     """A compiled accumulating step; ``apply`` only marks its rows, the walk along the cards does the rest.
 
-    ``parameters`` are columns of the kernel's parameter row with their values; ``table`` int64 flat.
+    ``terms`` are fields of ``walk.TERM`` with their values; ``table`` int64 flat.
     """
 
     name: str
     holds: str
     """What the accumulator counts, in words: a name that holds another thing from some day on is refused."""
     position: int
-    parameters: tuple[tuple[int, int], ...]
+    terms: tuple[tuple[str, int], ...]
     table: Ints
     legs: Legs | None
     shared: bool
@@ -110,7 +110,7 @@ class AccumulatingStep(TransitStep):
 
     @abstractmethod
     def compile(self, context: Context) -> Accumulator:
-        """The step as parameters of the kernel."""
+        """The step as terms of the kernel."""
 
 
 class Period(Strict):
@@ -123,8 +123,8 @@ class Period(Strict):
     days: Annotated[int, Field(strict=True, ge=1, le=3660)] | None = None
     rolling_from: Literal["day", "tap"] | None = None
 
-    def columns(self) -> dict[int, int]:
-        """Kernel columns; ParameterError unless ``days`` and ``rolling_from`` stand with ``rolling`` only."""
+    def columns(self) -> dict[str, int]:
+        """Terms of the kernel; ParameterError unless ``days`` and ``rolling_from`` stand with ``rolling`` only."""
         rolling = self.unit == "rolling"
         if rolling != (self.days is not None) or rolling != (self.rolling_from is not None):
             remedy = "give days and rolling_from with unit rolling, and only there"
@@ -136,7 +136,7 @@ class Period(Strict):
             "calendar_year": walk.YEAR,
             "rolling": walk.ROLLING_DAYS if self.rolling_from == "day" else walk.ROLLING_TAP,
         }
-        return {walk.UNIT: units[self.unit], walk.LENGTH: self.days or 0}
+        return {"unit": units[self.unit], "length": self.days or 0}
 
 
 class TransferWindow(AccumulatingStep):
@@ -177,19 +177,19 @@ class TransferWindow(AccumulatingStep):
         between = {"any": walk.ANY, "other_line": walk.OTHER_LINE, "other_mode": walk.OTHER_MODE}
         limit = -1 if self.transfers_at_most == "unlimited" else self.transfers_at_most
         columns = {
-            walk.WINDOW: self.window_s,
-            walk.INCLUSIVE: int(self.inclusive),
-            walk.FROM_LAST: int(self.from_tap == "last"),
-            walk.SINCE_EXIT: int(since == "arrival"),
-            walk.UNTIL_EXIT: int(until == "arrival"),
-            walk.PAY: pays[self.pay],
-            walk.TAKEN_OFF: self.minus or 0,
-            walk.FLOOR: self.floor or 0,
-            walk.PER: self.per_10000 or 0,
-            walk.ROUNDING: _ROUNDING[self.rounding or "down"],
-            walk.LIMIT: limit,
-            walk.BETWEEN: between[self.between],
-            walk.EXTEND: int(self.extend_on_step_up),
+            "window": self.window_s,
+            "inclusive": int(self.inclusive),
+            "from_last": int(self.from_tap == "last"),
+            "since_exit": int(since == "arrival"),
+            "until_exit": int(until == "arrival"),
+            "pay": pays[self.pay],
+            "taken_off": self.minus or 0,
+            "floor": self.floor or 0,
+            "per": self.per_10000 or 0,
+            "rounding": _ROUNDING[self.rounding or "down"],
+            "limit": limit,
+            "between": between[self.between],
+            "extend": int(self.extend_on_step_up),
         }
         mask = class_mask(self.classes)
         assert mask is not None
@@ -236,8 +236,8 @@ class Cap(AccumulatingStep):
             assert self.by_zones is not None
             span, layers = _zone_layers(context, self.by_zones)
         columns = self.period.columns() | {
-            walk.CAP_SPAN: span,
-            walk.CAP_FULL: int(self.capping_ride == "full_fare"),
+            "cap_span": span,
+            "cap_full": int(self.capping_ride == "full_fare"),
         }
         table = np.concatenate([_layer_of_class(layers), *layers.values()])
         return _accumulator(context, self, "cap", walk.CAP, columns, table=table)
@@ -288,7 +288,7 @@ class Cheapest(AccumulatingStep):
         offered = offered[offered[:, 0] >= 0]
         if len(offered) >= _OPTIONS_MAX:
             raise ParameterError("caps.table", self.caps.table, f"a table has at most {_OPTIONS_MAX - 1} caps")
-        columns = self.period.columns() | {walk.ZONES: span, walk.OPTIONS: len(offered) + 1}
+        columns = self.period.columns() | {"zones": span, "options": len(offered) + 1}
         legs = Legs(np.ones(CLASS_CODES, np.bool_), _condition(self.reduced, "reduced"), None)
         table = np.concatenate([fares.ravel(), offered.ravel()]).astype(np.int64)
         step = _accumulator(
@@ -339,10 +339,10 @@ class Rebate(AccumulatingStep):
             if (table < 0).any():
                 raise ParameterError("by_zones.table", source.name, "leave a range out instead")
         columns = self.period.columns() | {
-            walk.OF_STEP: context.accumulators.index(self.of),
-            walk.TIMES: self.days_at_least,
-            walk.AMOUNT: self.amount or 0,
-            walk.AMOUNT_SPAN: span,
+            "of_step": context.accumulators.index(self.of),
+            "times": self.days_at_least,
+            "amount": self.amount or 0,
+            "amount_span": span,
         }
         return replace(_accumulator(context, self, "rebate", walk.REBATE, columns, table=table), slots=2)
 
@@ -379,11 +379,11 @@ class Cumulative(AccumulatingStep):
             raise ParameterError("to", self.to, "round to a multiple of at most 100 fen")
         basis = {"gross": walk.GROSS, "paid": walk.PAID, "journeys": walk.JOURNEYS}
         columns = self.period.columns() | {
-            walk.BASIS: basis[self.basis],
-            walk.EXCESS: int(self.mode == "excess_part"),
-            walk.BANDS: len(self.bands),
-            walk.ROUNDING: _ROUNDING[self.rounding],
-            walk.TO: self.to,
+            "basis": basis[self.basis],
+            "excess": int(self.mode == "excess_part"),
+            "bands": len(self.bands),
+            "rounding": _ROUNDING[self.rounding],
+            "to": self.to,
         }
         table = np.array([*starts, *(band.per_10000 for band in self.bands)], np.int64)
         return _accumulator(
@@ -420,10 +420,10 @@ class Pass(AccumulatingStep):
             amount = self.quota.rides or self.quota.days or 0
             of = walk.DAYS if self.quota.rides is None else walk.RIDES
         columns = self.period.columns() | {
-            walk.QUOTA: amount,
-            walk.QUOTA_OF: of,
-            walk.PER: self.per_10000,
-            walk.ROUNDING: _ROUNDING[self.rounding],
+            "quota": amount,
+            "quota_of": of,
+            "per": self.per_10000,
+            "rounding": _ROUNDING[self.rounding],
         }
         return _accumulator(context, self, "pass", walk.PASS, columns)
 
@@ -433,18 +433,18 @@ def _accumulator(
     written: AccumulatingStep,
     step: str,
     kind: int,
-    columns: Mapping[int, int],
+    columns: Mapping[str, int],
     *,
     holds: str | None = None,
     table: Ints | None = None,
     legs: Legs | None = None,
 ) -> Accumulator:
-    parameters = {**columns, walk.KIND: kind, walk.RULE: context.rule(f"{step}.{written.name}")}
+    terms = {**columns, "kind": kind, "rule": context.rule(f"{step}.{written.name}")}
     return Accumulator(
         written.name,
         holds or step,
         context.accumulator(written.name),
-        tuple(parameters.items()),
+        tuple(terms.items()),
         np.empty(0, np.int64) if table is None else table,
         legs,
         written.shared,

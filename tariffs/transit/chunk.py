@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Annotated, ClassVar, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ class Chunk:
     """A cache-sized run of journeys with the answer columns the steps fill in, all views of equal length."""
 
     journeys: JourneysPart
+    prices: TransitPrices
     gross: Ints
     fare: Ints
     """What the card pays so far."""
@@ -67,27 +69,33 @@ class Chunk:
     """Bits 2k and 2k + 1: the row is an object (and an origin) of the k-th accumulator; scratch."""
 
     @classmethod
-    def over(cls, journeys: TransitJourneys, prices: TransitPrices, rows: slice | Ints) -> Self:
-        """The chunk of ``rows``, whose answers are ``prices``; these must hold zeros."""
+    def over(
+        cls,
+        journeys: TransitJourneys,
+        prices: TransitPrices,
+        rows: slice | Ints,
+        scratch: Mapping[str, npt.NDArray[Any]] | None = None,
+    ) -> Self:
+        """The chunk of ``rows``, whose answers are ``prices``; these must hold zeros.
+
+        ``scratch`` (of :func:`new_scratch`) is cleaned and used again: fresh memory costs more than what is written.
+        """
         length = len(prices)
+        columns = new_scratch(length) if scratch is None else {n: column[:length] for n, column in scratch.items()}
+        if scratch is not None:
+            for name, (_, value) in _SCRATCH.items():
+                columns[name].fill(value)
         return cls(
             journeys=JourneysPart(journeys, rows),
+            prices=prices,
             gross=prices.gross,
             fare=prices.card_pays,
-            conceded=np.zeros(length, np.int64),
             fund_pays=prices.fund_pays,
             fund=prices.fund,
             operator_bears=prices.operator_bears,
             rule=prices.rule,
             priced=prices.priced,
-            open=np.ones(length, np.bool_),
-            condition=np.ones(length, np.bool_),
-            refused=np.zeros(length, np.bool_),
-            zone_low=np.full(length, UNKNOWN_ZONE, np.int8),
-            zone_high=np.full(length, UNKNOWN_ZONE, np.int8),
-            held_low=np.full(length, UNKNOWN_ZONE, np.int8),
-            held_high=np.full(length, UNKNOWN_ZONE, np.int8),
-            marks=np.zeros(length, np.int64),
+            **columns,
         )
 
     @property
@@ -141,6 +149,24 @@ class Chunk:
         """Let the card pay ``fare`` on ``rows``."""
         put(self.fare, rows, fare)
         put(self.rule, rows, rule)
+
+
+_SCRATCH: dict[str, tuple[type[np.generic], int]] = {
+    "conceded": (np.int64, 0),
+    "open": (np.bool_, True),
+    "condition": (np.bool_, True),
+    "refused": (np.bool_, False),
+    "zone_low": (np.int8, UNKNOWN_ZONE),
+    "zone_high": (np.int8, UNKNOWN_ZONE),
+    "held_low": (np.int8, UNKNOWN_ZONE),
+    "held_high": (np.int8, UNKNOWN_ZONE),
+    "marks": (np.int64, 0),
+}
+
+
+def new_scratch(length: int) -> dict[str, npt.NDArray[Any]]:
+    """The scratch columns of a chunk of ``length`` rows, clean."""
+    return {name: np.full(length, value, dtype) for name, (dtype, value) in _SCRATCH.items()}
 
 
 class Operation(Protocol):

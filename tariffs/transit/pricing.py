@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 
-from tariffs.columns import Codes, Days, Ints
+from tariffs.columns import NULL, Codes, Days, Ints
 from tariffs.compiler import CompiledTariff, TransitProgram
 from tariffs.errors import TariffError, TariffStateError
+from tariffs.owner_order import deal_rows
 from tariffs.tariff import Tariff
+from tariffs.threads import run_all
 from tariffs.transit.accumulators import accumulator_of, refuse_renamed
-from tariffs.transit.chunk import Chunk
+from tariffs.transit.chunk import Chunk, new_scratch
 from tariffs.transit.columns import JourneysPart, TransitJourneys, TransitPrices
 from tariffs.transit.kernels import rows as kernels
 from tariffs.transit.kernels import walk
 from tariffs.transit.memory import Dated, Memory, walk_journeys
-from tariffs.transit.state import TransitState
-from tariffs.transit.workers import Workers
+from tariffs.transit.state import TransitState, accumulator_id
 
 CHUNK_ROWS = 8_192
 """Rows per chunk: the dozen columns in work fit the second-level cache."""
 
-TASK_CHUNKS = 8
-"""Chunks a thread takes at a time."""
+TASK_ROWS = 8 * CHUNK_ROWS
+"""Rows a thread takes at a time."""
 
 COUNTED_FARE_MAX = 30_000_000
 """Largest full fare (fen) that accumulators count; beyond it a row is not covered.
@@ -52,10 +52,11 @@ def price_transit(compiled: CompiledTariff, journeys: TransitJourneys) -> Transi
         raise TariffStateError(compiled.tariff_id)
     prices = TransitPrices.zeros(len(journeys))
     prices.segment[:] = compiled.segment
-    for rows in _chunks(len(journeys)):
-        chunk = Chunk.over(journeys, prices.take(rows), rows)
+    scratch = new_scratch(min(len(journeys), CHUNK_ROWS))
+    for rows in _slices(0, len(journeys), CHUNK_ROWS):
+        chunk = Chunk.over(journeys, prices.take(rows), rows, scratch)
         _reduce(program, chunk)
-        _close(chunk)
+        _close(chunk.prices)
     return prices
 
 
@@ -100,19 +101,8 @@ def price_network(
         shared = [[step for step in p.accumulators if accumulator_of(step).shared] for p in programs]
         refuse_renamed(shared)
     opening = TransitState.zeros(0) if state is None else state
-    network = _Network.of(tariffs)
-    dated = _date(tariffs, of_row, journeys)
-    prices = TransitPrices.zeros(len(journeys))
-    tasks = list(_tasks(network, of_row, dated))
-    remembers = any(network.programs[task.program].accumulators for task in tasks)
-    memory = Memory.of(len(journeys)) if remembers else None
-    with Workers(threads) as workers:
-        workers.run(lambda task: _price(network, task, journeys, prices, dated, memory), tasks)
-        if memory is None:
-            return prices, opening
-        after = walk_journeys(network.memory, journeys, opening, dated, memory, workers)
-        workers.run(lambda task: _settle(network, task, journeys, prices, memory), tasks)
-    return prices, after
+    batch = _Batch(_Network.of(tariffs), of_row, journeys, threads)
+    return (batch.prices, batch.remember(opening)) if batch.network.remembers else (batch.price(), opening)
 
 
 def accumulator_names(tariff: Tariff) -> tuple[str, ...]:
@@ -135,7 +125,11 @@ def network_accumulators(tariffs: Sequence[Tariff]) -> tuple[str, ...]:
 
 def operating_day(tariff: Tariff, journeys: TransitJourneys) -> Days:
     """Day (since 1970, int32) to which the tariff's clock puts each journey; 0 for one without a sound time."""
-    return _date([tariff], None, journeys).day
+    own = np.where(journeys.entry_time != NULL, journeys.entry_time, journeys.exit_time)
+    counts = np.where(journeys.counted_at != NULL, journeys.counted_at, own)
+    sound = (np.minimum(own, counts) >= -kernels.TIME_MAX) & (np.maximum(own, counts) <= kernels.TIME_MAX)
+    days = (np.where(sound, own, 0) - tariff.clock.day_starts_s) // kernels.DAY_S
+    return np.where(sound, days, 0).astype(np.int32)
 
 
 def _slots(tariffs: Sequence[Tariff], tariff: Tariff, name: str, shared: bool, slots: int) -> list[str]:
@@ -150,164 +144,164 @@ class _Network:
     programs: tuple[TransitProgram, ...]
     segments: tuple[int, ...]
     """Segment of each program in its own tariff."""
-    first: tuple[int, ...]
-    """First program of each tariff."""
+    dates: tuple[Ints, Ints, Ints]
+    """First program of each tariff (and their number), first second of each program, end of each tariff."""
     memory: Dated
+
+    @property
+    def remembers(self) -> bool:
+        """Whether some program has steps that remember."""
+        return any(program.accumulators for program in self.programs)
 
     @classmethod
     def of(cls, tariffs: Sequence[Tariff]) -> _Network:
         """Programs in the order of the tariffs and their segments."""
-        programs: list[TransitProgram] = []
-        segments: list[int] = []
-        first: list[int] = []
-        owners: list[Tariff] = []
-        for tariff in tariffs:
-            first.append(len(programs))
-            programs += [compiled.transit_program() for compiled in tariff.compiled]
-            segments += range(len(tariff.compiled))
-            owners += [tariff] * len(tariff.compiled)
-        names = network_accumulators(tariffs)
-        position = {name: slot for slot, name in enumerate(names)}
+        owned = [(tariff, compiled) for tariff in tariffs for compiled in tariff.compiled]
+        programs = tuple(compiled.transit_program() for _, compiled in owned)
+        day_starts = tariffs[0].clock.day_starts_s
+        dates = (
+            np.cumsum([0, *(len(tariff.compiled) for tariff in tariffs)]),
+            np.array([_second(part.first, day_starts) for tariff in tariffs for part in tariff.segments], np.int64),
+            np.array([_second(tariff.last_day, day_starts) + kernels.DAY_S for tariff in tariffs], np.int64),
+        )
+        ids = np.sort(np.array([accumulator_id(name) for name in network_accumulators(tariffs)], np.int64))
+        assert (np.diff(ids) > 0).all(), "two names have one number"
         depth = max(len(program.accumulators) for program in programs)
-        parameters = np.zeros((len(programs), depth, walk.PARAMETERS), np.int64)
+        terms = np.zeros((len(programs), depth), walk.TERM)
         tables: list[Ints] = []
         length = 0
-        for index, (program, owner) in enumerate(zip(programs, owners, strict=True)):
-            for step in map(accumulator_of, program.accumulators):
-                row = parameters[index, step.position]
-                for column, value in step.parameters:
-                    row[column] = value
-                row[walk.SLOT] = position[_slots(tariffs, owner, step.name, step.shared, step.slots)[0]]
-                row[walk.TABLE] = length
+        for index, (owner, _) in enumerate(owned):
+            for step in map(accumulator_of, programs[index].accumulators):
+                term = terms[index, step.position]
+                for name, value in step.terms:
+                    term[name] = value
+                first_slot = _slots(tariffs, owner, step.name, step.shared, step.slots)[0]
+                term["slot"] = np.searchsorted(ids, accumulator_id(first_slot))
+                term["table"] = length
                 tables.append(step.table)
                 length += len(step.table)
         table = np.concatenate([*tables, np.zeros(1, np.int64)])
-        return cls(
-            tuple(programs),
-            tuple(segments),
-            tuple(first),
-            Dated(tariffs[0].clock, parameters, table, len(names)),
+        segments = tuple(compiled.segment for _, compiled in owned)
+        return cls(programs, segments, dates, Dated(tariffs[0].clock, terms, table, ids))
+
+
+def _second(day: date, day_starts: int) -> int:
+    """Local second since 1970 at which an operating day begins."""
+    return (day.toordinal() - _EPOCH) * kernels.DAY_S + day_starts
+
+
+class _Batch:
+    """Journeys on their way through the programs of a network."""
+
+    def __init__(self, network: _Network, of_row: Codes | None, journeys: TransitJourneys, threads: int) -> None:
+        self.network, self.journeys, self.threads = network, journeys, threads
+        self.prices = TransitPrices.zeros(len(journeys))
+        self._of_row = np.empty(0, np.uint16) if of_row is None else of_row
+        self._program = np.empty(len(journeys), np.int16)
+        self._ranges = list(_slices(0, len(journeys), TASK_ROWS))
+
+    def price(self) -> TransitPrices:
+        """Price rows of programs that remember nothing."""
+
+        def price(rows: slice) -> None:
+            self._date(rows, np.empty(0, np.int64))
+            for program, at, chunk in self._chunks(rows):
+                _reduce(self.network.programs[program], chunk)
+                _close(chunk.prices)
+                self._write_back(at, chunk.prices)
+
+        run_all(price, self._ranges, self.threads)
+        return self.prices
+
+    def remember(self, opening: TransitState) -> TransitState:
+        """Price rows after what their cards did before; returns the state after them."""
+        time = np.empty(len(self.journeys), np.int64)
+        spans = run_all(lambda rows: self._date(rows, time[rows]), self._ranges, self.threads)
+        spans = [span for span in spans if span[0] <= span[1]]
+        if not spans:
+            return opening
+        earliest, latest = min(span[0] for span in spans), max(span[1] for span in spans)
+        order = deal_rows(self.journeys.card, time, self.journeys.sequence, self.threads, earliest)
+        memory = Memory.of(order, closing=any(program.closing for program in self.network.programs))
+        run_all(lambda rows: self._note(rows, memory), self._ranges, self.threads)
+        after = walk_journeys(self.network.memory, self.journeys, opening, (earliest, latest), memory, self.threads)
+        run_all(lambda rows: self._settle(rows, memory), self._ranges, self.threads)
+        return after
+
+    def _date(self, rows: slice, time: Ints) -> tuple[int, int]:
+        part = JourneysPart(self.journeys, rows)
+        columns = (part.entry_time, part.exit_time, part.counted_at)
+        found: tuple[int, int] = kernels.date_rows(
+            *columns, self._of_row[rows], *self.network.dates, self._program[rows], time
         )
+        return found
 
-
-@dataclass(frozen=True)
-class _Dates:
-    """When each row counts (int64, NULL = never), its operating day (int32) and segment (int16, −1 = none)."""
-
-    time: Ints
-    day: Days
-    segment: npt.NDArray[np.int16]
-
-
-def _date(tariffs: Sequence[Tariff], of_row: Codes | None, journeys: TransitJourneys) -> _Dates:
-    length = len(journeys)
-    whole = _Dates(np.empty(length, np.int64), np.empty(length, np.int32), np.empty(length, np.int16))
-    for index, tariff in enumerate(tariffs):
-        rows: Rows = slice(None) if of_row is None else np.flatnonzero(of_row == index)
-        part = JourneysPart(journeys, rows)
-        firsts = np.array([segment.first.toordinal() - _EPOCH for segment in tariff.segments], np.int64)
-        own = whole if of_row is None else _Dates(whole.time[rows], whole.day[rows], whole.segment[rows])
-        kernels.date_rows(
-            part.entry_time,
-            part.exit_time,
-            part.counted_at,
-            tariff.clock.day_starts_s,
-            firsts,
-            tariff.last_day.toordinal() - _EPOCH,
-            own.time,
-            own.day,
-            own.segment,
-        )
-        if of_row is None:
-            break
-        whole.time[rows], whole.day[rows], whole.segment[rows] = own.time, own.day, own.segment
-    return whole
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Rows of one program for one thread: a slice of all rows, or an index array where several programs mix."""
-
-    program: int
-    rows: Rows
-    length: int
-
-    def chunks(self) -> Iterator[Rows]:
-        """The rows in chunks."""
-        for within in _chunks(self.length):
-            if isinstance(self.rows, slice):
-                yield slice(self.rows.start + within.start, self.rows.start + within.stop)
+    def _note(self, rows: slice, memory: Memory) -> None:
+        """Price rows as far as each alone decides."""
+        for number, at, chunk in self._chunks(rows):
+            program = self.network.programs[number]
+            _reduce(program, chunk)
+            if program.accumulators:
+                np.logical_and(chunk.priced, chunk.gross <= COUNTED_FARE_MAX, out=chunk.priced)
+                for operation in program.accumulators:
+                    operation.apply(chunk)
+                memory.note(at, chunk, number)
             else:
-                yield self.rows[within]
+                _close(chunk.prices)
+            self._write_back(at, chunk.prices)
+
+    def _settle(self, rows: slice, memory: Memory) -> None:
+        """After the walk: who bears what the card does not pay."""
+        scratch = new_scratch(min(rows.stop - rows.start, CHUNK_ROWS))
+        for number, at in self._programs(rows):
+            program = self.network.programs[number]
+            if not program.accumulators:
+                continue
+            answer = self.prices.take(at)
+            place, marked = memory.order.place[at], memory.marked[at]
+            kernels.take_outcome(place, marked, memory.outcome, answer.card_pays, answer.rule)
+            if program.closing:
+                chunk = Chunk.over(self.journeys, answer, at, scratch)
+                chunk.conceded[:] = memory.conceded[at]
+                for operation in program.closing:
+                    operation.apply(chunk)
+            _close(answer)
+            self._write_back(at, answer)
+
+    def _chunks(self, rows: slice) -> Iterator[tuple[int, Rows, Chunk]]:
+        """The rows that have a program, in chunks of one program each: its number, the rows, the chunk."""
+        scratch = new_scratch(min(rows.stop - rows.start, CHUNK_ROWS))
+        for program, at in self._programs(rows):
+            answer = self.prices.take(at)
+            answer.segment[:] = self.network.segments[program]
+            yield program, at, Chunk.over(self.journeys, answer, at, scratch)
+
+    def _programs(self, rows: slice) -> Iterator[tuple[int, Rows]]:
+        """The rows that have a program, as many at a time as a chunk has, with the number of the program."""
+        of_row = self._program[rows]
+        uniform = of_row.min() == of_row.max()
+        for program in [int(of_row[0])] if uniform else np.unique(of_row).tolist():
+            if program < 0:
+                continue
+            members = None if uniform else np.flatnonzero(of_row == program) + rows.start
+            length = rows.stop - rows.start if members is None else len(members)
+            for within in _slices(0, length, CHUNK_ROWS):
+                first = rows.start + within.start
+                yield (
+                    program,
+                    slice(first, first + within.stop - within.start) if members is None else members[within],
+                )
+
+    def _write_back(self, at: Rows, answer: TransitPrices) -> None:
+        """Put the answers of a chunk into their rows; those of a slice are views and stand there already."""
+        if not isinstance(at, slice):
+            for name in TransitPrices.SPECS:
+                getattr(self.prices, name)[at] = getattr(answer, name)
 
 
-def _tasks(network: _Network, of_row: Codes | None, dated: _Dates) -> Iterator[_Task]:
-    """Every row with a segment, once."""
-    programs = dated.segment.astype(np.int64)
-    if of_row is not None:
-        programs = np.where(programs >= 0, programs + np.array(network.first, np.int64)[of_row], -1)
-    counts = np.bincount(programs + 1, minlength=len(network.programs) + 1)[1:]
-    size = CHUNK_ROWS * TASK_CHUNKS
-    for program in np.flatnonzero(counts).tolist():
-        whole = counts[program] == len(programs)
-        rows = None if whole else np.flatnonzero(programs == program)
-        for start in range(0, int(counts[program]), size):
-            stop = min(start + size, int(counts[program]))
-            yield _Task(program, slice(start, stop) if rows is None else rows[start:stop], stop - start)
-
-
-def _chunks(length: int) -> Iterator[slice]:
-    for first in range(0, length, CHUNK_ROWS):
-        yield slice(first, min(first + CHUNK_ROWS, length))
-
-
-def _price(
-    network: _Network,
-    task: _Task,
-    journeys: TransitJourneys,
-    prices: TransitPrices,
-    dated: _Dates,
-    memory: Memory | None,
-) -> None:
-    """Price a task's rows as far as each row alone decides."""
-    program = network.programs[task.program]
-    for at in task.chunks():
-        answer = prices.take(at)
-        answer.segment[:] = network.segments[task.program]
-        chunk = Chunk.over(journeys, answer, at)
-        _reduce(program, chunk)
-        if program.accumulators and memory is not None:
-            np.logical_and(chunk.priced, chunk.gross <= COUNTED_FARE_MAX, out=chunk.priced)
-            for operation in program.accumulators:
-                operation.apply(chunk)
-            memory.note(at, chunk, dated.time[at], task.program)
-        else:
-            _close(chunk)
-        _write_back(prices, at, answer)
-
-
-def _settle(network: _Network, task: _Task, journeys: TransitJourneys, prices: TransitPrices, memory: Memory) -> None:
-    """After the walk: who bears what the card does not pay."""
-    program = network.programs[task.program]
-    if not program.accumulators:
-        return
-    for at in task.chunks():
-        answer = prices.take(at)
-        kernels.take_outcome(memory.outcome[at], answer.card_pays, answer.rule)
-        chunk = Chunk.over(journeys, answer, at)
-        if program.closing:
-            chunk.conceded[:] = memory.conceded[at]
-        for operation in program.closing:
-            operation.apply(chunk)
-        _close(chunk)
-        _write_back(prices, at, answer)
-
-
-def _write_back(prices: TransitPrices, at: Rows, answer: TransitPrices) -> None:
-    """Put the answers of a chunk into their rows; those of a slice are views and stand there already."""
-    if not isinstance(at, slice):
-        for name in TransitPrices.SPECS:
-            getattr(prices, name)[at] = getattr(answer, name)
+def _slices(first: int, last: int, rows: int) -> Iterator[slice]:
+    for start in range(first, last, rows):
+        yield slice(start, min(start + rows, last))
 
 
 def _reduce(program: TransitProgram, chunk: Chunk) -> None:
@@ -319,7 +313,13 @@ def _reduce(program: TransitProgram, chunk: Chunk) -> None:
         operation.apply(chunk)
 
 
-def _close(chunk: Chunk) -> None:
+def _close(answer: TransitPrices) -> None:
     kernels.close_rows(
-        chunk.gross, chunk.fare, chunk.fund_pays, chunk.fund, chunk.operator_bears, chunk.rule, chunk.priced
+        answer.gross,
+        answer.card_pays,
+        answer.fund_pays,
+        answer.fund,
+        answer.operator_bears,
+        answer.rule,
+        answer.priced,
     )

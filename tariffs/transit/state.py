@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from hashlib import blake2b
+from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tariffs.columns import NULL, Bools, Codes, Column, Columns, Ints, Shorts
+from tariffs.columns import NULL, Bools, Column, Columns, Ints
+from tariffs.owner_order import OwnerRuns
 from tariffs.transit.kernels import walk
 
 CLOCK = 0
 """Accumulator number of the row that holds the time and sequence of the card's last counted journey."""
+
+SLOTS_MAX = 1 << 12
+"""Memories that one accumulator may take: they have numbers side by side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +30,8 @@ class TransitState(Columns):
     """
 
     card: Annotated[Ints, Column(np.int64)]
-    accumulator: Annotated[Codes, Column(np.uint16)]
-    """1 + position in ``accumulator_names``; :data:`CLOCK` = the card's clock."""
+    accumulator: Annotated[Ints, Column(np.int64)]
+    """:func:`accumulator_id` of its name; :data:`CLOCK` = the card's clock."""
     since: Annotated[Ints, Column(np.int64)]
     """Local second at which the period or window began; for the clock, of the last counted journey."""
     value: Annotated[Ints, Column(np.int64, 0)]
@@ -47,88 +53,67 @@ class TransitState(Columns):
         return self.take(np.isin(self.card, cards))
 
 
-_MEMORY_COLUMNS = ("since", "value", "count", "mark_1", "mark_2", "mark_3")
+def accumulator_id(name: str) -> int:
+    """Number under which a state keeps an accumulator, by its name alone: ``name``, or ``name[k]`` for slot k of it.
 
-
-@dataclass(frozen=True)
-class CardGroups:
-    """Rows by card, time and sequence.
-
-    ``rows`` int32 row numbers, ``places`` int32 positions in ``rows`` in that order; card k (``cards[k]``, rising)
-    has ``places[begins[k]:begins[k + 1]]``.
+    So a rule file may gain, lose and reorder accumulators, and each finds its own memory again.
     """
-
-    rows: Shorts
-    places: Shorts
-    begins: Ints
-    cards: Ints
-
-    def row_at(self, position: Ints) -> Shorts:
-        """Row numbers at positions of the order."""
-        found: Shorts = self.rows[self.places[position]]
-        return found
+    base, _, slot = name.partition("[")
+    number = int.from_bytes(blake2b(base.encode(), digest_size=8).digest(), "big") >> 1
+    return number // SLOTS_MAX * SLOTS_MAX + int(slot.rstrip("]") or 0)
 
 
-@dataclass(frozen=True)
-class WalkedCards:
-    """Cards after the walk: ``memory`` (cards, slots, MEMORY), time and sequence of the last journey of each."""
-
-    cards: Ints
-    memory: Ints
-    time: Ints
-    sequence: Ints
-
-
-def refuse_past(state: TransitState, groups: CardGroups, time: Ints, sequence: Ints) -> None:
+def refuse_past(state: TransitState, runs: OwnerRuns) -> None:
     """ValueError when a card has a row earlier than what its state has already counted."""
     if not len(state):
         return
     clocks = state.take(state.accumulator == CLOCK)
-    at, known = _find(clocks.card, groups.cards)
-    firsts, since = groups.row_at(groups.begins[:-1])[known], clocks.take(at[known])
-    late = (time[firsts] < since.since) | ((time[firsts] == since.since) & (sequence[firsts] < since.value))
+    at, known = _find(clocks.card, runs.owners)
+    since = clocks.take(at[known])
+    time, sequence = (column[known] for column in runs.first)
+    late = (time < since.since) | ((time == since.since) & (sequence < since.value))
     if late.any():
         card = int(since.card[late][0])
         raise ValueError(f"card {card} has a journey earlier than its state: reprice it from an earlier snapshot")
 
 
-def open_memory(state: TransitState, cards: Ints, accumulators: int) -> Ints:
-    """What the kernel remembers per card, shape (cards, accumulators, MEMORY); NULL since = nothing yet."""
-    memory = np.zeros((len(cards), accumulators, walk.MEMORY), np.int64)
-    memory[:, :, walk.SINCE] = NULL
+def open_memory(state: TransitState, cards: Ints, ids: Ints) -> npt.NDArray[Any]:
+    """What the kernel remembers per card, records of ``walk.MEMORY`` (cards, ids); NULL since = nothing yet.
+
+    ``ids`` rise; what the state holds under another one is forgotten.
+    """
+    memory = np.zeros((len(cards), len(ids)), walk.MEMORY)
+    memory["since"] = NULL
     if len(state) and len(cards):
         at, known = _find(cards, state.card)
-        known &= state.accumulator != CLOCK
-        slot = state.accumulator[known].astype(np.int64) - 1
-        for column, name in enumerate(_MEMORY_COLUMNS):
-            memory[at[known], slot, column] = getattr(state, name)[known]
+        slot, named = _find(ids, state.accumulator)
+        known &= named
+        for name in walk.MEMORY.names or ():
+            memory[name][at[known], slot[known]] = getattr(state, name)[known]
     return memory
 
 
-def close_state(state: TransitState, walked: Sequence[WalkedCards]) -> TransitState:
+def walked_state(runs: OwnerRuns, memory: npt.NDArray[Any], ids: Ints) -> TransitState:
+    """What cards carry on after their walk: ``memory`` (cards, ids) as rows."""
+    most = len(runs.owners) * (len(ids) + 1)
+    columns = {name: np.empty(most, spec.dtype) for name, spec in TransitState.SPECS.items()}
+    listed = [columns[name] for name in ("card", "accumulator", "since", "value", "count")]
+    marks = tuple(columns[f"mark_{k}"] for k in (1, 2, 3))
+    rows = walk.list_memory(runs.owners, *runs.last, memory, ids, *listed, marks)
+    return TransitState(**{name: column[:rows] for name, column in columns.items()})
+
+
+def close_state(state: TransitState, walked: Sequence[TransitState]) -> TransitState:
     """The snapshot after the walk: rows of the walked cards renewed, all others as they were.
 
     The parts hold rising cards, and none that another part has.
     """
     if not walked:
         return state
-    cards = np.concatenate([part.cards for part in walked])
-    memory = np.concatenate([part.memory for part in walked])
-    # Per card a row for the clock, then one per slot: read row by row, that is the order of a state.
-    holds = np.ones((len(cards), memory.shape[1] + 1), np.bool_)
-    holds[:, 1:] = memory[:, :, walk.SINCE] != NULL
-    columns: dict[str, Ints] = {}
-    clock = {"since": [part.time for part in walked], "value": [part.sequence for part in walked]}
-    for column, name in enumerate(_MEMORY_COLUMNS):
-        grid = np.zeros(holds.shape, np.int64)
-        if name in clock:
-            grid[:, 0] = np.concatenate(clock[name])
-        grid[:, 1:] = memory[:, :, column]
-        columns[name] = grid[holds]
-    at, slot = np.nonzero(holds)
-    renewed = TransitState.of(len(at), card=cards[at], accumulator=slot, **columns)
-    if not len(state):
-        return renewed
+    renewed = TransitState.concatenate(walked)
+    if not len(state) or not len(renewed):
+        return renewed if len(renewed) else state
+    cards = renewed.card[renewed.accumulator == CLOCK]
     others = state.take(~_find(cards, state.card)[1])
     # Both are in order and no card stands in both: each row moves on by the rows of the other before it.
     places = np.searchsorted(others.card, renewed.card) + np.arange(len(renewed))

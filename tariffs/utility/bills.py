@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tariffs.columns import NULL, Bools, Ints
-from tariffs.owners import order_rows, over_runs
+from tariffs.owner_order import order_rows
 from tariffs.rounding import KERNEL_ROUNDING, RATIO_ONE, divide
+from tariffs.threads import over_runs
 from tariffs.utility import kernels
 from tariffs.utility.columns import UtilityBills, UtilityPrices, UtilityUsages
 from tariffs.utility.program import UtilityProgram

@@ -192,37 +192,37 @@ def among(code: int, codes: Ints, count: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def edge_of(
-    edges: Ints,
-    budgets: Ints,
-    index: int,
-    tier: int,
-    widening: int,
-    over: int,
-    days: int,
-    year: int,
-    peak: int,
-    household: int,
-    allowance: int,
-) -> int:
-    """A tier edge of a row in thousandths, the sum of its parts; fractions of each part are dropped."""
-    at = edges[index, tier, FIXED]
-    if edges[index, tier, PER_PERSON] != 0:
-        wider = widening * edges[index, tier, PER_PERSON]
+def edge_of(parts: tuple[int, int, int, int, int], widening: int, over: int, days: int, year: int, peak: int) -> int:
+    """A tier edge of a row in thousandths, the sum of its parts but budgets; fractions of each part are dropped.
+
+    ``parts``: fixed, per person, day, kW, kW and day. Numbers, not the table they stand in: a kernel that hands an
+    array on counts its references, at every row, in a place that all threads share.
+    """
+    fixed, per_person, per_day, per_kw, per_kw_day = parts
+    at = fixed
+    if per_person != 0:
+        wider = widening * per_person
         at += wider if over == 1 else wider // over
     if days != year:
         at = at * days // year
-    at += days * edges[index, tier, PER_DAY]
-    if edges[index, tier, PER_KW] + edges[index, tier, PER_KW_DAY] != 0:
-        at += peak * edges[index, tier, PER_KW] // 1000 + peak * days * edges[index, tier, PER_KW_DAY] // 1000
-    step, mode = budgets[index, STEP], budgets[index, ROUNDING]
-    if step > 0:
-        each = budgets[index, PERSON] + days * budgets[index, PERSON_DAY]
-        persons = divide_rounded(household * each, step, mode) * step
-        allowed = divide_rounded(allowance, step, mode) * step
-        share = persons * edges[index, tier, PERSONS_SHARE] + allowed * edges[index, tier, ALLOWANCE_SHARE]
-        at += divide_rounded(share, RATIO_ONE * step, mode) * step
+    at += days * per_day
+    if per_kw + per_kw_day != 0:
+        at += peak * per_kw // 1000 + peak * days * per_kw_day // 1000
     return int(at)
+
+
+@njit(cache=True, nogil=True)
+def budget_of(
+    budget: tuple[int, int, int, int], shares: tuple[int, int], days: int, household: int, allowance: int
+) -> int:
+    """Part of a tier edge, in thousandths: shares (1/10,000) of a budget by persons and of the site's allowance.
+
+    ``budget``: step (> 0), rounding, per person, per person and day.
+    """
+    step, mode, person, person_day = budget
+    persons = divide_rounded(household * (person + days * person_day), step, mode) * step
+    allowed = divide_rounded(allowance, step, mode) * step
+    return divide_rounded(persons * shares[0] + allowed * shares[1], RATIO_ONE * step, mode) * step
 
 
 @njit(cache=True, nogil=True)
@@ -248,31 +248,24 @@ def fill_edges(
     for row in range(first, last):
         index = chosen[row]
         for tier in range(tiers[index] - 1 if index >= 0 else 0):
-            filled[row - first, tier] = edge_of(
-                edges,
-                budgets,
-                index,
-                tier,
-                widening[row],
-                days[row] if prorated else 1,
-                days[row],
-                year[row],
-                peak[row],
-                household[row],
-                allowance[row],
+            parts = (
+                edges[index, tier, FIXED],
+                edges[index, tier, PER_PERSON],
+                edges[index, tier, PER_DAY],
+                edges[index, tier, PER_KW],
+                edges[index, tier, PER_KW_DAY],
             )
-
-
-@njit(cache=True, nogil=True)
-def cumulated(
-    prices: Ints, index: int, period: int, component: int, top: int, edges: Ints, at: int, reached: int
-) -> int:
-    """Exact amount of usage from nothing up to ``reached``, with the edges in row ``at``."""
-    value = reached * prices[index, top, period, component]
-    for tier in range(top):
-        step = prices[index, tier, period, component] - prices[index, tier + 1, period, component]
-        value += min(reached, edges[at, tier]) * step
-    return int(value)
+            at = edge_of(parts, widening[row], days[row] if prorated else 1, days[row], year[row], peak[row])
+            if budgets[index, STEP] > 0:
+                budget = (
+                    budgets[index, STEP],
+                    budgets[index, ROUNDING],
+                    budgets[index, PERSON],
+                    budgets[index, PERSON_DAY],
+                )
+                shares = (edges[index, tier, PERSONS_SHARE], edges[index, tier, ALLOWANCE_SHARE])
+                at += budget_of(budget, shares, days[row], household[row], allowance[row])
+            filled[row - first, tier] = at
 
 
 @njit(cache=True, nogil=True)
@@ -308,8 +301,12 @@ def price_tiers(
         period, top, reached = max(use_period[row], 0), tiers[index] - 1, 0
         for component in range(prices.shape[3]):
             if divisor:
-                after = cumulated(prices, index, period, component, top, edges, at, high)
-                start = cumulated(prices, index, period, component, top, edges, at, low)
+                after = high * prices[index, top, period, component]
+                start = low * prices[index, top, period, component]
+                for tier in range(top):
+                    dearer = prices[index, tier, period, component] - prices[index, tier + 1, period, component]
+                    after += min(high, edges[at, tier]) * dearer
+                    start += min(low, edges[at, tier]) * dearer
                 value = fen_of(after, divisor, rounding) - fen_of(start, divisor, rounding)
             else:
                 value = usage[row] * prices[index, top, period, component]

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from tariffs.columns import NULL, Bools, Codes, Ints
 from tariffs.compiler import CompiledTariff
-from tariffs.owners import each_chunk
 from tariffs.parameters import QUANTITY_MAX
 from tariffs.rounding import divide
+from tariffs.threads import each_chunk
 from tariffs.utility import kernels
 from tariffs.utility.bills import Amounts, Bills, close_bills, group_bills, round_bills
 from tariffs.utility.columns import UtilityPrices, UtilityState, UtilityUsages

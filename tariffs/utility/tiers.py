@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tariffs.columns import Codes, Ints
-from tariffs.owners import each_chunk
 from tariffs.rounding import KERNEL_ROUNDING
+from tariffs.threads import each_chunk
 from tariffs.utility import kernels
 from tariffs.utility.columns import UtilityUsages
 from tariffs.utility.program import UtilityProgram

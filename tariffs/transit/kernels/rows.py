@@ -35,9 +35,6 @@ def quotient(numerator: int, denominator: int, add: int, even: bool) -> int:
         whole = numerator // denominator
         twice = 2 * (numerator - whole * denominator)
         return whole + int(twice > denominator or (twice == denominator and whole % 2 == 1))
-    if denominator == RATIO_ONE:
-        # A constant divisor becomes a multiplication.
-        return (numerator + add) // RATIO_ONE
     return (numerator + add) // denominator
 
 
@@ -164,12 +161,19 @@ def concede(
     ``rounding``: multiple the share is rounded to, divisor, what is added before dividing, half to even.
     """
     to, divisor, add, even = rounding
+    share = np.empty(len(gross), np.int64)
+    if divisor == RATIO_ONE and not even:
+        for row in range(len(gross)):
+            # Without a sign, a constant divisor becomes a multiplication.
+            share[row] = (np.uint64(gross[row] * terms[card_class[row], 1]) + np.uint64(add)) // np.uint64(RATIO_ONE)
+    else:
+        for row in range(len(gross)):
+            share[row] = quotient(gross[row] * terms[card_class[row], 1], divisor, add, even) * to
     for row in range(len(gross)):
         code = card_class[row]
         named = terms[code, 0] != 0
         full = gross[row]
-        share = quotient(full * terms[code, 1], divisor, add, even) * to + terms[code, 2]
-        reduced = min(max(share, terms[code, 3]), full)
+        reduced = min(max(share[row] + terms[code, 2], terms[code, 3]), full)
         # Chosen, not branched: classes come in no order, and a wrong guess costs more than the arithmetic.
         takes = named & condition[row] & open_[row]
         fare[row] = reduced if takes else fare[row]
@@ -197,7 +201,9 @@ def split_funds(
     for row in range(len(gross)):
         code = card_class[row]
         # A later step may have raised the fare again; a fund bears only what the card does not pay.
-        part = (min(conceded[row], gross[row] - fare[row]) * terms[code, 1] + RATIO_ONE // 2) // RATIO_ONE
+        own = np.uint64(min(conceded[row], gross[row] - fare[row]) * terms[code, 1])
+        # Without a sign, a constant divisor becomes a multiplication.
+        part = np.int64((own + np.uint64(RATIO_ONE // 2)) // np.uint64(RATIO_ONE))
         takes = (terms[code, 0] != 0) & condition[row]
         fund_pays[row] = part if takes else fund_pays[row]
         payer = np.uint16(terms[code, 0]) if part > 0 else np.uint16(0)
@@ -222,31 +228,37 @@ def date_rows(
     entry: Ints,
     exit_: Ints,
     counted_at: Ints,
-    day_starts: int,
-    firsts: Ints,
-    last: int,
+    of_row: Codes,
+    programs: Ints,
+    starts: Ints,
+    ends: Ints,
+    program: npt.NDArray[np.int16],
     time: Ints,
-    day: Shorts,
-    segment: npt.NDArray[np.int16],
-) -> None:
-    """When each row counts (NULL = never), its operating day, and the dated segment of that day (−1 = none).
+) -> tuple[int, int]:
+    """The program that prices each row by its own time, −1 = none, and when the row counts (NULL = never).
 
-    ``firsts`` are the first days of the segments, ``last`` the last published day. A late row carried forward
-    counts later, but its operating day stays its own; a row without a sound time has day 0 and no segment.
+    Tariff k has the programs from ``programs[k]`` to ``programs[k + 1]``, each from second ``starts[program]`` on,
+    all up to ``ends[k]``; ``of_row`` without rows: all are of tariff 0. ``time`` without rows is not wanted.
+    Returns the earliest and the latest time at which a row counts, (0, −1) when none does. A late row carried forward
+    counts later, but its own time decides its price.
     """
+    earliest, latest = TIME_MAX, -TIME_MAX
     for row in range(len(entry)):
         own = entry[row] if entry[row] != NULL else exit_[row]
         counts = counted_at[row] if counted_at[row] != NULL else own
-        if own < -TIME_MAX or own > TIME_MAX or counts < -TIME_MAX or counts > TIME_MAX:
-            time[row], day[row], segment[row] = NULL, 0, -1
-            continue
-        at = (own - day_starts) // DAY_S
-        time[row], day[row] = counts, at
-        found = -1
-        if at <= last:
-            for first in firsts:
-                found += at >= first
-        segment[row] = found
+        tariff = of_row[row] if len(of_row) else 0
+        first = programs[tariff]
+        found = first - 1
+        for each in range(first, programs[tariff + 1]):
+            found += own >= starts[each]
+        sound = (own >= -TIME_MAX) & (own <= TIME_MAX) & (counts >= -TIME_MAX) & (counts <= TIME_MAX)
+        priced = sound & (found >= first) & (own < ends[tariff])
+        program[row] = found if priced else -1
+        if len(time):
+            time[row] = counts if priced else NULL
+            earliest = min(earliest, counts) if priced else earliest
+            latest = max(latest, counts) if priced else latest
+    return (0, -1) if latest < earliest else (earliest, latest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -263,19 +275,13 @@ def note_facts(
     zones: tuple[Any, Any, Any, Any],
     gross: Ints,
     fare: Ints,
-    rule: Codes,
     priced: Bools,
     facts: Any,
     marked: Bools,
-    outcome: Ints,
 ) -> None:
-    """What the walk reads of each row, as records of ``walk.FACTS``; rows without a price are not marked.
-
-    ``outcome`` is what the walk may change: fare << 16 | rule.
-    """
+    """What the walk reads of each row, as records of ``walk.FACTS``; rows without a price are not marked."""
     low, high, held_low, held_high = zones
     for row in range(len(time)):
-        outcome[row] = (fare[row] << 16) | rule[row]
         marked[row] = priced[row] & (marks[row] != 0)
         if not marked[row]:
             continue
@@ -301,8 +307,10 @@ def note_facts(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def take_outcome(outcome: Ints, fare: Ints, rule: Codes) -> None:
-    """What the card pays after the walk, and the rule behind it."""
-    for row in range(len(outcome)):
-        fare[row] = outcome[row] >> 16
-        rule[row] = outcome[row] & 0xFFFF
+def take_outcome(place: Shorts, marked: Bools, outcome: Ints, fare: Ints, rule: Codes) -> None:
+    """What the card pays after the walk, and the rule behind it; ``outcome`` is by place."""
+    for row in range(len(place)):
+        paid = outcome[place[row]]
+        changed = marked[row] & (paid >= 0)
+        fare[row] = paid >> 16 if changed else fare[row]
+        rule[row] = np.uint16(paid & 0xFFFF) if changed else rule[row]

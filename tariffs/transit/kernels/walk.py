@@ -11,6 +11,8 @@ from numba import njit
 Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.int32]
+Calendar = tuple[int, int, int, int]
+"""Seconds at which the day of a journey, its week, its month and its year begin."""
 
 NULL = -(2**63)
 RATIO_ONE = 10_000
@@ -24,17 +26,29 @@ ANY, OTHER_LINE, OTHER_MODE = 0, 1, 2
 GROSS, PAID, JOURNEYS = 0, 1, 2
 RIDES, DAYS = 0, 1
 
-# Columns of the parameter row of one accumulator; from the seventh on they depend on its kind.
-PARAMETERS = 17
-KIND, SLOT, RULE, TABLE, ROUNDING, PER = 0, 1, 2, 3, 4, 5
-UNIT, LENGTH = 6, 7
-CAP_SPAN, CAP_FULL = 8, 9
-BASIS, EXCESS, BANDS, TO = 8, 9, 10, 11
-QUOTA, QUOTA_OF = 8, 9
-ZONES, OPTIONS = 8, 9
-OF_STEP, TIMES, AMOUNT, AMOUNT_SPAN = 8, 9, 10, 11
-WINDOW, INCLUSIVE, FROM_LAST, SINCE_EXIT, UNTIL_EXIT = 6, 7, 8, 9, 10
-PAY, TAKEN_OFF, FLOOR, LIMIT, BETWEEN, EXTEND = 11, 12, 13, 14, 15, 16
+TERM = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            # of every step: 0 = none, first slot, rule, where its part of the table begins
+            *("kind", "slot", "rule", "table", "rounding", "per"),
+            # of every step with a period
+            *("unit", "length"),
+            *("cap_span", "cap_full"),
+            *("basis", "excess", "bands", "to"),
+            *("quota", "quota_of"),
+            *("zones", "options"),
+            *("of_step", "times", "amount", "amount_span"),
+            *("window", "inclusive", "from_last", "since_exit", "until_exit"),
+            *("pay", "taken_off", "floor", "limit", "between", "extend"),
+        )
+    ]
+)
+"""The terms of one accumulating step: those of every kind, then of transfer windows, caps and so on alone.
+
+Terms, facts and memories are records and not columns of arrays, because a kernel that hands an array on counts its
+references, once per row and step, in a place that all threads share.
+"""
 
 FACTS = np.dtype(
     [
@@ -59,21 +73,20 @@ FACTS = np.dtype(
 so far (fen), its ends as seconds after ``time`` (farther than 68 years away: 68 years), number of its program, class,
 mode, lowest and highest zone, and the zones a travelcard covers (−1 = none)."""
 
-# What is remembered per card and accumulator. SINCE is NULL until something is.
-# Transfer: SINCE = the tap the window is measured from, VALUE = highest fare in it, COUNT = transfers used,
-# marks = class, line and mode of the last origin.
-# Periods: SINCE = start of the period (s), MARK_3 = its kind, so that another definition of it starts afresh.
-# Cap: VALUE = fen paid, MARK_1 and MARK_2 = lowest and highest zone (−1 = none yet).
-# Cumulative: VALUE = fen or journeys counted, MARK_1 = journeys counted before the one now going on.
-# Pass: COUNT = rides or days used, MARK_1 = the last day.
-# Cheapest: one slot per option; VALUE = fen beside the option's price, COUNT (of the first) = fen charged so far.
-# Rebate: COUNT = times met, VALUE = fen for them, MARK_1 = fen credited of it; second slot: VALUE = fen credited and
-# not yet taken off, COUNT = fen for the day going on, MARK_1 = that day.
-MEMORY = 6
-SINCE, VALUE, COUNT, MARK_1, MARK_2, MARK_3 = 0, 1, 2, 3, 4, 5
+MEMORY = np.dtype([(name, np.int64) for name in ("since", "value", "count", "mark_1", "mark_2", "mark_3")])
+"""What is remembered per card and accumulator; ``since`` is NULL until something is.
+
+Transfer: since = the tap the window is measured from, value = highest fare in it, count = transfers used, marks =
+class, line and mode of the last origin. Periods: since = start of the period (s), mark_3 = its kind, so that another
+definition of it starts afresh. Cap: value = fen paid, mark_1 and mark_2 = lowest and highest zone (−1 = none yet).
+Cumulative: value = fen or journeys counted, mark_1 = journeys counted before the one now going on. Pass: count =
+rides or days used, mark_1 = the last day. Cheapest: one slot per option; value = fen beside the option's price, count
+(of the first) = fen charged so far. Rebate: count = times met, value = fen for them, mark_1 = fen credited of it;
+second slot: value = fen credited and not yet taken off, count = fen for the day going on, mark_1 = that day.
+"""
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def rounded(numerator: int, denominator: int, mode: int) -> int:
     """``numerator / denominator`` (≥ 0, > 0) by the numbered rounding."""
     # A constant divisor becomes a multiplication.
@@ -88,138 +101,128 @@ def rounded(numerator: int, denominator: int, mode: int) -> int:
     return quotient
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def enter_period(
-    memory: Ints, c: int, s: int, p: Ints, g: int, i: int, time: int, day: int, firsts: Ints, clock: Ints
-) -> None:
-    """Forget what slot (c, s) of ``memory`` holds unless the journey falls into the period it was counted for."""
-    day_starts = clock[0]
-    unit = p[g, i, UNIT]
-    if unit == DAY:
-        since = day * DAY_S + day_starts
+@njit(cache=True, nogil=True, error_model="numpy")
+def enter_period(slot: Any, term: Any, time: int, calendar: Calendar) -> None:
+    """Forget what a slot holds unless the journey falls into the period it was counted for."""
+    unit = term.unit
+    since = time
+    if unit in (DAY, ROLLING_DAYS):
+        since = calendar[0]
     elif unit == WEEK:
-        since = (day - (day + 3 - clock[1]) % 7) * DAY_S + day_starts
+        since = calendar[1]
     elif unit == MONTH:
-        since = firsts[day - clock[2], 0] * DAY_S + day_starts
+        since = calendar[2]
     elif unit == YEAR:
-        since = firsts[day - clock[2], 1] * DAY_S + day_starts
-    elif unit == ROLLING_DAYS:
-        since = day * DAY_S + day_starts
-    else:
-        since = time
-    kind = unit * 100_000 + p[g, i, LENGTH]
-    same = memory[c, s, SINCE] != NULL and memory[c, s, MARK_3] == kind
+        since = calendar[3]
+    kind = unit * 100_000 + term.length
+    same = slot.since != NULL and slot.mark_3 == kind
     if same and unit >= ROLLING_DAYS:
-        same = time < memory[c, s, SINCE] + p[g, i, LENGTH] * DAY_S
+        same = time < slot.since + term.length * DAY_S
     elif same:
-        same = memory[c, s, SINCE] == since
+        same = slot.since == since
     if not same:
-        for column in range(MEMORY):
-            memory[c, s, column] = 0
-        memory[c, s, SINCE] = since
-        memory[c, s, MARK_1] = -1
-        memory[c, s, MARK_2] = -1
-        memory[c, s, MARK_3] = kind
+        slot.since = since
+        slot.value = 0
+        slot.count = 0
+        slot.mark_1 = -1
+        slot.mark_2 = -1
+        slot.mark_3 = kind
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def transfer_fare(
-    memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fact: Any, mark: int, fare: int
-) -> tuple[int, bool]:
-    """Fare of a leg after the transfer rule, and whether it continued a window; moves slot (c, s) of ``memory``."""
+def transfer_fare(slot: Any, term: Any, fact: Any, mark: int, fare: int) -> tuple[int, bool]:
+    """Fare of a leg after the transfer rule, and whether it continued a window; moves the slot."""
     objects, origins = mark & 1 == 1, mark & 2 == 2
     who, line, mode = fact.who, fact.line, fact.mode
     start, end = fact.time + fact.entry, fact.time + fact.exit
     if fare == 0:
         return fare, False
-    until = end if p[g, i, UNTIL_EXIT] else start
-    since = end if p[g, i, SINCE_EXIT] else start
-    transfers = objects and memory[c, s, SINCE] != NULL and memory[c, s, MARK_1] == who
+    until = end if term.until_exit else start
+    since = end if term.since_exit else start
+    transfers = objects and slot.since != NULL and slot.mark_1 == who
     if transfers:
-        passed = until - memory[c, s, SINCE]
-        transfers = passed <= p[g, i, WINDOW] if p[g, i, INCLUSIVE] else passed < p[g, i, WINDOW]
+        passed = until - slot.since
+        transfers = passed <= term.window if term.inclusive else passed < term.window
         transfers = transfers and passed >= 0
-    if transfers and p[g, i, LIMIT] >= 0:
-        transfers = memory[c, s, COUNT] < p[g, i, LIMIT]
-    if transfers and p[g, i, BETWEEN] == OTHER_LINE:
-        transfers = memory[c, s, MARK_2] != line or memory[c, s, MARK_3] != mode
-    elif transfers and p[g, i, BETWEEN] == OTHER_MODE:
-        transfers = memory[c, s, MARK_3] != mode
+    if transfers and term.limit >= 0:
+        transfers = slot.count < term.limit
+    if transfers and term.between == OTHER_LINE:
+        transfers = slot.mark_2 != line or slot.mark_3 != mode
+    elif transfers and term.between == OTHER_MODE:
+        transfers = slot.mark_3 != mode
     if not transfers:
         if origins:
-            memory[c, s, SINCE] = since
-            memory[c, s, VALUE] = fare
-            memory[c, s, COUNT] = 0
-            memory[c, s, MARK_1] = who
-            memory[c, s, MARK_2] = line
-            memory[c, s, MARK_3] = mode
+            slot.since = since
+            slot.value = fare
+            slot.count = 0
+            slot.mark_1 = who
+            slot.mark_2 = line
+            slot.mark_3 = mode
         return fare, False
     paid = fare
-    if p[g, i, PAY] == FREE:
+    if term.pay == FREE:
         paid = 0
-    elif p[g, i, PAY] == DIFFERENCE:
-        paid = max(fare - memory[c, s, VALUE], 0)
-    elif p[g, i, PAY] == MINUS:
-        paid = max(fare - p[g, i, TAKEN_OFF], min(fare, p[g, i, FLOOR]))
+    elif term.pay == DIFFERENCE:
+        paid = max(fare - slot.value, 0)
+    elif term.pay == MINUS:
+        paid = max(fare - term.taken_off, min(fare, term.floor))
     else:
-        paid = rounded(fare * p[g, i, PER], RATIO_ONE, p[g, i, ROUNDING])
-    memory[c, s, COUNT] += 1
-    steps_up = fare > memory[c, s, VALUE]
-    memory[c, s, VALUE] = max(memory[c, s, VALUE], fare)
+        paid = rounded(fare * term.per, RATIO_ONE, term.rounding)
+    slot.count += 1
+    steps_up = fare > slot.value
+    slot.value = max(slot.value, fare)
     if origins:
-        memory[c, s, MARK_2] = line
-        memory[c, s, MARK_3] = mode
-        if p[g, i, FROM_LAST] or (p[g, i, EXTEND] and steps_up):
-            memory[c, s, SINCE] = since
+        slot.mark_2 = line
+        slot.mark_3 = mode
+        if term.from_last or (term.extend and steps_up):
+            slot.since = since
     return paid, True
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def cap_limit(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, fact: Any) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")
+def cap_limit(slot: Any, term: Any, table: Ints, fact: Any) -> int:
     """Fen a cap allows in the period, by class and by the zones used so far; −1 = no limit."""
-    at, span = p[g, i, TABLE], p[g, i, CAP_SPAN]
+    at, span = term.table, term.cap_span
     layer, cell = table[at + fact.who], 0
     if layer < 0:
         return -1
     if span:
-        if memory[c, s, MARK_1] < 0 or memory[c, s, MARK_2] >= span:
+        if slot.mark_1 < 0 or slot.mark_2 >= span:
             return -1
-        cell = memory[c, s, MARK_1] * span + memory[c, s, MARK_2]
+        cell = slot.mark_1 * span + slot.mark_2
     return table[at + 256 + layer * max(span * span, 1) + cell]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def capped_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, fact: Any, fare: int) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")
+def capped_fare(slot: Any, term: Any, table: Ints, fact: Any, fare: int) -> int:
     """Fare under a cap; widens the zone range that slot (c, s) of ``memory`` holds."""
-    if p[g, i, CAP_SPAN] and fact.low >= 0 and table[p[g, i, TABLE] + fact.who] >= 0:
+    if term.cap_span and fact.low >= 0 and table[term.table + fact.who] >= 0:
         low, high = fact.low, fact.high
-        memory[c, s, MARK_1] = low if memory[c, s, MARK_1] < 0 else min(memory[c, s, MARK_1], low)
-        memory[c, s, MARK_2] = max(memory[c, s, MARK_2], high)
-    limit = cap_limit(memory, c, s, p, g, i, table, fact)
+        slot.mark_1 = low if slot.mark_1 < 0 else min(slot.mark_1, low)
+        slot.mark_2 = max(slot.mark_2, high)
+    limit = cap_limit(slot, term, table, fact)
     if limit < 0:
         return fare
-    room = max(limit - memory[c, s, VALUE], 0)
-    if p[g, i, CAP_FULL]:
+    room = max(limit - slot.value, 0)
+    if term.cap_full:
         return fare if room > 0 else 0
     return int(min(fare, room))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def cumulative_fare(
-    memory: Ints, c: int, s: int, p: Ints, g: int, i: int, table: Ints, gross: int, fare: int, continues: bool
-) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")
+def cumulative_fare(slot: Any, term: Any, table: Ints, gross: int, fare: int, continues: bool) -> int:
     """Fare under a discount that grows with what was counted before."""
-    bands, edges = p[g, i, BANDS], p[g, i, TABLE]
+    bands, edges = term.bands, term.table
     ratios = edges + bands
-    counted = memory[c, s, MARK_1] if continues and p[g, i, BASIS] == JOURNEYS else memory[c, s, VALUE]
+    counted = slot.mark_1 if continues and term.basis == JOURNEYS else slot.value
     counted = max(counted, 0)
     band = 0
     while band + 1 < bands and table[edges + band + 1] <= counted:
         band += 1
-    to, mode = p[g, i, TO], p[g, i, ROUNDING]
-    if not p[g, i, EXCESS]:
+    to, mode = term.to, term.rounding
+    if not term.excess:
         return int(min(fare, rounded(fare * table[ratios + band], RATIO_ONE * to, mode) * to))
-    if p[g, i, BASIS] == GROSS:
+    if term.basis == GROSS:
         weighted, reached = 0, counted
         while reached < counted + gross:
             end = counted + gross
@@ -245,16 +248,16 @@ def cumulative_fare(
     return int(min(fare, rounded(paid, to, mode) * to))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def pass_fare(memory: Ints, c: int, s: int, p: Ints, g: int, i: int, fare: int, day: int) -> tuple[int, bool]:
-    """Fare with a pass, and whether the pass was used; moves slot (c, s) of ``memory``."""
-    new_day = p[g, i, QUOTA_OF] == DAYS and (memory[c, s, COUNT] == 0 or memory[c, s, MARK_1] != day)
-    uses = 1 if p[g, i, QUOTA_OF] == RIDES or new_day else 0
-    if p[g, i, QUOTA] >= 0 and memory[c, s, COUNT] + uses > p[g, i, QUOTA]:
+@njit(cache=True, nogil=True, error_model="numpy")
+def pass_fare(slot: Any, term: Any, fare: int, day: int) -> tuple[int, bool]:
+    """Fare with a pass, and whether the pass was used; moves the slot."""
+    new_day = term.quota_of == DAYS and (slot.count == 0 or slot.mark_1 != day)
+    uses = 1 if term.quota_of == RIDES or new_day else 0
+    if term.quota >= 0 and slot.count + uses > term.quota:
         return fare, False
-    memory[c, s, COUNT] += uses
-    memory[c, s, MARK_1] = day
-    return rounded(fare * p[g, i, PER], RATIO_ONE, p[g, i, ROUNDING]), True
+    slot.count += uses
+    slot.mark_1 = day
+    return rounded(fare * term.per, RATIO_ONE, term.rounding), True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -282,26 +285,14 @@ def fare_beside(table: Ints, at: int, span: int, low: int, high: int, covered: i
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def cheapest_fare(
-    memory: Ints,
-    c: int,
-    s: int,
-    p: Ints,
-    g: int,
-    i: int,
-    table: Ints,
-    fact: Any,
-    reduced: bool,
-    fare: int,
-    day: int,
-    firsts: Ints,
-    clock: Ints,
+    memory: Any, c: int, term: Any, table: Ints, fact: Any, reduced: bool, fare: int, calendar: Calendar
 ) -> int:
     """How much the cheapest option for all legs of the period rises by this leg; moves the slots of all options.
 
     ``table``: fares of zone ranges (full, then reduced), then four cells per cap: price, lowest and highest zone
     it covers, whether it covers reduced legs only. The first option is no cap.
     """
-    span, options, at = p[g, i, ZONES], p[g, i, OPTIONS], p[g, i, TABLE]
+    span, options, at = term.zones, term.options, term.table
     low, high = np.int64(fact.low), np.int64(fact.high)
     held = 0
     if fact.held_low >= 0:
@@ -311,7 +302,8 @@ def cheapest_fare(
     caps = at + 2 * span * span
     least = 0
     for k in range(options):
-        enter_period(memory, c, s + k, p, g, i, fact.time, day, firsts, clock)
+        slot = memory[c, term.slot + k]
+        enter_period(slot, term, fact.time, calendar)
         beside, price = fare, 0
         if k > 0:
             cap = caps + 4 * (k - 1)
@@ -319,157 +311,185 @@ def cheapest_fare(
             if known and (reduced or not table[cap + 3]):
                 covered = ((2 << table[cap + 2]) - 1) & ~((1 << table[cap + 1]) - 1)
                 beside = min(fare, fare_beside(table, fares, span, low, high, held | covered))
-        memory[c, s + k, VALUE] += beside
-        total = memory[c, s + k, VALUE] + price
+        slot.value += beside
+        total = slot.value + price
         least = total if k == 0 else min(least, total)
-    rise = least - memory[c, s, COUNT]
-    memory[c, s, COUNT] = least
+    first = memory[c, term.slot]
+    rise = least - first.count
+    first.count = least
     return rise
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def met_zones(
-    memory: Ints, c: int, p: Ints, g: int, j: int, table: Ints, fact: Any, fare: int
-) -> tuple[bool, int, int]:
-    """Whether the cap of step j, or in its cheapest combination, is met with this leg; the zones it covers."""
-    s = p[g, j, SLOT]
-    if p[g, j, KIND] == CAP:
-        limit = cap_limit(memory, c, s, p, g, j, table, fact)
-        return limit >= 0 and memory[c, s, VALUE] + fare >= limit, memory[c, s, MARK_1], memory[c, s, MARK_2]
-    caps = p[g, j, TABLE] + 2 * p[g, j, ZONES] * p[g, j, ZONES]
-    best, least = 0, memory[c, s, VALUE]
-    for k in range(1, p[g, j, OPTIONS]):
-        total = memory[c, s + k, VALUE] + table[caps + 4 * (k - 1)]
+def met_zones(memory: Any, c: int, term: Any, table: Ints, fact: Any, fare: int) -> tuple[bool, int, int]:
+    """Whether the cap of a step, or in its cheapest combination, is met with this leg; the zones it covers."""
+    slot = memory[c, term.slot]
+    if term.kind == CAP:
+        limit = cap_limit(slot, term, table, fact)
+        return limit >= 0 and slot.value + fare >= limit, slot.mark_1, slot.mark_2
+    caps = term.table + 2 * term.zones * term.zones
+    best, least = 0, slot.value
+    for k in range(1, term.options):
+        total = memory[c, term.slot + k].value + table[caps + 4 * (k - 1)]
         if total < least:
             best, least = k, total
-    if best == 0 or memory[c, s + best, VALUE] > 0:
+    if best == 0 or memory[c, term.slot + best].value > 0:
         return False, -1, -1
     return True, table[caps + 4 * (best - 1) + 1], table[caps + 4 * (best - 1) + 2]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rebate_of(
-    memory: Ints,
-    c: int,
-    s: int,
-    p: Ints,
-    g: int,
-    i: int,
-    table: Ints,
-    fact: Any,
-    fare: int,
-    payable: int,
-    day: int,
-    counts: bool,
+    slot: Any, credit: Any, term: Any, table: Ints, time: int, day: int, payable: int, met: tuple[bool, int, int]
 ) -> int:
-    """What comes off the ``payable``: credited and not yet taken off; moves slots (c, s) and (c, s + 1).
+    """What comes off the ``payable``: credited and not yet taken off; moves both slots of the step.
 
-    ``counts``: step OF_STEP is for this leg too, so that its cap may be met now, with the leg at ``fare``.
+    ``met``: whether the cap it is for is met with this leg, and the zones that covers.
     """
-    d = s + 1
-    if memory[c, d, SINCE] == NULL:
-        memory[c, d, SINCE] = fact.time
-        memory[c, d, MARK_1] = day - 1
-    if memory[c, d, MARK_1] != day:
-        memory[c, d, MARK_1] = day
-        memory[c, d, COUNT] = 0
-    if counts:
-        met, low, high = met_zones(memory, c, p, g, p[g, i, OF_STEP], table, fact, fare)
-        amount, span = p[g, i, AMOUNT], p[g, i, AMOUNT_SPAN]
-        if met and span:
-            amount = table[p[g, i, TABLE] + low * span + high] if low >= 0 and high < span else 0
-        if met and amount > memory[c, d, COUNT]:
-            memory[c, s, COUNT] += memory[c, d, COUNT] == 0
-            memory[c, s, VALUE] += amount - memory[c, d, COUNT]
-            memory[c, d, COUNT] = amount
-    if memory[c, s, COUNT] >= p[g, i, TIMES]:
-        memory[c, d, VALUE] += memory[c, s, VALUE] - max(memory[c, s, MARK_1], 0)
-        memory[c, s, MARK_1] = memory[c, s, VALUE]
-    off = min(payable, memory[c, d, VALUE])
-    memory[c, d, VALUE] -= off
+    if credit.since == NULL:
+        credit.since = time
+        credit.mark_1 = day - 1
+    if credit.mark_1 != day:
+        credit.mark_1 = day
+        credit.count = 0
+    reached, low, high = met
+    amount, span = term.amount, term.amount_span
+    if reached and span:
+        amount = table[term.table + low * span + high] if low >= 0 and high < span else 0
+    if reached and amount > credit.count:
+        slot.count += credit.count == 0
+        slot.value += amount - credit.count
+        credit.count = amount
+    if slot.count >= term.times:
+        credit.value += slot.value - max(slot.mark_1, 0)
+        slot.mark_1 = slot.value
+    off = min(payable, credit.value)
+    credit.value -= off
     return off
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def count(
-    memory: Ints, c: int, s: int, p: Ints, g: int, i: int, gross: int, fare: int, paid: int, continues: bool
-) -> None:
-    """Add a journey to slot (c, s) of ``memory`` once it is known what the card pays for it in the end."""
-    if p[g, i, KIND] == CAP:
-        memory[c, s, VALUE] += paid
-    elif p[g, i, KIND] == CUMULATIVE:
-        if p[g, i, BASIS] == GROSS:
-            memory[c, s, VALUE] += gross
-        elif p[g, i, BASIS] == PAID:
-            memory[c, s, VALUE] += paid
+@njit(cache=True, nogil=True, error_model="numpy")
+def count(slot: Any, term: Any, gross: int, fare: int, paid: int, continues: bool) -> None:
+    """Add a journey to a slot once it is known what the card pays for it in the end."""
+    if term.kind == CAP:
+        slot.value += paid
+    elif term.kind == CUMULATIVE:
+        if term.basis == GROSS:
+            slot.value += gross
+        elif term.basis == PAID:
+            slot.value += paid
         elif fare > 0 and not continues:
-            memory[c, s, MARK_1] = memory[c, s, VALUE]
-            memory[c, s, VALUE] += 1
+            slot.mark_1 = slot.value
+            slot.value += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def walk_cards(
     begins: Ints,
     places: Shorts,
-    rows: Shorts,
-    parameters: Ints,
+    terms: Any,
     table: Ints,
-    clock: Ints,
-    firsts: Ints,
+    day_starts: int,
+    first_day: int,
+    starts: Ints,
     facts: Any,
-    memory: Ints,
+    memory: Any,
     outcome: Ints,
 ) -> None:
     """Price the journeys of cards in their order.
 
-    Card c has the places from ``begins[c]`` to ``begins[c + 1]``; ``places`` are those in ``facts`` (records of
-    FACTS) by card, time and sequence, ``rows`` the answer's row of each fact. ``parameters`` (programs, steps,
-    PARAMETERS), ``table`` flat. ``clock`` = [seconds after midnight at which a day starts, first weekday, first day
-    of ``firsts``]; ``firsts`` (days, 2) = first day of each day's month and of its year, days since 1970. Writes
-    ``outcome`` (fen << 16 | rule) where a step decides; changes ``memory`` (cards, slots, MEMORY) in place.
+    Card c has ``facts[begins[c]:begins[c + 1]]`` (records of FACTS) by time and sequence, whose answers go to
+    ``places``.
+    ``terms`` (programs, steps) of TERM, ``table`` flat. A day starts ``day_starts`` seconds after midnight;
+    ``starts`` (days from ``first_day`` on, 4) = seconds at which each day, its week, month and year start. Writes
+    ``outcome`` (fen << 16 | rule, −1 where no step decides); changes ``memory`` (cards, slots) of MEMORY in place.
     """
+    steps = terms.shape[1]
     for card in range(len(begins) - 1):
         for at in range(begins[card], begins[card + 1]):
-            fact = facts[places[at]]
-            g, marks = np.int64(fact.program), fact.marks
+            fact = facts[at]
+            program, marks = np.int64(fact.program), fact.marks
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
-            day = (fact.time - clock[0]) // DAY_S
+            day = (fact.time - day_starts) // DAY_S
+            since = day - first_day
+            calendar = (starts[since, 0], starts[since, 1], starts[since, 2], starts[since, 3])
             paid, rebate, rule = fare, 0, -1
             continues = False
-            for i in range(parameters.shape[1]):
-                kind = parameters[g, i, KIND]
+            for i in range(steps):
+                term = terms[program, i]
+                kind = term.kind
                 mark = (marks >> (2 * i)) & 3
                 if kind == 0 or mark == 0:
                     continue
-                s = parameters[g, i, SLOT]
+                slot = memory[card, term.slot]
                 before = paid - rebate
                 decides = False
                 if kind == TRANSFER:
-                    paid, decides = transfer_fare(memory, card, s, parameters, g, i, fact, mark, paid)
+                    paid, decides = transfer_fare(slot, term, fact, mark, paid)
                     continues = continues or decides
+                elif kind == CHEAPEST:
+                    paid = cheapest_fare(memory, card, term, table, fact, mark & 2 == 2, paid, calendar)
                 else:
-                    enter_period(memory, card, s, parameters, g, i, fact.time, day, firsts, clock)
+                    enter_period(slot, term, fact.time, calendar)
                     if kind == CAP:
-                        paid = capped_fare(memory, card, s, parameters, g, i, table, fact, paid)
-                    elif kind == CHEAPEST:
-                        reduced = mark & 2 == 2
-                        paid = cheapest_fare(
-                            memory, card, s, parameters, g, i, table, fact, reduced, paid, day, firsts, clock
-                        )
-                    elif kind == REBATE:
-                        counts = (marks >> (2 * parameters[g, i, OF_STEP])) & 1 == 1
-                        # What is paid back is no part of what caps and discounts count.
-                        rebate += rebate_of(
-                            memory, card, s, parameters, g, i, table, fact, paid, paid - rebate, day, counts
-                        )
+                        paid = capped_fare(slot, term, table, fact, paid)
                     elif kind == CUMULATIVE:
-                        paid = cumulative_fare(memory, card, s, parameters, g, i, table, gross, paid, continues)
+                        paid = cumulative_fare(slot, term, table, gross, paid, continues)
+                    elif kind == PASS:
+                        paid, decides = pass_fare(slot, term, paid, day)
                     else:
-                        paid, decides = pass_fare(memory, card, s, parameters, g, i, paid, day)
+                        met = (False, -1, -1)
+                        if (marks >> (2 * term.of_step)) & 1 == 1:
+                            met = met_zones(memory, card, terms[program, term.of_step], table, fact, paid)
+                        # What is paid back is no part of what caps and discounts count.
+                        credit = memory[card, term.slot + 1]
+                        rebate += rebate_of(slot, credit, term, table, fact.time, day, paid - rebate, met)
                 if decides or paid - rebate != before:
-                    rule = parameters[g, i, RULE]
-            for i in range(parameters.shape[1]):
+                    rule = term.rule
+            for i in range(steps):
                 if (marks >> (2 * i)) & 1 == 1:
-                    count(memory, card, parameters[g, i, SLOT], parameters, g, i, gross, fare, paid, continues)
-            if rule >= 0:
-                outcome[rows[places[at]]] = ((paid - rebate) << 16) | rule
+                    term = terms[program, i]
+                    count(memory[card, term.slot], term, gross, fare, paid, continues)
+            outcome[places[at]] = ((paid - rebate) << 16) | rule if rule >= 0 else -1
+
+
+@njit(cache=True, nogil=True)
+def fetch(facts: Any, rows: Shorts, block: Any) -> None:
+    """The facts of ``rows`` side by side, many fetched at a time; a walk over them would wait for each."""
+    for i in range(len(rows)):
+        block[i] = facts[rows[i]]
+
+
+@njit(cache=True, nogil=True)
+def list_memory(
+    cards: Ints,
+    time: Ints,
+    sequence: Ints,
+    memory: Any,
+    ids: Ints,
+    card: Ints,
+    accumulator: Ints,
+    since: Ints,
+    value: Ints,
+    number: Ints,
+    marks: tuple[Ints, Ints, Ints],
+) -> int:
+    """Write what cards remember as rows: of each its clock, then its slots in use; returns how many there are.
+
+    ``time`` and ``sequence`` are those of each card's last journey, ``ids`` (rising) those of the slots.
+    """
+    found = 0
+    for c in range(len(cards)):
+        card[found], accumulator[found] = cards[c], 0
+        since[found], value[found], number[found] = time[c], sequence[c], 0
+        marks[0][found] = marks[1][found] = marks[2][found] = 0
+        found += 1
+        for s in range(len(ids)):
+            slot = memory[c, s]
+            if slot.since == NULL:
+                continue
+            card[found], accumulator[found] = cards[c], ids[s]
+            since[found], value[found], number[found] = slot.since, slot.value, slot.count
+            marks[0][found], marks[1][found], marks[2][found] = slot.mark_1, slot.mark_2, slot.mark_3
+            found += 1
+    return found

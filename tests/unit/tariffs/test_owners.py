@@ -20,7 +20,8 @@ from tariffs import (
     price_utility,
     settle_visits,
 )
-from tariffs.owners import group_rows, order_rows
+from tariffs.owner_order import order_rows
+from tariffs.owners import group_rows
 
 LIBRARY = Path(tariffs.__file__).parent / "library"
 DAY = (date(2026, 1, 1) - date(1970, 1, 1)).days

@@ -18,13 +18,13 @@ from tariffs import (
     TransitState,
     load_tariff,
     network_accumulators,
+    owner_order,
     price_journeys,
     price_network,
 )
 from tariffs.errors import ParameterError
 from tariffs.schema import Clock
 from tariffs.tables import Table
-from tariffs.transit import memory
 from tariffs.transit.scales import division_by
 
 EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "40"))
@@ -215,13 +215,13 @@ def test_parts_of_the_cards_are_as_good_as_one(tariff: Any, seed: int, threads: 
     )
     one, state = price_journeys(tariff, journeys)
     by_card = journeys.take(np.lexsort((journeys.sequence, journeys.entry_time, journeys.card)))
-    size = memory.PART_ROWS
+    size = owner_order.PART_ROWS
     try:
-        memory.PART_ROWS = 16
+        owner_order.PART_ROWS = 16
         many, after = price_journeys(tariff, journeys, threads=threads)
         in_order, last = price_journeys(tariff, by_card, threads=threads)
     finally:
-        memory.PART_ROWS = size
+        owner_order.PART_ROWS = size
     assert_same(one, many)
     assert_same(state, after)
     assert_same(state, last)

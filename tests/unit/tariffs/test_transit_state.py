@@ -22,6 +22,7 @@ from tariffs import (
     TransitJourneys,
     TransitPrices,
     TransitState,
+    accumulator_id,
     load_tariff,
     price_journeys,
     price_transit,
@@ -383,7 +384,7 @@ def test_a_journey_before_the_state_is_refused() -> None:
 
 def test_no_journeys_leave_the_state_alone() -> None:
     tariff = load_tariff(LIBRARY / "newyork.omny.yaml")
-    state = TransitState.of(1, card=4, accumulator=1, since=START, value=7)
+    state = TransitState.of(1, card=4, accumulator=accumulator_id("week"), since=START, value=7)
     prices, after = price_journeys(tariff, TransitJourneys.zeros(0), state)
     assert len(prices) == 0
     assert_same(state, after)
@@ -403,6 +404,35 @@ def test_an_accumulator_keeps_its_meaning(tmp_path: Path) -> None:
     programs = [tariff.compiled[0].transit_program().accumulators for tariff in (first, second)]
     with pytest.raises(ParameterError, match="'x': it holds cap before and pass later: give the later step a new"):
         refuse_renamed(programs)
+
+
+def test_an_accumulator_keeps_its_memory_when_others_come_and_go() -> None:
+    """A cap written before another one, or left out, is another memory: a state knows accumulators by their names."""
+
+    def cap(name: str, limit: int) -> dict[str, Any]:
+        return {"cap": {"name": name, "period": {"unit": "week"}, "limits": {"all": limit}} | REMAINDER}
+
+    alone, more = one_segment([cap("week", 900)]), one_segment([cap("other", 800), cap("week", 900)])
+    first, second, third = (
+        TransitJourneys.of(1, entry_time=START + hour * 3_600, card=5, gross_fare=700) for hour in (30, 40, 50)
+    )
+    _, state = price_journeys(alone, first)
+    assert state.accumulator.tolist() == [0, accumulator_id("week")]
+    prices, after = price_journeys(more, second, state)
+    assert prices.card_pays.tolist() == [200]
+    assert sorted(after.accumulator.tolist()) == sorted([0, accumulator_id("week"), accumulator_id("other")])
+    values = dict(zip(after.accumulator.tolist(), after.value.tolist(), strict=True))
+    assert (values[accumulator_id("week")], values[accumulator_id("other")]) == (900, 200)
+    prices, last = price_journeys(alone, third, after)
+    assert prices.card_pays.tolist() == [0]
+    assert last.accumulator.tolist() == [0, accumulator_id("week")]
+
+
+def test_slots_of_an_accumulator_have_numbers_side_by_side() -> None:
+    first = accumulator_id("combined[0]")
+    assert accumulator_id("combined") == first
+    assert [accumulator_id(f"combined[{k}]") for k in (1, 255)] == [first + 1, first + 255]
+    assert 0 < first < 2**63 - 256
 
 
 @pytest.mark.parametrize(
