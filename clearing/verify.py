@@ -114,7 +114,7 @@ def _check_archive(centre: Centre, report: Report) -> None:
     for path in sorted(centre.archive.folder.glob("*.*")):
         if path.name not in named:
             report(f"archive/{path.name}", "the journal knows no such delivery: an entry was removed, or a run died")
-    for sha256 in {each for e in centre.journal.of_kind("batch") for each in e.body["configuration"].values()}:
+    for sha256 in {each for entry in centre.journal for each in entry.body.get("configuration", {}).values()}:
         _compare_hash(centre.archive.folder / "config" / sha256, f"archive/config/{sha256}", sha256, report)
 
 
