@@ -78,7 +78,7 @@ class BankAccount(Strict):
 
     number: Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{4,34}$")]
     bank_code: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
-    name: Annotated[str, Field(min_length=1, max_length=140)]
+    name: Annotated[str, Field(pattern=r"^[^|\x00-\x1f]{1,140}$")]
 
 
 class SourceAccount(BankAccount):

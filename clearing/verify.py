@@ -37,6 +37,7 @@ from clearing.participant_files import (
     feedback_path,
     receipt_document,
 )
+from clearing.payments.audit import check_payments
 from clearing.pricing import PriceBook
 from clearing.proposal import proposal_document, proposal_path
 from clearing.recover import feedback_from_segments
@@ -86,6 +87,7 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
     _check_vault(centre, report)
     whole = _check_segments(centre, report)
     _check_answers(centre, report)
+    check_payments(centre, report)
     if whole:
         _check_feedback(centre, report)
         _check_content(centre, report)

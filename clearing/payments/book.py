@@ -166,7 +166,7 @@ class PaymentBook:
     def cash_held(self, source: int) -> int:
         """Fen of a source's bank account that live payments will take."""
         return sum(
-            payment.proposed["fen"]
+            int(payment.proposed["fen"])
             for payment in self.live()
             if payment.proposed["direction"] == "pay" and payment.proposed["from_source"] == source
         )
@@ -174,7 +174,7 @@ class PaymentBook:
     def advances_held(self, source: int) -> int:
         """Fen of advances for a fund that live payments will make."""
         return sum(
-            payment.proposed["fen"]
+            int(payment.proposed["fen"])
             for payment in self.live()
             if payment.proposed["purpose"] == "advance" and payment.proposed["source"] == source
         )

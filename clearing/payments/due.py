@@ -206,7 +206,7 @@ def _owed_to_reserve(books: _Books, source: int) -> int:
     kinds = MEMO_KINDS | {"between_sources"}
     own = sum(fen for (kind, _, money), fen in books.balances.items() if money == source and kind not in kinds)
     moving = sum(
-        payment.proposed["fen"]
+        int(payment.proposed["fen"])
         for payment in books.book.live()
         if payment.proposed["purpose"] == "transfer" and payment.proposed["source"] == source
     )
