@@ -1,8 +1,8 @@
 """Matching what a bank says with the payment book (docs/clearing-rules.md §13). Pure: nothing is read or written.
 
 First the file as a whole: a wrong one is refused and moves nothing. Then each line: only what names an ordered
-payment with its amount, its direction, its accounts changes that payment. A movement of our account that fits nothing is
-booked against ``bank_difference`` and stays open for a person; an answer that fits nothing changes nothing.
+payment with its amount, its direction, its accounts changes that payment. A movement that fits nothing is booked
+against ``bank_difference`` and stays open for a person; an answer that fits nothing changes nothing.
 """
 
 from __future__ import annotations
@@ -247,8 +247,8 @@ class _Judge:
     def _reported(self, payment: Payment, line: Line, bank: int, source: int) -> bool:
         """Whether an earlier file has booked this movement: a notice before its statement, or the other way round.
 
-        A statement's line confirms each movement a notice booked once; a notice repeats what any file has booked. Where
-        both give the bank's own number of the movement, the numbers have to be equal.
+        A statement's line confirms each movement a notice booked once; a notice repeats what any file has booked.
+        Where both give the bank's own number of the movement, the numbers have to be equal.
         """
         same = [
             (notice, row)
@@ -260,7 +260,7 @@ class _Judge:
         if self.notice:
             return any(row["event"] for _, row in same)
         booked = sum(notice and row["event"] in ("settled", "returned") for notice, row in same)
-        return booked > sum(not notice and row["event"] == "confirmed" for notice, row in same)
+        return bool(booked > sum(not notice and row["event"] == "confirmed" for notice, row in same))
 
     def _difference(self, bank: int, source: int, came_in: int) -> None:
         self.result.postings["bank_account", bank, source] -= came_in
