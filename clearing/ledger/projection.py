@@ -18,6 +18,7 @@ from clearing.calendar import date_of, received_window
 from clearing.config import Settings
 from clearing.durable import fsync_folder
 from clearing.ledger.journal import Entry, Journal
+from clearing.ledger.payments import payment_rows
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
@@ -80,6 +81,11 @@ class Projection:
             self._batch(entries[0])
         elif kind == "close":
             self._close(entries[0])
+        elif "postings" in entries[0].body:
+            self._postings(entries[0])
+        for entry in entries:
+            for table, rows in payment_rows(entry).items():
+                self.store.insert(table, rows)
 
     def _file(self, entry: Entry) -> dict[str, Any]:
         body = entry.body
@@ -141,7 +147,6 @@ class Projection:
         for table in (
             "fees",
             "positions",
-            "payments",
             "claims",
             "recomputed",
             "uncovered",
