@@ -20,7 +20,7 @@ from clearing import posting
 from clearing.caches import Caches
 from clearing.cards import CardRows
 from clearing.centre import Centre
-from clearing.corrections import Corrections
+from clearing.repricing import Corrections
 from clearing.decide import (
     COMPARED_ONLY,
     Bills,
