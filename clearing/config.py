@@ -125,6 +125,13 @@ PRICED_KINDS: Final = ("operator", "utility", "insurer")
 """Kinds of participants whose charges are compared with a tariff."""
 
 
+def _with_short_dates(data: object) -> object:
+    """``from`` and ``to`` as people write them."""
+    if isinstance(data, dict):
+        return {{"from": "valid_from", "to": "valid_to"}.get(key, key): value for key, value in data.items()}
+    return data
+
+
 class Verification(_Strict):
     """A dated agreement on rows that cannot be verified: of one sender, service and issuer."""
 
@@ -140,9 +147,7 @@ class Verification(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _short_dates(cls, data: object) -> object:
-        if isinstance(data, dict):
-            return {{"from": "valid_from", "to": "valid_to"}.get(key, key): value for key, value in data.items()}
-        return data
+        return _with_short_dates(data)
 
 
 class FeeSchedule(_Strict):
@@ -161,9 +166,39 @@ class Agreements(_Strict):
     fees: dict[str, FeeSchedule] = {}
 
 
-class Policy(_Strict):
-    """The centre's own dispositions within the fixed limits."""
+class Dated(_Strict):
+    """Terms that hold from one date to another, both included; windows decide."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    valid_from: datetime.date
+    valid_to: datetime.date
+    after_days: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_dates(cls, data: object) -> object:
+        return _with_short_dates(data)
+
+    def covers(self, day: int) -> bool:
+        """The day (since 1970-01-01) lies between the dates."""
+        return self.valid_from <= datetime.date(1970, 1, 1) + datetime.timedelta(days=day) <= self.valid_to
+
+
+class WriteOff(Dated):
+    """What of an account may go to income after some days, up to a limit in fen per item."""
+
+    account: Literal["suspense_payable", "cardholder_suspense", "cardholder_payable", "stored_value"]
+    max_fen: Annotated[int, Field(ge=1)]
+
+
+class Policy(_Strict):
+    """The centre's own dispositions within the fixed limits, and the dated terms of corrections (rules §11)."""
+
+    write_offs: tuple[WriteOff, ...] = ()
+    benefit_expiry: tuple[Dated, ...] = ()
+    """After how many days a granted benefit that nobody picked up may go back to its fund."""
+    card_refunds: tuple[Dated, ...] = ()
+    """After how many days in its state a lost, replaced or closed card's balance may be given back."""
     dispositions: dict[str, dict[Literal["debit", "credit"], Literal["accepted", "held", "rejected"]]] = {}
 
 

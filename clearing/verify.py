@@ -26,6 +26,7 @@ from clearing.batch import Batch
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.config import load_settings
+from clearing.corrections.audit import check_corrections
 from clearing.decide import decision_roots, merge_roots, roots_text
 from clearing.durable import centre_lock
 from clearing.errors import ClearingError, EvidenceError
@@ -84,6 +85,7 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
     centre.journal.check_chain(centre.signing.verify_key, report)
     _check_archive(centre, report)
     _check_vault(centre, report)
+    check_corrections(centre, report)
     whole = _check_segments(centre, report)
     _check_answers(centre, report)
     if whole:
@@ -114,7 +116,7 @@ def _check_archive(centre: Centre, report: Report) -> None:
     for path in sorted(centre.archive.folder.glob("*.*")):
         if path.name not in named:
             report(f"archive/{path.name}", "the journal knows no such delivery: an entry was removed, or a run died")
-    for sha256 in {each for e in centre.journal.of_kind("batch") for each in e.body["configuration"].values()}:
+    for sha256 in {each for e in centre.journal for each in e.body.get("configuration", {}).values()}:
         _compare_hash(centre.archive.folder / "config" / sha256, f"archive/config/{sha256}", sha256, report)
 
 

@@ -16,6 +16,7 @@ from clearing.accounts import ACCOUNT_KINDS
 from clearing.calendar import date_of, received_window
 from clearing.config import Settings
 from clearing.durable import fsync_folder
+from clearing.ledger.corrected import correction_rows
 from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
@@ -87,6 +88,10 @@ class Projection:
             self._batch(entries[0])
         elif kind == "close":
             self._close(entries[0])
+        elif kind in ("adjustment", "dispute"):
+            self._postings(entries[0])
+            for table, rows in correction_rows(entries[0]).items():
+                self.store.insert(table, rows)
 
     def _file(self, entry: Entry) -> dict[str, Any]:
         body = entry.body
