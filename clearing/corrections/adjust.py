@@ -190,7 +190,7 @@ def _undoable(store: Store) -> list[tuple[str, tuple[Item, int, list[Attributed]
 class Outcome:
     """What a command of corrections did or would do; JSON-able. ``entry`` is None while nothing is posted."""
 
-    proposal: str
+    proposal: str | None
     window: str
     entry: int | None
     items: list[dict[str, Any]]
@@ -228,7 +228,7 @@ def propose(
         }
         proposal = signed(centre, content, by, at)
         write_proposal(directory, proposal)
-    return Outcome(proposal.name, date_of(window).isoformat(), None, [_shown(each) for each in decided], [])
+    return Outcome(proposal.name, date_of(window).isoformat(), None, [shown(each) for each in decided], [])
 
 
 def approve(
@@ -270,7 +270,7 @@ def approve(
         }
         entry = post(centre, projection, "adjustment", body, [each.legs for each in decided], window, at)
         drop(directory, proposal)
-    return Outcome(proposal.name, date_of(window).isoformat(), entry.sequence, [_shown(e) for e in decided], [])
+    return Outcome(proposal.name, date_of(window).isoformat(), entry.sequence, [shown(e) for e in decided], [])
 
 
 def _must(judged: Judged) -> Decided:
@@ -285,7 +285,7 @@ def _refuse_sheet_again(centre: Centre, sheet: str | None) -> None:
         raise RefusedError("the sheet was applied already", where=sheet[:12], remedy="download a fresh one")
 
 
-def _shown(decided: Decided) -> dict[str, Any]:
+def shown(decided: Decided) -> dict[str, Any]:
     """A decided correction for people and JSON."""
     item = decided.item
     return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 from clearing.archive import file_sha256
 from clearing.centre import Centre
@@ -16,17 +18,30 @@ from clearing.people import Signature, digest_of
 
 Report = Callable[[str, str], None]
 
+_ASKED: Final = {
+    "adjustment": (
+        *("reason", "template", "txn_id", "card_id", "linked_txn_id", "undoes"),
+        *("fen", "merchant", "payer", "payee", "source"),
+    ),
+    "dispute": ("reason", "actor", "action", "code"),
+}
+"""What of a posted correction must be as it was proposed."""
+
 
 def check_corrections(centre: Centre, report: Report) -> None:
     """Report every correction that two persons did not sign as it stands, or whose legs are not its postings."""
+    seen: set[str] = set()
     for kind in ("adjustment", "dispute"):
         for entry in centre.journal.of_kind(kind):
             where = f"journal/{entry.sequence:08d}.json"
+            if entry.body["proposal"] in seen:
+                report(where, "its proposal was posted before: one decision, money twice")
+            seen.add(entry.body["proposal"])
             try:
                 _check_signatures(centre, entry)
             except ClearingError as exc:
                 report(where, exc.what)
-            _check_legs(entry, lambda what, where=where: report(where, what))
+            _check_legs(entry, functools.partial(report, where))
 
 
 def _check_signatures(centre: Centre, entry: Entry) -> None:
@@ -36,9 +51,9 @@ def _check_signatures(centre: Centre, entry: Entry) -> None:
         raise ClearingError("the proposal is not the one its two persons signed")
     check_pair(_settings_then(centre, entry), signatures, body["proposed"], entry.at)
     asked, made = body["proposed"]["items"], body["items"]
-    same = ("template", "undoes", "fen", "payee") if entry.kind == "adjustment" else ("actor", "action", "code")
+    same = _ASKED[entry.kind]
     if len(asked) != len(made) or any(
-        one[name] != other[name] for one, other in zip(asked, made, strict=True) for name in ("reason", *same)
+        one[name] != other[name] for one, other in zip(asked, made, strict=True) for name in same
     ):
         raise ClearingError("what was posted is not what was proposed")
 

@@ -96,6 +96,22 @@ class Decided:
         return Parties(self.issuer, each.merchant, each.payer, each.payee, each.source)
 
 
+def allowed_for(subject: Subject) -> list[str]:
+    """Templates that the rules allow for a transaction with money on the account they take it from."""
+    disposition = Disposition(subject.disposition).name.lower()
+    status = ClearingStatus(subject.status).name
+    lies = {kind for (kind, _, _), fen in subject.accounts.items() if fen}
+    return [
+        rule.template
+        for rule in RULES.values()
+        if rule.subject == "transaction"
+        and subject.service in rule.services
+        and disposition in rule.dispositions
+        and (not rule.statuses or status in rule.statuses)
+        and (rule.template == "REVERSE" or TEMPLATES[rule.template][0].kind in lies)
+    ]
+
+
 def refused(item: Item, what: str, remedy: str) -> RefusedError:
     """A refusal that names the correction it is about."""
     where = item.undoes or "card"
@@ -176,8 +192,8 @@ def _reversal(item: Item, subject: Subject) -> Decided:
 
 def _with_parties(item: Item, subject: Subject, accounts: Legs, settings: Settings) -> Item:
     """The item with merchant and payee named: whoever holds the money, where that is one."""
-    leg, merchant = _taken_leg(item.template), item.merchant
-    if leg.party == "merchant" and not merchant:
+    leg, merchant = _taken_leg(item.template), item.merchant or subject.merchant
+    if leg.party == "merchant" and not item.merchant:
         owners = sorted(
             {owner for (kind, owner, source), fen in accounts.items()
              if kind == leg.kind and fen and source == (item.source if leg.source == "given" else RESERVE)}

@@ -25,6 +25,8 @@ HOMES = {
     "jinja2": ("clearing/report/",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),
+    "xlsxwriter": ("clearing/corrections/sheet.py", "clearing/report/", "clearing/export/"),
+    "openpyxl": ("clearing/corrections/sheet.py",),
     "smartcard": ("card_io/readers/pcsc.py",),
     "pkcs11": ("card_io/sam/pkcs11.py",),
     "llvmlite": ("clearing/mac/llvm.py", "clearing/kernel_cache.py"),
