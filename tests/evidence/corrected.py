@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,8 @@ retail                                          CONFLICT
   retail amount=300                             CONFLICT
 """
 NAMES = (
-    "retail", "overcharged", "suspense", "unproven", "tac_failed", "utility", "load_held", "foreign", "medical", "load",
-    "blacklisted", "grant", "grant_taken", "pickup", "keyless", "student", "cancelled", "grey", "unknown_merchant",
+    "retail", "overcharged", "suspense", "unproven", "tac_failed", "utility", "load_held", "foreign", "medical",
+    "load", "blacklisted", "grant", "grant_taken", "pickup", "keyless", "student", "cancelled", "grey", "unknown_merchant",
     "one", "other",
 )  # fmt: skip
 """What tests call the lines above."""
@@ -69,14 +70,14 @@ class Corrected:
     def signer(self, person: str) -> Signer:
         return Signer(person, load_key(people_folder(self.directory) / f"{person}.key"))
 
-    def adjust(self, *items: Item, by: str = "reconciler", and_by: str = "approver.a", now: str = NEXT_NOON) -> Outcome:
+    def adjust(
+        self, *items: Item, by: str = "reconciler", and_by: str = "approver.a", now: str = NEXT_NOON
+    ) -> Outcome:
         """Propose and approve."""
         clock = seconds_of(now)
         asked = propose(self.directory, list(items), passphrase=PASSPHRASE, by=self.signer(by), now=clock)
         assert asked.proposal is not None
-        return approve(
-            self.directory, asked.proposal, passphrase=PASSPHRASE, by=self.signer(and_by), now=clock
-        )
+        return approve(self.directory, asked.proposal, passphrase=PASSPHRASE, by=self.signer(and_by), now=clock)
 
     def item(self, template: str, name: str, **given: Any) -> Item:
         return Item(template, "test", txn_id=self.txn[name], **given)
@@ -110,9 +111,14 @@ def moved_between(before: Counter[str], after: Counter[str]) -> dict[str, int]:
     return {account: fen for account, fen in change.items() if fen}
 
 
-def closed_centre(folder: Path) -> Corrected:
-    """The lines cleared and their window closed."""
+def closed_centre(folder: Path, partners: tuple[int, ...] = ()) -> Corrected:
+    """The lines cleared and their window closed; ``partners`` get JT/T 978.4 files."""
     centre = Centre.create(folder)
+    path = folder / "centre.yaml"
+    text = path.read_text("utf-8")
+    for number in partners:
+        text = text.replace(f"{{id: {number}, kind", f"{{id: {number}, interchange: jtt978, kind", 1)
+    path.write_text(text, "utf-8")
     lines = Cases(centre).read(LINES)
     centre.deliver(lines)
     centre.run(AFTER_CLOSE)
@@ -126,8 +132,6 @@ def closed_centre(folder: Path) -> Corrected:
 
 def copied(original: Corrected, folder: Path) -> Corrected:
     """The same centre to be changed, with its people beside it."""
-    import shutil
-
     target = Path(shutil.copytree(original.directory, folder))
     shutil.copytree(people_folder(original.directory), people_folder(target), dirs_exist_ok=True)
     return Corrected(Centre(target, original.centre.masters), original.txn, original.lines)

@@ -194,7 +194,9 @@ def test_between_participants(closed: Corrected) -> None:
 
 
 def test_aged_suspense_is_written_off_within_dated_limits(fresh: Corrected) -> None:
-    terms = "write_offs: [{account: suspense_payable, from: 2026-01-01, to: 2026-12-31, after_days: 180, max_fen: 150}]"
+    terms = (
+        "write_offs: [{account: suspense_payable, from: 2026-01-01, to: 2026-12-31, after_days: 180, max_fen: 150}]"
+    )
     _policy(fresh, terms)
     item = fresh.item("WRITE_OFF_SUSPENSE", "suspense", fen=150)
     received = TODAY - 1
@@ -239,7 +241,9 @@ def test_two_persons_post_one_linked_entry(fresh: Corrected) -> None:
         "merchant_payable 501": -50, "merchant_payable 211": -200, "cardholder_payable 10": -60,
         "refund_payable 10": 310,
     }  # fmt: skip
-    listed = fresh.centre.query("SELECT txn_id, template, fen, proposer, approver, \"window\"::VARCHAR FROM adjustments")
+    listed = fresh.centre.query(
+        'SELECT txn_id, template, fen, proposer, approver, "window"::VARCHAR FROM adjustments'
+    )
     assert listed == [
         (fresh.txn["retail"], "REFUND", 50, "reconciler", "approver.a", "2026-03-03"),
         (fresh.txn["overcharged"], "REVERSE", 260, "reconciler", "approver.a", "2026-03-03"),
@@ -305,7 +309,7 @@ def test_a_proposal_is_posted_once_and_as_it_was_signed(fresh: Corrected) -> Non
 def test_a_forged_pair_of_signatures_is_found(fresh: Corrected) -> None:
     """Whoever holds the centre's key can seal an entry, but not sign for its people."""
     outcome = fresh.adjust(fresh.item("REFUND", "retail", fen=50))
-    with opened(fresh.directory, PASSPHRASE, purpose="test") as (centre, projection):
+    with opened(fresh.directory, PASSPHRASE, purpose="test") as (centre, _):
         body = json.loads(json.dumps(centre.journal.entries[(outcome.entry or 0) - 1].body))
         body["items"][0] |= {"fen": 90, "adjustment": "A0-1"}
         centre.journal.append("adjustment", body, at=seconds_of(NEXT_EVENING), key=centre.signing)
