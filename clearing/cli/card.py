@@ -39,7 +39,8 @@ _WORDS: Final = {
     "purse": ("钱包", "Purse"), "shadow": ("影子余额(元)", "Shadow balance"), "unseen": ("差额(元)", "Unseen"),
     "loads": ("充值", "Loads"), "debits": ("消费", "Debits"), "gap": ("缺号", "Missing records"),
     "impossible": ("不可能余额", "Impossible balance"), "open": ("未结事项", "Open items"),
-    "deposit": ("卡押金(元)", "Deposit"), "refund": ("应退(元)", "Refunds due"), "issued": ("正常", "issued"), "lost": ("挂失", "lost"), "replaced": ("已补换", "replaced"),
+    "deposit": ("卡押金(元)", "Deposit"), "refund": ("应退(元)", "Refunds due"),
+    "issued": ("正常", "issued"), "lost": ("挂失", "lost"), "replaced": ("已补换", "replaced"),
     "closed": ("已销户", "closed"), "unknown": ("未登记", "not registered"),
 }  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import numpy as np
+
 from clearing.calendar import date_of
 from clearing.ledger.journal import Entry
 
@@ -22,7 +24,8 @@ def correction_rows(entry: Entry) -> dict[str, list[dict[str, Any]]]:
     items = body["items"]
     if entry.kind == "adjustment":
         named = [
-            {**common, **_without_legs(item), "card_id": _card(item), "sheet": body.get("sheet")} for item in items
+            {**common, **_without_legs(item), "card_id": _card(item["card_id"]), "sheet": body.get("sheet")}
+            for item in items
         ]
         return {"adjustments": named, "correction_legs": _legs(entry, "adjustment")}
     moves = [{**common, **_without_legs(item), "deadline": _date(item["deadline"])} for item in items]
@@ -33,8 +36,9 @@ def _without_legs(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name != "legs"}
 
 
-def _card(item: dict[str, Any]) -> int | None:
-    return None if item["card_id"] is None else int(item["card_id"], 16)
+def _card(text: str | None) -> np.uint64 | None:
+    """A card id as its own type: half of them do not fit a signed integer."""
+    return None if text is None else np.uint64(int(text, 16))
 
 
 def _date(day: int | None) -> datetime.date | None:
@@ -47,7 +51,7 @@ def _legs(entry: Entry, named: str) -> list[dict[str, Any]]:
             "entry": entry.sequence,
             "correction": item[named],
             "txn_id": txn_id,
-            "card_id": None if card is None else int(card, 16),
+            "card_id": _card(card),
             "kind": kind,
             "participant": participant,
             "source": source,

@@ -49,8 +49,8 @@ retail                                          CONFLICT
 """
 NAMES = (
     "retail", "overcharged", "suspense", "unproven", "tac_failed", "utility", "load_held", "foreign", "medical",
-    "load", "blacklisted", "grant", "grant_taken", "pickup", "keyless", "student", "cancelled", "grey", "unknown_merchant",
-    "one", "other",
+    "load", "blacklisted", "grant", "grant_taken", "pickup", "keyless", "student", "cancelled", "grey",
+    "unknown_merchant", "one", "other",
 )  # fmt: skip
 """What tests call the lines above."""
 

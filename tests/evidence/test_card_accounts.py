@@ -223,20 +223,22 @@ def test_a_purse_below_zero_is_an_overdraft(tmp_path: Path) -> None:
     assert "101 fen, where 100" in str(more)
 
 
+HITS = """
+retail card=blacklisted                                  CARD_BLACKLISTED
+retail card=grace                                        ACCEPTED
+retail card=blacklisted time=11:59:59                    ACCEPTED
+retail card=blacklisted date=2026-03-01 time=11:59:59    ACCEPTED
+transit card=grace time=13:00:00                         CARD_BLACKLISTED
+retail                                                   ACCEPTED
+"""
+"""Listed on 1 March 12:00:00, with a day of grace; the third is within it, the fourth before the list."""
+
+
 def test_blacklist_hits_by_terminal_before_and_after_the_grace(tmp_path: Path) -> None:
     from evidence.handmade import Cases, Centre
 
     centre = Centre.create(tmp_path / "centre")
-    lines = Cases(centre).read(
-        """
-        retail card=blacklisted                                  CARD_BLACKLISTED
-        retail card=grace                                        ACCEPTED
-        retail card=blacklisted time=11:59:59                    ACCEPTED
-        retail card=blacklisted date=2026-03-01 time=11:59:59    ACCEPTED
-        transit card=grace time=13:00:00                         CARD_BLACKLISTED
-        retail                                                   ACCEPTED
-        """
-    )
+    lines = Cases(centre).read(HITS)
     centre.deliver(lines)
     centre.run("2026-03-03T05:00:00")
     assert [centre.decisions()[line.place] for line in lines] == [line.expected for line in lines]
