@@ -38,6 +38,7 @@ from clearing.participant_files import (
     feedback_path,
     receipt_document,
 )
+from clearing.payments.audit import check_payments
 from clearing.pricing import PriceBook
 from clearing.proposal import proposal_document, proposal_path
 from clearing.recover import feedback_from_segments
@@ -88,6 +89,7 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
     check_corrections(centre, report)
     whole = _check_segments(centre, report)
     _check_answers(centre, report)
+    check_payments(centre, report)
     if whole:
         _check_feedback(centre, report)
         _check_content(centre, report)
@@ -116,7 +118,7 @@ def _check_archive(centre: Centre, report: Report) -> None:
     for path in sorted(centre.archive.folder.glob("*.*")):
         if path.name not in named:
             report(f"archive/{path.name}", "the journal knows no such delivery: an entry was removed, or a run died")
-    for sha256 in {each for e in centre.journal for each in e.body.get("configuration", {}).values()}:
+    for sha256 in {each for entry in centre.journal for each in entry.body.get("configuration", {}).values()}:
         _compare_hash(centre.archive.folder / "config" / sha256, f"archive/config/{sha256}", sha256, report)
 
 

@@ -1,4 +1,4 @@
-"""Blacklist hits: uses of listed cards by terminal, before and after it had to have the list (rules §13)."""
+"""Blacklist hits: uses of listed cards by terminal, before and after it had to have the list (rules §15)."""
 
 from __future__ import annotations
 

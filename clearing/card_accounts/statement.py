@@ -1,4 +1,4 @@
-"""The statement of one card: what it did, what it holds, what is open about it (rules §13)."""
+"""The statement of one card: what it did, what it holds, what is open about it (rules §15)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Final
 
+from clearing.calendar import date_of
 from clearing.config import RESERVE, Settings, WriteOff
 from clearing.corrections.subject import CardSubject, Subject, reference_of
 from clearing.corrections.templates import (
@@ -201,6 +202,8 @@ def _with_parties(item: Item, subject: Subject, accounts: Legs, settings: Settin
         if len(owners) > 1:
             raise refused(item, f"several hold its money: {owners}", "name one of them: --merchant")
         merchant = owners[0] if owners else subject.merchant
+    if any(each.party == "payer" for each in TEMPLATES[item.template]):
+        require_agent(item, settings)
     if not any(each.party == "payee" for each in TEMPLATES[item.template]):
         return replace(item, merchant=merchant, payee=0)
     payee = item.payee or merchant
@@ -215,6 +218,12 @@ def require_participant(item: Item, number: int, settings: Settings) -> None:
         raise refused(
             item, f"participant {number} takes no payments", "name an operator, merchant, hospital or utility"
         )
+
+
+def require_agent(item: Item, settings: Settings) -> None:
+    """Refuse a payer that is no load agent: who else takes and gives cash?"""
+    if item.payer not in {each.id for each in settings.participants if each.kind == "agent"}:
+        raise refused(item, f"{item.payer} is no load agent", "name who took or gave the cash: --payer")
 
 
 def _taken_leg(template: str) -> TemplateLeg:
@@ -238,7 +247,7 @@ def _check_limit(item: Item, rule: Rule, subject: Subject, settings: Settings) -
 def check_write_off(item: Item, kind: str, age_days: int, policy: tuple[WriteOff, ...], window: int) -> None:
     """Refuse a write-off that no policy of the day allows."""
     assert item.fen is not None
-    terms = [each for each in policy if each.account == kind and each.covers(window)]
+    terms = [each for each in policy if each.account == kind and each.covers(date_of(window))]
     if not terms:
         raise refused(item, f"no policy of the day writes off {kind}", "policy.write_offs in centre.yaml")
     if age_days < terms[0].after_days:
@@ -248,7 +257,7 @@ def check_write_off(item: Item, kind: str, age_days: int, policy: tuple[WriteOff
 
 
 def _check_expiry(item: Item, subject: Subject, settings: Settings) -> None:
-    terms = [each for each in settings.policy.benefit_expiry if each.covers(subject.window)]
+    terms = [each for each in settings.policy.benefit_expiry if each.covers(date_of(subject.window))]
     if not terms:
         raise refused(item, "benefits do not expire on that date", "policy.benefit_expiry in centre.yaml")
     if subject.age_days <= terms[0].after_days:
@@ -325,6 +334,8 @@ def decide_card(item: Item, card: CardSubject, settings: Settings) -> Decided:
     if fen <= 0:
         raise refused(item, "there is nothing to move", "see the card: clearing card")
     item = replace(item, fen=fen)
+    if any(leg.party == "payer" for leg in TEMPLATES[item.template]):
+        require_agent(item, settings)
     if rule.limit in ("waited", "residue"):
         _check_waiting(item, card, settings)
     if rule.limit == "residue":
@@ -334,7 +345,7 @@ def decide_card(item: Item, card: CardSubject, settings: Settings) -> Decided:
 
 
 def _check_waiting(item: Item, card: CardSubject, settings: Settings) -> None:
-    terms = [each for each in settings.policy.card_refunds if each.covers(card.window)]
+    terms = [each for each in settings.policy.card_refunds if each.covers(date_of(card.window))]
     if not terms:
         raise refused(item, "no policy of the day gives balances back", "policy.card_refunds in centre.yaml")
     if card.state_days < terms[0].after_days:

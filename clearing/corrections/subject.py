@@ -59,6 +59,8 @@ class CardSubject:
         """Fen that a correction of a kind may move at most."""
         if limit == "deposit":
             return self._sum("card_deposit")
+        if limit == "refund":
+            return self._sum("refund_payable")
         if limit == "owed":
             return -self._sum("overdraft")
         known = [each for each in (self.balance, self.shadow) if each is not None]

@@ -18,6 +18,7 @@ from clearing.config import Settings
 from clearing.durable import fsync_folder
 from clearing.ledger.corrected import correction_rows
 from clearing.ledger.journal import Entry, Journal
+from clearing.ledger.payments import payment_rows
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
@@ -88,9 +89,11 @@ class Projection:
             self._batch(entries[0])
         elif kind == "close":
             self._close(entries[0])
-        elif kind in ("adjustment", "dispute"):
+        elif "postings" in entries[0].body:
             self._postings(entries[0])
-            for table, rows in correction_rows(entries[0]).items():
+        for entry in entries:
+            tables = correction_rows(entry) if entry.kind in ("adjustment", "dispute") else payment_rows(entry)
+            for table, rows in tables.items():
                 self.store.insert(table, rows)
 
     def _file(self, entry: Entry) -> dict[str, Any]:
@@ -153,7 +156,6 @@ class Projection:
         for table in (
             "fees",
             "positions",
-            "payments",
             "claims",
             "recomputed",
             "uncovered",
