@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Final
@@ -152,7 +153,8 @@ def decide_transaction(item: Item, subject: Subject, linked: Subject | None, set
     item = replace(item, fen=fen)
     _check_limit(item, rule, subject, settings)
     legs = legs_of(item.template, parties, fen, chart)
-    _check_taken(item, legs, accounts)
+    own = {account_of(leg, parties, chart) for leg in TEMPLATES[item.template] if leg.party != "payer"}
+    _check_taken(item, Counter({account: moved for account, moved in legs.items() if account in own}), accounts)
     return Decided(item, issuer, legs)
 
 

@@ -305,6 +305,26 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What persons corrected: an adjustment by its template, or a move of a dispute and the state it led to.
+
+    ``fen`` is the amount moved, of a dispute what is still in dispute; ``legs`` are those on this transaction.
+    """
+
+    name: str
+    kind: Literal["adjustment", "dispute"]
+    what: str
+    meaning: Text
+    state: str | None
+    fen: int
+    reason: str
+    persons: tuple[str, str]
+    window: str
+    entry: SealedEntry
+    legs: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """A payment that carries the money: proposed, waiting for a fund, or further."""
 
@@ -367,6 +387,7 @@ class Explanation:
     memory: Memory | None = None
     legs: tuple[Leg, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     settlement: Settlement | None = None
     bank_entry: None = None
     bank_note: Text = Text(

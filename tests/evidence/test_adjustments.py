@@ -12,6 +12,7 @@ from clearing.corrections.adjust import judge, propose
 from clearing.corrections.rules import RULES, Item
 from clearing.engine import opened
 from clearing.errors import ClearingError, RefusedError
+from clearing.explain import explain, render_text
 from clearing.verify import rebuild, verify
 from evidence.centres import PASSPHRASE
 from evidence.corrected import NEXT_EVENING, NEXT_NOON, Corrected, account_text, closed_centre, copied, moved_between
@@ -176,6 +177,21 @@ def test_a_load_pays_a_refund(closed: Corrected) -> None:
     assert "whose refund" in str(found[3])
 
 
+def test_an_agent_pays_a_refund_in_cash(closed: Corrected) -> None:
+    found = decide(
+        closed,
+        closed.item("REFUND_CASH", "retail", payer=701),
+        closed.item("REFUND", "retail", fen=120),
+        closed.item("REFUND_CASH", "retail", payer=501),
+        closed.item("REFUND_CASH", "retail", payer=701),
+        closed.item("REFUND_CASH", "retail", payer=701),
+    )
+    assert "refund_payable 10: nothing is left" in str(found[0])
+    assert "501 is no load agent" in str(found[2])
+    assert found[3] == {"refund_payable 10": -120, "agent_receivable 701": 120}
+    assert "nothing is left" in str(found[4])
+
+
 def test_between_participants(closed: Corrected) -> None:
     given = {"payer": 501, "payee": 511, "fen": 7}
     claim, fee, itself, nobody, unnamed = decide(
@@ -241,6 +257,13 @@ def test_two_persons_post_one_linked_entry(fresh: Corrected) -> None:
         "merchant_payable 501": -50, "merchant_payable 211": -200, "cardholder_payable 10": -60,
         "refund_payable 10": 310,
     }  # fmt: skip
+    told = explain(fresh.directory, str(fresh.txn["overcharged"]), passphrase=PASSPHRASE, language="en")
+    [correction] = told.corrections
+    assert (correction.what, correction.fen, correction.persons) == ("REVERSE", 260, ("reconciler", "approver.a"))
+    assert {(leg.account, leg.credit - leg.debit) for leg in correction.legs} == {
+        ("merchant_payable", -200), ("cardholder_payable", -60), ("refund_payable", 260),
+    }  # fmt: skip
+    assert "Reversal of the whole transaction" in render_text(told)
     listed = fresh.centre.query(
         'SELECT txn_id, template, fen, proposer, approver, "window"::VARCHAR FROM adjustments'
     )
@@ -366,7 +389,7 @@ def test_a_closed_window_takes_no_correction(fresh: Corrected) -> None:
 def test_every_rule_is_tried_here() -> None:
     """A template without a hand-computed case would be a template nobody checked."""
     elsewhere = {
-        "REFUND_LOADED", "FEE_RETURN", "CLAIM", "UNDO", "WRITE_OFF_SUSPENSE", "BENEFIT_EXPIRED",
+        "REFUND_LOADED", "REFUND_CASH", "FEE_RETURN", "CLAIM", "UNDO", "WRITE_OFF_SUSPENSE", "BENEFIT_EXPIRED",
         *(name for name, rule in RULES.items() if rule.subject == "card"),
         "WRITE_OFF_EXCESS", "WRITE_OFF_OVERCHARGE",
     }  # fmt: skip

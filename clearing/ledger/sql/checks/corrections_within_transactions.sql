@@ -9,6 +9,7 @@ FROM every
 WHERE kind IN ('merchant_payable', 'cardholder_payable', 'cardholder_suspense', 'suspense_payable', 'pending_load',
     'refund_payable', 'provisional_credit', 'dispute_receivable', 'provisional_receivable', 'agent_receivable',
     'fund_receivable', 'held_memo', 'rejected_memo', 'load_claim')
+    AND (kind <> 'agent_receivable' OR txn_id IN (SELECT txn_id FROM load))
 GROUP BY ALL
 HAVING SUM(fen) * IF(kind IN ('dispute_receivable', 'provisional_receivable', 'agent_receivable', 'fund_receivable',
     'held_memo', 'rejected_memo', 'load_claim'), -1, 1) < 0;
