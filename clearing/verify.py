@@ -118,8 +118,13 @@ def _check_archive(centre: Centre, report: Report) -> None:
     for path in sorted(centre.archive.folder.glob("*.*")):
         if path.name not in named:
             report(f"archive/{path.name}", "the journal knows no such delivery: an entry was removed, or a run died")
-    for sha256 in {each for entry in centre.journal for each in entry.body.get("configuration", {}).values()}:
+    for sha256 in {each for entry in centre.journal for each in _kept_by_hash(entry)}:
         _compare_hash(centre.archive.folder / "config" / sha256, f"archive/config/{sha256}", sha256, report)
+
+
+def _kept_by_hash(entry: Entry) -> list[str]:
+    """What an entry names of the archive's copies: the configuration it decided by, a bank's file."""
+    return [*entry.body.get("configuration", {}).values(), *([entry.body["sha256"]] if entry.kind == "bank" else [])]
 
 
 def _check_vault(centre: Centre, report: Report) -> None:

@@ -74,3 +74,41 @@ def _show_approval(summary: dict[str, Any]) -> None:
         show_text("a second person approves next")
     for path in summary["files"]:
         show_text(path)
+
+
+@app.command()
+def bank(
+    directory: Directory,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="what the bank sent", dir_okay=False)],
+    form: Annotated[str, typer.Option("--format", help="auto, iso20022, mt940, list or csv")] = "auto",
+    profile: Annotated[str, typer.Option(help="profile of a CSV statement")] = "statement-csv",
+    now: Now = None,
+    wait: Wait = 60.0,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a bank's answer or statement: pain.002, camt.053/054, 回盘, MT940, CSV. Exit 1: refused or open lines."""
+    from clearing.bank.take import take_bank_file
+
+    if form not in ("auto", "iso20022", "mt940", "list", "csv"):
+        raise typer.BadParameter("write auto, iso20022, mt940, list or csv", param_hint="--format")
+    passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+    summary = take_bank_file(
+        directory,
+        file,
+        passphrase=passphrase,
+        form=form,  # type: ignore[arg-type]
+        profile=profile,
+        now=wall_seconds(now),
+        wait=wait,
+    )
+    show_or_json(asdict(summary), as_json, lambda: _show_bank(asdict(summary)))
+    raise typer.Exit(0 if summary.clean else 1)
+
+
+def _show_bank(summary: dict[str, Any]) -> None:
+    show_text(f"{summary['file']} ({summary['format']}): {summary['outcome']} {summary['reason']}".rstrip())
+    for line in summary["lines"]:
+        mark = "OPEN " if line["open"] else ""
+        show_text(f"{mark}{line['payment'] or '-'} {yuan(line['fen'])} {line['outcome']} {line['reason']}".rstrip())

@@ -226,4 +226,5 @@ def cumulative(entries: Iterable[Entry], window: int) -> Amounts:
 
 def open_window(entries: Iterable[Entry], received: int) -> int:
     """The window in which something that happens now posts: its received window, never one that is closed."""
-    return max([received, *(entry.body["window"] + 1 for entry in entries if entry.kind == "close")])
+    closed = [int(entry.body["window"]) for entry in entries if entry.kind == "close"]
+    return max([received, *(window + 1 for window in closed)])
