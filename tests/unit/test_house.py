@@ -26,7 +26,7 @@ HOMES = {
     "jinja2": ("clearing/report/",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),
-    "xlsxwriter": ("clearing/corrections/sheet.py", "clearing/report/", "clearing/export/"),
+    "xlsxwriter": ("clearing/corrections/sheet.py", "clearing/report/"),
     "openpyxl": ("clearing/corrections/sheet.py",),
     "smartcard": ("card_io/readers/pcsc.py",),
     "pkcs11": ("card_io/sam/pkcs11.py",),
