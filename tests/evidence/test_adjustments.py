@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from clearing.calendar import seconds_of
-from clearing.corrections.adjust import judge, propose
+from clearing.corrections.adjust import approve, judge, propose
 from clearing.corrections.rules import RULES, Item
 from clearing.engine import opened
 from clearing.errors import ClearingError, RefusedError
 from clearing.explain import explain, render_text
+from clearing.settlement import close_window
 from clearing.verify import rebuild, verify
 from evidence.centres import PASSPHRASE
 from evidence.corrected import NEXT_EVENING, NEXT_NOON, Corrected, account_text, closed_centre, copied, moved_between
+from evidence.handmade import Cases, Centre
 
 TODAY = 20515
 """Window 2026-03-03, in which these corrections post."""
@@ -310,7 +313,6 @@ def test_a_proposal_is_posted_once_and_as_it_was_signed(fresh: Corrected) -> Non
     document = json.loads(kept)
     document["content"]["items"][0]["fen"] = 60
     path.write_text(json.dumps(document))
-    from clearing.corrections.adjust import approve
 
     def second() -> None:
         assert asked.proposal is not None
@@ -370,8 +372,6 @@ def test_what_moved_on_is_not_undone(fresh: Corrected) -> None:
 
 
 def test_an_open_window_is_still_the_engines(tmp_path: Path) -> None:
-    from evidence.handmade import Cases, Centre
-
     centre = Centre.create(tmp_path / "centre")
     lines = Cases(centre).read("retail ACCEPTED")
     centre.deliver(lines)
@@ -394,3 +394,29 @@ def test_every_rule_is_tried_here() -> None:
         "WRITE_OFF_EXCESS", "WRITE_OFF_OVERCHARGE",
     }  # fmt: skip
     assert set(RULES) - {name.split()[0] for name in EXPECTED} == elsewhere
+
+
+def test_an_overpayment_is_netted_from_the_next_order(closed: Corrected, tmp_path: Path) -> None:
+    """A refund of what was already proposed to be paid lowers the merchant's next payment by itself."""
+    paid = {}
+    for name, refund in (("with", 50), ("without", 0)):
+        corrected = copied(closed, tmp_path / name)
+        line = Cases(corrected.centre).line(
+            "retail",
+            received="03-03T12:00:00",
+            date="2026-03-03",
+            card_counter=11,
+            terminal_counter=101,
+            time="11:00:00",
+        )
+        corrected.centre.send([line], sequence=900, file="later.parquet")
+        if refund:
+            corrected.adjust(corrected.item("REFUND", "retail", fen=refund))
+        corrected.centre.run("2026-03-04T05:00:00")
+        summary = close_window(
+            corrected.directory, date(2026, 3, 3), passphrase=PASSPHRASE, now=seconds_of("2026-03-04T05:00:00")
+        )
+        [paid[name]] = [each["fen"] for each in summary.payments if each["participant"] == 501]
+        assert corrected.centre.query("SELECT COUNT(*) FROM windows") == [(2,)]
+
+    assert paid["without"] - paid["with"] == 50
