@@ -140,7 +140,7 @@ class WriteOff(Term):
 
 
 class Policy(Strict):
-    """The centre's own dispositions within the fixed limits, and the dated terms of corrections (rules §13, §15)."""
+    """The centre's own dispositions within the fixed limits, and the dated terms of corrections (rules §14, §16)."""
 
     dispositions: dict[str, dict[Literal["debit", "credit"], Literal["accepted", "held", "rejected"]]] = Field(
         default_factory=dict

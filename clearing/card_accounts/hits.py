@@ -1,4 +1,4 @@
-"""Blacklist hits: uses of listed cards by terminal, before and after it had to have the list (rules §15)."""
+"""Blacklist hits: uses of listed cards by terminal, before and after it had to have the list (rules §16)."""
 
 from __future__ import annotations
 

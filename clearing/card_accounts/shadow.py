@@ -1,4 +1,4 @@
-"""The shadow balance of a purse: what its records add up to, beside what the card itself says (rules §15).
+"""The shadow balance of a purse: what its records add up to, beside what the card itself says (rules §16).
 
 Pure: movements in, account out. Only records that the card proved, or that were accepted, move the shadow.
 """

@@ -1,4 +1,4 @@
-"""The statement of one card: what it did, what it holds, what is open about it (rules §15)."""
+"""The statement of one card: what it did, what it holds, what is open about it (rules §16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Card states by validity: the register ``registers/card_states.parquet`` (docs/clearing-rules.md §15).
+"""Card states by validity: the register ``registers/card_states.parquet`` (docs/clearing-rules.md §16).
 
 A row says since when a card is in a state; it holds until the card's next row. The register is optional: without a
 row a card is ``issued`` while the card register covers the day, else ``unknown``.

@@ -1,6 +1,6 @@
 """The dispute of one transaction as a pure state machine; its transitions are data (``dispute_flow.csv``).
 
-Reason and answer codes are those of the T-Union interconnection test instructions (docs/clearing-rules.md §14); the
+Reason and answer codes are those of the T-Union interconnection test instructions (docs/clearing-rules.md §15); the
 deadlines are this project's own, none were published.
 """
 
