@@ -35,7 +35,9 @@ Fen = Annotated[int | None, typer.Option("--fen", min=1, help="amount; all there
 @app.command()
 def adjust(
     directory: Directory,
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="list, approve, sheet, upload, or a correction")],
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help="list, approve, sheet, upload, expire-benefits, or a correction")
+    ],
     subject: Annotated[
         str | None, typer.Argument(metavar="[SUBJECT]", help="FILE_NO:ROW, adjustment, proposal or sheet file")
     ] = None,
@@ -85,9 +87,9 @@ def adjust(
             directory, name, passphrase=passphrase, by=_signer(by, key), now=moment, wait=wait
         )
     else:
-        item = _asked_item(directory, passphrase, action, subject, reason, card, linked, amounts)
+        items = _asked_items(directory, passphrase, action, subject, reason, card, linked, amounts, moment, wait)
         outcome = adjusting.propose(
-            directory, [item], passphrase=passphrase, by=_signer(by, key), now=moment, wait=wait
+            directory, items, passphrase=passphrase, by=_signer(by, key), now=moment, wait=wait
         )
     document = asdict(outcome)
     show_or_json(document, as_json, lambda: _show_outcome(document, "adjust"))
@@ -158,7 +160,7 @@ def dispute(
         raise typer.Exit(1)
 
 
-def _asked_item(
+def _asked_items(
     directory: Path,
     passphrase: str,
     action: str,
@@ -167,17 +169,24 @@ def _asked_item(
     card: bool,
     linked: str | None,
     amounts: dict[str, Any],
-) -> Any:
-    """The correction that a command line asks for."""
+    now: int | None,
+    wait: float,
+) -> list[Any]:
+    """The corrections that a command line asks for."""
+    from clearing.corrections.expiry import expired_benefits
     from clearing.corrections.rules import RULES, Item
     from clearing.explain.evidence import txn_id_of
 
+    if action == "expire-benefits":
+        return list(expired_benefits(directory, passphrase=passphrase, now=now, wait=wait))
     template = action.upper().replace("-", "_")
     if template not in RULES:
         known = ", ".join(name.lower().replace("_", "-") for name in RULES)
-        raise typer.BadParameter(f"list, approve, sheet, upload, or one of {known}", param_hint="ACTION")
+        raise typer.BadParameter(
+            f"list, approve, sheet, upload, expire-benefits, or one of {known}", param_hint="ACTION"
+        )
     about = RULES[template].subject
-    return Item(
+    item = Item(
         template,
         reason,
         txn_id=txn_id_of(_needed(subject, "SUBJECT")) if about == "transaction" else None,
@@ -186,6 +195,7 @@ def _asked_item(
         undoes=subject if about == "adjustment" else None,
         **amounts,
     )
+    return [item]
 
 
 def _needed(value: Any, name: str) -> Any:
@@ -262,6 +272,8 @@ def _show_disputes(listed: list[dict[str, Any]]) -> None:
 def _show_end(document: dict[str, Any], command: str) -> None:
     if document["entry"] is not None:
         show_text(f"posted in window {document['window']}, journal entry {document['entry']}")
-    elif document["proposal"] is not None:
+    elif document["proposal"] is None:
+        show_text("预览,未提交 / preview: nothing is proposed")
+    else:
         name = document["proposal"]
         show_text(f"proposed as {name}; next, another person: clearing {command} DIR approve {name}")

@@ -17,6 +17,7 @@ from clearing.corrections.rules import (
     RULES,
     Decided,
     Item,
+    check_card_undo,
     check_undo,
     decide_card,
     decide_participants,
@@ -143,6 +144,8 @@ class _Books:
         item = replace(original, template="UNDO", reason=item.reason, undoes=item.undoes)
         if original.txn_id is not None:
             check_undo(item, backwards, self.subjects[original.txn_id])
+        elif original.card_id is not None:
+            check_card_undo(item, backwards, self.cards[original.card_id])
         return Decided(item, issuer, backwards)
 
     def move(self, decided: Decided) -> None:

@@ -76,8 +76,10 @@ def read_proposal(directory: Path, name: str) -> Proposal:
 
 
 def open_proposals(directory: Path) -> list[Proposal]:
-    """All proposals that wait for a second person, by name."""
-    return [read_proposal(directory, path.stem) for path in sorted((directory / FOLDER).glob("*.json"))]
+    """All proposals that wait for a second person, by name; what a crash left of a posted one is no such."""
+    posted = posted_digests(Journal(directory / "journal"))
+    listed = [read_proposal(directory, path.stem) for path in sorted((directory / FOLDER).glob("*.json"))]
+    return [each for each in listed if each.digest not in posted]
 
 
 def posted_digests(journal: Journal) -> set[str]:

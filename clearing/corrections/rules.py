@@ -285,6 +285,16 @@ def check_undo(item: Item, backwards: Legs, subject: Subject) -> None:
     _check_taken(item, backwards, subject.accounts)
 
 
+def check_card_undo(item: Item, backwards: Legs, card: CardSubject) -> None:
+    """Refuse to take back what the card no longer has: a refund that was paid, a deposit given back."""
+    for account, fen in taken(backwards).items():
+        there = held_on(card.accounts, account)
+        if account[0] in ("refund_payable", "card_deposit", "overdraft") and there < fen:
+            raise refused(
+                item, f"{fen} fen of {_named(account)}, where the card has {there}", "undo what followed first"
+            )
+
+
 _DRAWN_ON: Final = frozenset(
     {
         "merchant_payable", "cardholder_payable", "cardholder_suspense", "suspense_payable", "pending_load",

@@ -10,6 +10,7 @@ import pytest
 
 from clearing.calendar import seconds_of
 from clearing.corrections.adjust import approve, judge, propose
+from clearing.corrections.expiry import expired_benefits
 from clearing.corrections.rules import RULES, Item
 from clearing.engine import opened
 from clearing.errors import ClearingError, RefusedError
@@ -242,6 +243,12 @@ def test_benefits_that_nobody_picked_up_go_back_to_their_fund(fresh: Corrected) 
         "fund_receivable 901 from 901": 200,
     }
     assert "picked up by" in str(decide(fresh, taken, window=received + 91)[0])
+    # 2026-06-01 is received + 91; the day before, nothing is due.
+    for clock, due in (("2026-06-01T03:00:00", []), ("2026-06-01T05:00:00", [grant.txn_id])):
+        found = expired_benefits(fresh.directory, passphrase=PASSPHRASE, now=seconds_of(clock))
+        assert [each.txn_id for each in found] == due
+    fresh.adjust(*found, now="2026-06-01T05:00:00")
+    assert expired_benefits(fresh.directory, passphrase=PASSPHRASE, now=seconds_of("2026-06-01T06:00:00")) == []
 
 
 def _policy(corrected: Corrected, terms: str) -> None:

@@ -163,6 +163,11 @@ def test_balance_of_a_lost_card_after_the_waiting_period(fresh: Corrected) -> No
         "stored_value 10": -49_800, "refund_payable 10": 49_600, "agent_receivable 701": 200,
     }  # fmt: skip
     assert statement(fresh, "retail").refund_due_fen == 49_600
+    [(name,)] = fresh.centre.query("SELECT adjustment FROM adjustments WHERE template = 'CARD_REFUND'")
+    with pytest.raises(RefusedError, match="where the card has 49600"):
+        fresh.adjust(Item("UNDO", "too late", undoes=name), now="2026-03-20T14:00:00")
+    cash = Item("CARD_REFUND_CASH", "at the counter", card_id=card, payer=702, fen=600)
+    assert decide(fresh, cash, day=DAY + 20)[0] == {"refund_payable 10": -600, "agent_receivable 702": 600}
     assert verify(fresh.directory, PASSPHRASE) == []
 
 

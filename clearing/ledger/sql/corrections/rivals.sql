@@ -1,5 +1,5 @@
 -- Of some rows in conflict the one that was paid: it shares counter or terminal counter and is accepted or released.
-WITH mine AS (SELECT * FROM decisions WHERE list_contains($txns, txn_id) AND status = 42),
+WITH mine AS (SELECT * FROM decisions WHERE txn_id IN (SELECT UNNEST($txns)) AND status = 42),
 paid AS (
     SELECT a.txn_id FROM adjustments a WHERE a.template IN ('RELEASE', 'RELEASE_LOAD')
         AND NOT EXISTS (SELECT 1 FROM adjustments u WHERE u.template = 'UNDO' AND u.undoes = a.adjustment))

@@ -4,4 +4,4 @@ SELECT d.txn_id, d.service, d.status, d.disposition, d.issuer, d.merchant_id, d.
 FROM decisions d
 LEFT JOIN (SELECT DISTINCT txn_id, granted FROM benefit) b ON b.txn_id = d.txn_id
 LEFT JOIN (SELECT DISTINCT txn_id, cancel FROM medical) m ON m.txn_id = d.txn_id
-WHERE list_contains($txns, d.txn_id) ORDER BY d.txn_id;
+WHERE d.txn_id IN (SELECT UNNEST($txns)) ORDER BY d.txn_id;
