@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from clearing.calendar import date_of, day_number
 from clearing.centre import Centre
+from clearing.config import RESERVE
 from clearing.corrections.commit import drop, open_window, post, refuse_posted
 from clearing.corrections.dispute_flow import NEW, SURPLUS, Move, Moved, Standing, moved
 from clearing.corrections.persons import Signer, check_signed, signed
@@ -136,7 +137,8 @@ def _made(centre: Centre, subject: Subject, asked: Asked, step: int, where: Stan
                 where=named,
                 remedy="see what corrections moved: clearing explain",
             )
-    if template == "PROVISIONAL_CREDIT" and subject.accounts["merchant_payable", merchant, 0] < after.fen:
+    if where.state == NEW and subject.accounts["merchant_payable", merchant, RESERVE] < after.fen:
+        # Whoever loses, the money has to be there at the end; no adjustment moves it meanwhile.
         raise RefusedError("the merchant no longer has that much of it", where=named, remedy="dispute what is left")
     return Made(asked, subject.txn_id, step, after, template, legs)
 

@@ -20,6 +20,7 @@ from clearing.corrections.templates import (
     account_of,
     held_on,
     legs_of,
+    nonzero,
     reversal_of,
     taken,
 )
@@ -139,7 +140,7 @@ def decide_transaction(item: Item, subject: Subject, linked: Subject | None, set
     rule, chart = RULES[item.template], Chart.of(settings)
     _check_subject(item, rule, subject, settings)
     if item.template == "REVERSE":
-        return _reversal(item, subject)
+        return _reversal(item, subject, chart)
     accounts = subject.accounts if linked is None else _together(subject.accounts, linked.accounts)
     issuer = linked.issuer if linked is not None else subject.issuer
     item = _with_parties(item, subject, accounts, settings)
@@ -182,11 +183,15 @@ def _check_subject(item: Item, rule: Rule, subject: Subject, settings: Settings)
         raise refused(item, subject.undecided, "wait: until then the row may still be decided otherwise")
 
 
-def _reversal(item: Item, subject: Subject) -> Decided:
-    legs = reversal_of(subject.accounts, refunds=subject.service != "load")
-    if not any(kind != "refund_payable" for kind, _, _ in legs):
+def _reversal(item: Item, subject: Subject, chart: Chart) -> Decided:
+    if subject.service == "load":
+        legs = nonzero(Counter({account: -fen for account, fen in subject.accounts.items()}))
+        if sum(legs.values()):
+            raise refused(item, "the load has paid a refund", "undo that first")
+    else:
+        legs = reversal_of(subject.accounts, subject.issuer, chart)
+    if not legs:
         raise refused(item, "the transaction is reversed already", "see it: clearing explain")
-    assert sum(legs.values()) == 0, "a balanced transaction reverses to a balanced entry"
     fen = sum(amount for amount in legs.values() if amount > 0)
     if item.fen not in (None, fen):
         raise refused(item, f"a reversal takes back everything, {fen} fen", "leave the amount out, or refund a part")

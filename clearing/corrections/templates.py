@@ -90,22 +90,29 @@ def account_of(leg: TemplateLeg, parties: Parties, chart: Chart) -> Account:
     return chart.kind(kind, owner), owner, parties.money(leg.source)
 
 
-_GIVEN_BACK: Final = {"stored_value": "refund_payable"}
-"""The purse cannot be filled from here: what a purchase took of it is owed to the cardholder."""
+def reversal_of(posted: Legs, issuer: int, chart: Chart) -> Legs:
+    """Legs that take back what is left of a purchase: payees, payers and memo to zero, the card's part to its holder.
 
-
-def reversal_of(posted: Legs, *, refunds: bool) -> Legs:
-    """Legs that bring what a transaction posted, earlier corrections included, to zero.
+    The purse cannot be filled from here, so what it gave is owed as a refund; what was refunded, paid out or written
+    off before stays as it is.
 
     Args:
-        posted: of the transaction.
-        refunds: its debit of a purse becomes a refund to the cardholder; a load is taken back as it is.
+        posted: what the purchase has on the accounts, earlier corrections included.
+        issuer: of the card.
+        chart: the centre's accounts.
     """
-    legs: Legs = Counter()
-    for (kind, participant, source), fen in posted.items():
-        named = _GIVEN_BACK.get(kind, kind) if refunds else kind
-        legs[named, participant, source] -= fen
+    legs: Legs = Counter({account: -fen for account, fen in posted.items() if account[0] in _TAKEN_BACK and fen})
+    refund = TemplateLeg(CARD_REFUND, "issuer", "reserve", credit=True)
+    legs[account_of(refund, Parties(issuer), chart)] -= sum(legs.values())
     return nonzero(legs)
+
+
+_TAKEN_BACK: Final = frozenset(
+    {
+        "merchant_payable", "cardholder_payable", "cardholder_suspense", "fund_receivable", "insurer_receivable",
+        "operator_borne", "memo_contra",
+    }
+)  # fmt: skip
 
 
 def nonzero(legs: Legs) -> Legs:

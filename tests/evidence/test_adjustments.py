@@ -118,7 +118,7 @@ REFUSED = {
     "a wrong TAC is never paid": (("RELEASE_REJECTED", "tac_failed", {}), "TAC_FAILED is never paid so"),
     "a rejected row": (("RELEASE", "tac_failed", {}), "rejected, TAC_FAILED"),
     "an accepted row is paid already": (("RELEASE", "retail", {}), "accepted"),
-    "a held row is refunded otherwise": (("REFUND", "suspense", {}), "held, BALANCE_BREAK"),
+    "a held row is refunded otherwise": (("REFUND", "suspense", {}), "merchant_payable 501: nothing is left"),
     "several payees": (("REFUND", "utility", {}), "several hold its money: [611, 612]"),
     "a payee nobody knows": (("RELEASE", "unknown_merchant", {}), "0 takes no payments"),
     "a payee that takes no payments": (("RELEASE", "suspense", {"payee": 901}), "901 takes no payments"),
@@ -160,6 +160,36 @@ def test_a_reversal_after_a_refund_takes_back_the_rest_only(closed: Corrected) -
     assert found[1] == {"merchant_payable 501": -150, "refund_payable 10": 150}
     assert "reversed already" in str(found[2])
     assert "nothing is left" in str(found[3])
+
+
+def test_a_reversal_never_refunds_again_what_was_paid_out(closed: Corrected) -> None:
+    found = decide(
+        closed,
+        closed.item("REFUND", "overcharged", fen=150),
+        closed.item("REFUND_CASH", "overcharged", payer=701),
+        closed.item("REVERSE", "overcharged"),
+        closed.item("REFUND", "foreign", fen=150),
+        closed.item("REVERSE", "foreign"),
+        closed.item("REFUND", "retail", fen=120),
+        closed.item("REFUND_LOADED", "load", linked_txn_id=closed.txn["retail"]),
+        closed.item("REVERSE", "load"),
+        closed.item("REVERSE", "retail"),
+    )
+    assert found[2] == {"merchant_payable 211": -50, "cardholder_payable 10": -60, "refund_payable 10": 110}
+    assert found[4] == {"merchant_payable 501": -50, "counterparty_payable 20": 50}
+    assert "the load has paid a refund" in str(found[7])
+    assert found[8] == {"merchant_payable 501": -80, "refund_payable 10": 80}
+
+
+def test_a_released_row_can_be_refunded_after_all(closed: Corrected) -> None:
+    _, refund, more = decide(
+        closed,
+        closed.item("RELEASE", "suspense"),
+        closed.item("REFUND", "suspense", fen=70),
+        closed.item("REFUND", "suspense", fen=131),
+    )
+    assert refund == {"merchant_payable 501": -70, "refund_payable 10": 70}
+    assert "131 fen of merchant_payable 501, where the transaction has 130" in str(more)
 
 
 def test_of_two_rows_in_conflict_one_is_paid(fresh: Corrected) -> None:
