@@ -129,11 +129,10 @@ def _made(centre: Centre, subject: Subject, asked: Asked, step: int, where: Stan
     merchant = _holder(subject)
     parties = Parties(subject.issuer, merchant, 0, merchant)
     legs = legs_of(template, parties, after.fen, centre.chart)
-    lies = joined([subject.accounts, legs]) if template == "PROVISIONAL_CREDIT" else subject.accounts
     for account, out in taken(legs).items():
-        if held_on(lies, account) < out:
+        if held_on(subject.accounts, account) < out:
             raise RefusedError(
-                f"{account[0]} {account[1]} has {held_on(lies, account)} fen of it, not {out}",
+                f"{account[0]} {account[1]} has {held_on(subject.accounts, account)} fen of it, not {out}",
                 where=named,
                 remedy="see what corrections moved: clearing explain",
             )
