@@ -219,13 +219,14 @@ def propose(
         at = declared_now(centre, now)
         window = open_window(centre, at)
         _refuse_sheet_again(centre, sheet)
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         decided = [_must(each) for each in judge(centre, projection.store, items, window)]
         if not decided:
             raise RefusedError("nothing to correct", remedy="name at least one correction")
         content = {
             "kind": "adjustment",
             "at": at,
+            "after": len(centre.journal.entries),
             "items": [item_document(each.item) for each in decided],
             "sheet": sheet,
         }
@@ -251,7 +252,7 @@ def approve(
         signatures = check_signed(centre, proposal, by, at)
         refuse_posted(centre, proposal)
         _refuse_sheet_again(centre, proposal.content["sheet"])
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         items = [item_of(document) for document in proposal.content["items"]]
         decided = [_must(each) for each in judge(centre, projection.store, items, window)]
         named = f"A{len(centre.journal.entries) + 1}"

@@ -195,11 +195,12 @@ def propose_moves(
     with opened(directory, passphrase, wait=wait, purpose="clearing dispute") as (centre, projection):
         at = declared_now(centre, now)
         window = open_window(centre, at)
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         made = judge_moves(centre, projection.store, asked, window)
         if not made:
             return DisputeOutcome(None, date_of(window).isoformat(), None, [])
-        content = {"kind": "dispute", "at": at, "items": [asdict(each) for each in asked]}
+        after = len(centre.journal.entries)
+        content = {"kind": "dispute", "at": at, "after": after, "items": [asdict(each) for each in asked]}
         proposal = signed(centre, content, by, at)
         write_proposal(directory, proposal)
     return DisputeOutcome(proposal.name, date_of(window).isoformat(), None, [_shown(each) for each in made])
@@ -217,7 +218,7 @@ def approve_moves(
             raise RefusedError("the proposal is no dispute", where=name, remedy="approve it by its own command")
         signatures = check_signed(centre, proposal, by, at)
         refuse_posted(centre, proposal)
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         asked = [Asked(**document) for document in proposal.content["items"]]
         made = judge_moves(centre, projection.store, asked, window)
         sequence = len(centre.journal.entries) + 1
@@ -271,7 +272,7 @@ def lapsed(directory: Path, passphrase: str, now: int | None, wait: float = 60.0
     """A lapse for every open dispute whose deadline has passed."""
     with opened(directory, passphrase, wait=wait, purpose="clearing dispute") as (centre, projection):
         day = date_of(open_window(centre, declared_now(centre, now)))
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         due = projection.store.run(sql_text("corrections/lapsed"), {"day": day})
     return [
         Asked(reason=f"no answer until {deadline}", actor="centre", action="lapse", dispute=name)

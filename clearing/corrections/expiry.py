@@ -18,7 +18,7 @@ def expired_benefits(directory: Path, *, passphrase: str, now: int | None = None
         terms = [each for each in centre.settings.policy.benefit_expiry if each.covers(date_of(window))]
         if not terms:
             return []
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         # Past the deadline is more than its days ago; and only closed windows are the persons'.
         last = max((entry.body["window"] for entry in centre.journal.of_kind("close")), default=-1)
         by = date_of(min(window - terms[0].after_days - 1, last))

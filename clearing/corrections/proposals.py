@@ -23,7 +23,8 @@ _SHOWN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What one person asks for. ``content`` is what both sign: kind, time, items, and the sheet it came from."""
+    """What one person asks for. ``content`` is what both sign: kind, time, the last entry
+    its proposer saw (so that the same correction can be proposed again later), items, and the sheet it came from."""
 
     content: dict[str, Any]
     proposer: dict[str, str]

@@ -74,7 +74,7 @@ def write_exceptions(
     """Write the exception sheet of this moment; returns its rows."""
     with opened(directory, passphrase, wait=wait, purpose="clearing adjust") as (centre, projection):
         window = open_window(centre, declared_now(centre, now))
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         waiting = open_exceptions(centre, projection.store, window)
     write_durably(path, workbook_of([_cells(each) for each in waiting], date_of(window).isoformat()))
     return len(waiting)
@@ -258,7 +258,7 @@ def upload(
         if sheet.digest in posted_sheets(centre.journal):
             raise RefusedError("the sheet was applied already", where=path, remedy="download a fresh one")
         window = open_window(centre, declared_now(centre, now))
-        projection.refresh(centre.journal)
+        projection.refresh_if_stale(centre.journal)
         judged = judge(centre, projection.store, [item for _, item in items], window)
     for (number, _), each in zip(items, judged, strict=True):
         if each.refusal is not None:

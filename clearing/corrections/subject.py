@@ -92,12 +92,15 @@ def subjects_of(centre: Centre, store: Store, txn_ids: list[int], now_window: in
     for txn, kind, participant, source, fen in store.run(sql_text("corrections/accounts"), wanted):
         accounts[txn][kind, participant, source] = fen
     disputed = {txn for (txn,) in store.run(sql_text("corrections/disputed"), wanted)}
-    picked = dict(store.run(sql_text("corrections/picked_up"), wanted))
-    rivals = dict(store.run(sql_text("corrections/rivals"), wanted))
+    rows = store.records(sql_text("corrections/subjects"), wanted)
+    conflict = any(row["status"] == ClearingStatus.CONFLICT for row in rows)
+    rivals = dict(store.run(sql_text("corrections/rivals"), wanted)) if conflict else {}
+    granted = any(row["service"] == "benefit" for row in rows)
+    picked = dict(store.run(sql_text("corrections/picked_up"), wanted)) if granted else {}
     known = {p.id for p in centre.settings.participants}
     closed = max((entry.body["window"] for entry in centre.journal.of_kind("close")), default=-1)
     found = {}
-    for row in store.records(sql_text("corrections/subjects"), wanted):
+    for row in rows:
         txn = row["txn_id"]
         received = day_number(row["received_window"])
         found[txn] = Subject(

@@ -170,6 +170,13 @@ class Projection:
             self._references()
             self._views(journal)
 
+    def refresh_if_stale(self, journal: Journal) -> None:
+        """Refresh where participants changed, or the views are another engine's, since the last :meth:`publish`."""
+        known = set(self.store.run("SELECT participant, kind FROM participants"))
+        views = {name for (name,) in self.store.run("SELECT view_name FROM duckdb_views() WHERE NOT internal")}
+        if known != {(p.id, p.kind) for p in self.settings.participants} or "legs" not in views:
+            self.refresh(journal)
+
     def publish(self, journal: Journal) -> None:
         """Refresh, and put a copy in the centre's folder by rename."""
         self.refresh(journal)
