@@ -14,6 +14,7 @@ from clearing.corrections.commit import drop, open_window, post, refuse_posted
 from clearing.corrections.dispute_flow import NEW, SURPLUS, Move, Moved, Standing, moved
 from clearing.corrections.persons import Signer, check_signed, signed
 from clearing.corrections.proposals import read_proposal, write_proposal
+from clearing.corrections.rules import RULES
 from clearing.corrections.subject import Subject, reference_of, subjects_of
 from clearing.corrections.templates import Legs, Parties, held_on, joined, legs_of, taken
 from clearing.engine import declared_now, opened
@@ -162,6 +163,8 @@ def _check_opening(subject: Subject, asked: Asked, centre: Centre) -> None:
         raise RefusedError("an issuer disputes successful trades only", where=where, remedy="nothing was paid for it")
     if asked.actor == "acquirer" and subject.disposition not in (Disposition.HELD, Disposition.REJECTED):
         raise RefusedError("only a held or rejected trade was not paid", where=where, remedy="it is paid already")
+    if asked.actor == "acquirer":
+        _check_payable(subject, where)
     if asked.action != "report":
         return
     if subject.verified:
@@ -170,6 +173,20 @@ def _check_opening(subject: Subject, asked: Asked, centre: Centre) -> None:
         )
     if subject.issuer in centre.chart.own_issuers:
         raise RefusedError("the card is our own", where=where, remedy="its TAC is ours to verify")
+
+
+def _check_payable(subject: Subject, where: str) -> None:
+    """A dispute pays nothing that an adjustment could not: a wrong TAC, a repeat, the other side of a conflict."""
+    status = ClearingStatus(subject.status).name
+    allowed = RULES[_template(SURPLUS, subject) or ""].statuses
+    if status not in allowed:
+        raise RefusedError(
+            f"a row that is {status} is never paid", where=where, remedy=f"only {', '.join(sorted(allowed))}"
+        )
+    if subject.rival is not None:
+        raise RefusedError(f"{reference_of(subject.rival)} is paid; only one of the two can be", where=where)
+    if not subject.merchant:
+        raise RefusedError("nobody registered is its payee", where=where, remedy="release it to one: clearing adjust")
 
 
 def _template(posts: str, subject: Subject) -> str | None:

@@ -107,6 +107,8 @@ def test_abnormal_trade_brings_the_merchant_its_money(fresh: Corrected) -> None:
     [
         ("suspense", "issuer open 1001", "an issuer disputes successful trades only"),
         ("retail", "acquirer open 6001", "only a held or rejected trade"),
+        ("tac_failed", "acquirer open 6001", "a row that is TAC_FAILED is never paid"),
+        ("unknown_merchant", "acquirer open 6001", "nobody registered is its payee"),
         ("load", "issuer open 1001", "only purchases are disputed"),
         ("foreign", "issuer report TAC", "we verified its TAC ourselves"),
         ("retail", "issuer open 1001 201", "201 fen are more than"),
