@@ -154,6 +154,8 @@ def decide_transaction(item: Item, subject: Subject, linked: Subject | None, set
     item = replace(item, fen=fen)
     _check_limit(item, rule, subject, settings)
     legs = legs_of(item.template, parties, fen, chart)
+    if not legs:
+        raise refused(item, "who gives and who gets are one: it would move nothing", "name another payee: --payee")
     own = {account_of(leg, parties, chart) for leg in TEMPLATES[item.template] if leg.party != "payer"}
     _check_taken(item, Counter({account: moved for account, moved in legs.items() if account in own}), accounts)
     return Decided(item, issuer, legs)

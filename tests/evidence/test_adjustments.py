@@ -122,6 +122,7 @@ REFUSED = {
     "several payees": (("REFUND", "utility", {}), "several hold its money: [611, 612]"),
     "a payee nobody knows": (("RELEASE", "unknown_merchant", {}), "0 takes no payments"),
     "a payee that takes no payments": (("RELEASE", "suspense", {"payee": 901}), "901 takes no payments"),
+    "to oneself": (("TRANSFER", "retail", {"payee": 501}), "it would move nothing"),
     "a cancellation": (("REVERSE", "cancelled", {}), "itself a cancellation"),
     "grey until its deadline": (("RELEASE_UNPROVEN", "grey", {}), "later records may decide"),
     "no policy to write off": (("WRITE_OFF_SUSPENSE", "suspense", {}), "no policy of the day"),
