@@ -20,7 +20,6 @@ from clearing import posting
 from clearing.caches import Caches
 from clearing.cards import CardRows
 from clearing.centre import Centre
-from clearing.corrections import Corrections
 from clearing.decide import (
     COMPARED_ONLY,
     Bills,
@@ -45,6 +44,7 @@ from clearing.posting import Balances
 from clearing.records import Rows, concatenate
 from clearing.remembering import Remembering
 from clearing.reopen import Redecided, Reopening
+from clearing.repricing import Corrections
 from clearing.run_summary import Progress, RunSummary
 from clearing.spill import Partitions, Shelf, Shelved
 

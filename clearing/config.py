@@ -17,7 +17,7 @@ from clearing.agreements import Advance, Agreements, FeeSchedule, ServiceName, S
 from clearing.errors import ConfigError
 from clearing.people import Person
 from clearing.status import NEVER_PAYABLE, ClearingStatus, Direction, Disposition, default_disposition
-from clearing.strict import Strict
+from clearing.strict import Dated, Strict
 
 RESERVE = 0
 """The source of money that is the reserve (备付金); every other source is a participant number."""
@@ -126,12 +126,30 @@ PRICED_KINDS: Final = ("operator", "utility", "insurer")
 """Kinds of participants whose charges are compared with a tariff."""
 
 
+class Term(Dated):
+    """Dated terms that take effect some days after the subject came into its state; windows decide."""
+
+    after_days: Annotated[int, Field(ge=0)]
+
+
+class WriteOff(Term):
+    """What of an account may go to income after some days, up to a limit in fen per item."""
+
+    account: Literal["suspense_payable", "cardholder_suspense", "cardholder_payable", "stored_value"]
+    max_fen: Annotated[int, Field(ge=1)]
+
+
 class Policy(Strict):
-    """The centre's own dispositions within the fixed limits."""
+    """The centre's own dispositions within the fixed limits, and the dated terms of corrections (rules §14, §16)."""
 
     dispositions: dict[str, dict[Literal["debit", "credit"], Literal["accepted", "held", "rejected"]]] = Field(
         default_factory=dict
     )
+    write_offs: tuple[WriteOff, ...] = ()
+    benefit_expiry: tuple[Term, ...] = ()
+    """After how many days a granted benefit that nobody picked up may go back to its fund."""
+    card_refunds: tuple[Term, ...] = ()
+    """After how many days in its state a lost, replaced or closed card's balance may be given back."""
 
 
 class Settings(Strict):

@@ -37,7 +37,7 @@ Ints = npt.NDArray[np.int64]
 SEGMENT: Final = "events-grey"
 """Ending of the names of segments that hold these events."""
 
-_LOOKED_AT: Final = 7
+LOOKED_AT: Final = 7
 """Days for which an expired row is looked at again: its witness may come a little later."""
 
 _OPEN: Final = (ClearingStatus.GREY_RECORD, ClearingStatus.GREY_PROVEN)
@@ -75,7 +75,7 @@ def grey_events(centre: Centre, history: History, window: int) -> Iterator[list[
         found = _decided_at_once(rows, standing)
         decided = {decision.at for decision in found}
         deadline = rows["received_window"].astype(np.int64) + calendar.late_days_max
-        due = (deadline < window) & (deadline >= last - _LOOKED_AT) & (rows["status"] == ClearingStatus.GREY_RECORD)
+        due = (deadline < window) & (deadline >= last - LOOKED_AT) & (rows["status"] == ClearingStatus.GREY_RECORD)
         expired = [int(at) for at in np.flatnonzero(due) if int(at) not in decided]
         if expired and service not in CREDIT_SERVICES:
             found += _proved_by_chain(centre, batches, rows, expired, window)

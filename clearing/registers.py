@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,16 @@ class Blacklist:
         """uint64[m] cards on the list at a moment, each once, sorted."""
         return np.unique(self._card_id[(self._published_at <= at) & (at < self._removed_at)])
 
+    def entries_of(self, card_id: int) -> list[tuple[int, int]]:
+        """(published_at, removed_at) of every entry of a card, oldest first."""
+        at = np.flatnonzero(self._card_id == np.uint64(card_id))
+        return [(int(self._published_at[row]), int(self._removed_at[row])) for row in at]
+
+    def every_entry(self) -> Iterator[tuple[int, int, int]]:
+        """(card, published_at, removed_at) of every entry, by card."""
+        columns = (self._card_id, self._published_at, self._removed_at)
+        yield from zip(*(column.tolist() for column in columns), strict=True)
+
     def active(self, card_id: npt.NDArray[np.uint64], txn_time: npt.NDArray[np.int64], grace_seconds: int) -> Mask:
         """bool[n]: some entry of the card had to be active at the terminal at that time."""
         listed = np.zeros(len(card_id), bool)
@@ -153,6 +163,12 @@ class Registers:
             return np.array([owner], np.uint64)
         return np.union1d(self.owners.having(int(owner.view(np.int64))), np.array([owner], np.uint64))
 
+
+CardState = Literal["issued", "lost", "replaced", "closed", "unknown"]
+"""States of a card; a blacklisted one is in the blacklist, whatever its state."""
+
+CARD_STATES_FILE: Final = "card_states.parquet"
+"""Optional register: the states of cards by day (``clearing/card_accounts/states.py``)."""
 
 REGISTER_FILES: Final = ("terminals.csv", "senders.csv", "cards.parquet", "blacklist.parquet")
 

@@ -26,6 +26,7 @@ from clearing.batch import Batch
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.config import load_settings
+from clearing.corrections.audit import check_corrections
 from clearing.decide import decision_roots, merge_roots, roots_text
 from clearing.durable import centre_lock
 from clearing.errors import ClearingError, EvidenceError
@@ -85,6 +86,7 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
     centre.journal.check_chain(centre.signing.verify_key, report)
     _check_archive(centre, report)
     _check_vault(centre, report)
+    check_corrections(centre, report)
     whole = _check_segments(centre, report)
     _check_answers(centre, report)
     check_payments(centre, report)

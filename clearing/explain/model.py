@@ -305,6 +305,26 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What persons corrected: an adjustment by its template, or a move of a dispute and the state it led to.
+
+    ``fen`` is the amount moved, of a dispute what is still in dispute; ``legs`` are those on this transaction.
+    """
+
+    name: str
+    kind: Literal["adjustment", "dispute"]
+    what: str
+    meaning: Text
+    state: str | None
+    fen: int
+    reason: str
+    persons: tuple[str, str]
+    window: str
+    entry: SealedEntry
+    legs: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BankEntry:
     """What a bank said of a payment: outcome of the line, the bank's own number of it, the sealed file."""
 
@@ -385,6 +405,7 @@ class Explanation:
     memory: Memory | None = None
     legs: tuple[Leg, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     settlement: Settlement | None = None
 
     def to_json(self) -> dict[str, Any]:

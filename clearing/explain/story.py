@@ -13,6 +13,7 @@ from clearing import calendar, pricing
 from clearing.centre import Centre
 from clearing.engine import opened
 from clearing.errors import ClearingError, EvidenceError, RefusedError
+from clearing.explain.amends import corrections_of
 from clearing.explain.checks import ladder_of, ladder_of_unreadable, register_facts, tac_proof
 from clearing.explain.evidence import (
     ROWS_MAX,
@@ -155,6 +156,7 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
         recomputed=recomputed_of(stored, centre, case.evidence, calendar.date_of(int(stored["window"][0]))),
         legs=standing.legs,
         decisions=decisions,
+        corrections=corrections_of(case.txn_id, case.centre, case.evidence),
         settlement=settlement_of(stored, standing.legs, centre, case.evidence),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 
 from clearing.explain.model import (
+    Correction,
     Decision,
     Difference,
     Explanation,
@@ -67,6 +68,8 @@ class _Story:
             yield self._section("legs", self._legs(told.legs))
         if len(told.decisions) > 1:
             yield self._section("events", self._events(told.decisions))
+        if told.corrections:
+            yield self._section("corrections", self._corrections(told.corrections))
         yield self._section("seals", self._seals())
         if told.settlement is not None:
             yield self._section("settlement", self._settlement())
@@ -265,6 +268,18 @@ class _Story:
             entry = f"{self._word('batch')} {decision.batch.sequence}"
             lines.append(f"  {word}  {decision.status}  {decision.template}  {decision.batch.at}  {entry}")
             lines += self._legs(decision.legs)
+        return lines
+
+    def _corrections(self, corrections: Sequence[Correction]) -> list[str]:
+        lines = []
+        for each in corrections:
+            state = f"{each.state}  " if each.state else ""
+            meaning = each.meaning.in_language(self.language)
+            what = f"{self._word(each.kind)} {each.name}  {each.what} {meaning}"
+            lines.append(f"  {what}  {state}{_yuan(each.fen)}  {each.window}")
+            persons = " / ".join(each.persons)
+            lines.append(f"    {each.reason}  ({self._word('by_persons')} {persons}; {self._entry(each.entry)})")
+            lines += self._legs(each.legs) if each.legs else []
         return lines
 
     def _seals(self) -> list[str]:

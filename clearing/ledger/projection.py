@@ -17,6 +17,7 @@ from clearing.accounts import ACCOUNT_KINDS
 from clearing.calendar import date_of, received_window
 from clearing.config import Settings
 from clearing.durable import fsync_folder
+from clearing.ledger.corrected import correction_rows
 from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.payments import payment_rows
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
@@ -84,7 +85,8 @@ class Projection:
         elif "postings" in entries[0].body:
             self._postings(entries[0])
         for entry in entries:
-            for table, rows in payment_rows(entry).items():
+            tables = correction_rows(entry) if entry.kind in ("adjustment", "dispute") else payment_rows(entry)
+            for table, rows in tables.items():
                 self.store.insert(table, rows)
 
     def _file(self, entry: Entry) -> dict[str, Any]:
@@ -175,6 +177,13 @@ class Projection:
         self.store.run("DELETE FROM definitions WHERE name = $name", {"name": name})
         self.store.insert("definitions", [{"name": name, "sha256": digest}])
         return True
+
+    def refresh_if_stale(self, journal: Journal) -> None:
+        """Refresh where participants changed, or the views are another engine's, since the last :meth:`publish`."""
+        known = set(self.store.run("SELECT participant, kind FROM participants"))
+        views = {name for (name,) in self.store.run("SELECT view_name FROM duckdb_views() WHERE NOT internal")}
+        if known != {(p.id, p.kind) for p in self.settings.participants} or "legs" not in views:
+            self.refresh(journal)
 
     def publish(self, journal: Journal) -> None:
         """Refresh, and put a copy in the centre's folder by rename; nothing when that is what lies there."""

@@ -27,6 +27,8 @@ HOMES = {
     "jinja2": ("clearing/report/",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),
+    "xlsxwriter": ("clearing/corrections/sheet.py", "clearing/report/"),
+    "openpyxl": ("clearing/corrections/sheet.py",),
     "smartcard": ("card_io/readers/pcsc.py",),
     "pkcs11": ("card_io/sam/pkcs11.py",),
     "llvmlite": ("clearing/mac/llvm.py", "clearing/kernel_cache.py"),

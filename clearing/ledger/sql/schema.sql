@@ -81,6 +81,23 @@ CREATE TABLE findings (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, txn_id BIGINT NOT NULL, bill_no BIGINT, service VARCHAR NOT NULL,
     participant BIGINT NOT NULL, field VARCHAR NOT NULL, mismatch VARCHAR NOT NULL, payer BIGINT,
     delivered BIGINT NOT NULL, recomputed BIGINT NOT NULL, tariff VARCHAR NOT NULL, rule VARCHAR NOT NULL);
+CREATE TABLE adjustments (
+    entry BIGINT NOT NULL, adjustment VARCHAR PRIMARY KEY, "window" DATE NOT NULL, template VARCHAR NOT NULL,
+    txn_id BIGINT, card_id UBIGINT, linked_txn_id BIGINT, undoes VARCHAR, fen BIGINT NOT NULL, issuer BIGINT NOT NULL,
+    merchant BIGINT NOT NULL, payer BIGINT NOT NULL, payee BIGINT NOT NULL, source BIGINT NOT NULL,
+    reason VARCHAR NOT NULL, proposer VARCHAR NOT NULL, approver VARCHAR NOT NULL, sheet VARCHAR);
+CREATE TABLE disputes (
+    entry BIGINT NOT NULL, dispute VARCHAR NOT NULL, step INTEGER NOT NULL, txn_id BIGINT NOT NULL,
+    "window" DATE NOT NULL, actor VARCHAR NOT NULL, "action" VARCHAR NOT NULL, code VARCHAR NOT NULL,
+    state VARCHAR NOT NULL, closed BOOLEAN NOT NULL, fen BIGINT NOT NULL, template VARCHAR, deadline DATE,
+    reason VARCHAR NOT NULL, proposer VARCHAR NOT NULL, approver VARCHAR NOT NULL);
+CREATE TABLE correction_legs (
+    entry BIGINT NOT NULL, correction VARCHAR NOT NULL, txn_id BIGINT, card_id UBIGINT, kind VARCHAR NOT NULL,
+    participant BIGINT NOT NULL, source BIGINT NOT NULL, fen BIGINT NOT NULL);
+CREATE VIEW dispute_status AS
+    SELECT dispute, txn_id, state, closed, fen, deadline, FIRST("window") OVER (PARTITION BY dispute ORDER BY step) AS opened,
+        "window" AS moved, step
+    FROM disputes QUALIFY ROW_NUMBER() OVER (PARTITION BY dispute ORDER BY step DESC) = 1;
 CREATE VIEW balances AS
     SELECT "window", kind, participant, source, SUM(fen)::BIGINT AS fen
     FROM postings GROUP BY ALL HAVING SUM(fen) <> 0;

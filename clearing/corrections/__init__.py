@@ -1,0 +1,1 @@
+"""Corrections by persons: adjustments and disputes as linked, balanced entries (docs/clearing-rules.md §14)."""

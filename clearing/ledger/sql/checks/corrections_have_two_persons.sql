@@ -1,0 +1,4 @@
+-- Every adjustment and every move of a dispute has a reason and is by two persons.
+SELECT entry, adjustment AS correction, proposer, approver FROM adjustments WHERE proposer = approver OR trim(reason) = ''
+UNION ALL
+SELECT entry, dispute, proposer, approver FROM disputes WHERE proposer = approver OR trim(reason) = '';

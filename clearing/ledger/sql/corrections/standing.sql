@@ -1,0 +1,2 @@
+-- Where every dispute stands.
+SELECT dispute, txn_id, step, state, fen, deadline FROM dispute_status;
