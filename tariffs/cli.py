@@ -72,13 +72,18 @@ def main() -> NoReturn:
 
 @app.command()
 def check(files: Files, lang: Lang = "en", as_json: AsJson = False) -> None:
-    """Load files and compile every dated segment; exit 1 when one is refused."""
+    """Load files, compile every dated segment and read the examples; exit 1 when one is refused."""
     messages = _messages(lang)
     checked = [check_file(file) for file in files]
     document = [
         {"file": str(each.file), "error": messages.error(each.error)}
         if each.error is not None
-        else {"file": str(each.file), "error": None, "load_ms": each.load_ms}
+        else {
+            "file": str(each.file),
+            "error": None,
+            "load_ms": each.load_ms,
+            "left_out": [vars(note) for note in each.left_out],
+        }
         for each in checked
     ]
 
@@ -92,6 +97,8 @@ def check(files: Files, lang: Lang = "en", as_json: AsJson = False) -> None:
             facts |= {"first": tariff.first_day, "last": tariff.last_day}
             facts |= {"segments": len(tariff.segments), "tests": len(tariff.tests)}
             stdout.print(messages("check_passed", **facts), soft_wrap=True)
+            for note in each.left_out:
+                stdout.print(messages("left_out", step=note.step, classes=", ".join(note.classes)), soft_wrap=True)
 
     _print({"files": document}, as_json, text)
     raise typer.Exit(1 if any(each.error for each in checked) else 0)
@@ -171,6 +178,7 @@ def explain_event(
     event: Annotated[list[str], typer.Option("--event", metavar="KEY=VALUE", help="column of the event, repeated")],
     history: Annotated[Path | None, typer.Option(help="the owner's rows before it, CSV or Parquet")] = None,
     day: Day = None,
+    keep: Keep = [],  # noqa: B006 (typer reads the default)
     lang: Lang = "en",
     as_json: AsJson = False,
 ) -> None:
@@ -180,7 +188,7 @@ def explain_event(
     explained = explain(
         tariff,
         read_event(tariff.kind, event),
-        history=None if history is None else read_rows(history, tariff).dated,
+        history=None if history is None else read_rows(history, tariff, keep=keep).dated,
         day=None if day is None else day.date(),
     )
 
@@ -188,6 +196,8 @@ def explain_event(
         stdout.print(messages("explain_title", id=explained.tariff_id, title=explained.title), soft_wrap=True)
         stdout.print(f"{messages('source')}: {explained.source}", soft_wrap=True)
         stdout.print(f"{messages('segment')}: {explained.segment}")
+        if explained.assumed:
+            stdout.print(f"{messages('assumed')}: {event_text(explained.assumed)}", soft_wrap=True)
         table = Table(*(messages(key) for key in ("step", "rule")), "", messages("before"), messages("after"))
         table.columns[0].max_width = table.columns[1].max_width = 32
         table.columns[3].justify = table.columns[4].justify = "right"
@@ -321,7 +331,8 @@ def _print(document: Mapping[str, Any], as_json: bool, text: Callable[[], None])
 
 def _show_error(messages: Messages, error: TariffError, console: Console = stderr) -> None:
     told = messages.error(error)
-    console.print(f"{told.pop('file', messages('refused'))}: {messages('refused')}", soft_wrap=True)
+    file = told.pop("file", None)
+    console.print(messages("refused") if file is None else f"{file}: {messages('refused')}", soft_wrap=True)
     for key, value in told.items():
         console.print(f"  {messages('at' if key == 'path' else key)}: {value}", soft_wrap=True)
 

@@ -68,6 +68,6 @@ def _lines(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _scalar(name: str, value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and value != NULL:
-        value = written_of(name, value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = None if value == NULL else written_of(name, value)
     return json.dumps(value, ensure_ascii=False)

@@ -78,7 +78,7 @@ def point_value(edge: Edge, point: Point) -> str:
 
 def event_text(event: Mapping[str, int]) -> str:
     """The columns of an event as people write them."""
-    return " ".join(f"{name}={written_of(name, value)}" for name, value in event.items())
+    return " ".join(f"{name}={written_of(name, value)}" for name, value in event.items() if value != NULL)
 
 
 def edge_conditions(edge: Edge) -> str:

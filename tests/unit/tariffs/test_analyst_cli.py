@@ -72,7 +72,7 @@ def test_price_counts_rows_and_money(tmp_path: Path, rides: str) -> None:
     document = json.loads(answer("price", BUS, "--in", rides, "--out", out, "--json"))
     assert document["rows"] == document["priced"] == 2
     assert document["totals_fen"] == {"gross": 400, "card_pays": 260, "fund_pays": 50, "operator_bears": 90}
-    Path(rides).write_text("date,card_class\n1999-01-01,adult\n", encoding="utf-8")
+    Path(rides).write_text("date,card_class,transfer\n1999-01-01,adult,0\n", encoding="utf-8")
     assert "1 × 日期不在公布的范围内" in answer(
         "price", BUS, "--in", rides, "--out", out, "--lang", "zh", code=FINDINGS
     )
@@ -86,7 +86,7 @@ def test_explain_as_text_and_json() -> None:
     assert [step["step"] for step in steps] == ["flat", "concession", "transfer", "split"]
     assert steps[-1]["after"]["fund_pays"] == 50
     metro = str(LIBRARY / "demo.metro.yaml")
-    answer("explain", metro, "--event", "entry_station=1", "--date", "2026-03-02", code=FINDINGS)
+    answer("explain", metro, "--event", "entry_station=1", "--event", "exit_station=2", *event[2:], code=FINDINGS)
 
 
 def test_diff_draws_and_writes(tmp_path: Path, rides: str) -> None:
