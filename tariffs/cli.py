@@ -30,7 +30,7 @@ from tariffs.analyst.messages import Language, Messages
 from tariffs.analyst.price import REASONS, answer_columns, price_file, reasons_of
 from tariffs.analyst.row_files import read_rows, write_table
 from tariffs.analyst.services import SERVICES, is_money, sums
-from tariffs.analyst.steps import meaning_of, parameters_of, step_model, steps_of
+from tariffs.analyst.steps import FILE, meaning_of, parameters_of, step_model, steps_of
 from tariffs.errors import TariffError
 from tariffs.tariff import Tariff, load_tariff
 from tariffs.trace import StepTaken
@@ -282,26 +282,37 @@ def steps(
     lang: Lang = "en",
     as_json: AsJson = False,
 ) -> None:
-    """The closed list of step types, or every parameter of one of them (`when`: what all transit steps share)."""
+    """The closed list of step types, or every key of one of them (`when`: what all transit steps share; `file`)."""
     messages = _messages(lang)
     if key is None:
         listed = {kind: steps_of(kind) for kind in STEPS_OF_KIND}
         _print(listed, as_json, lambda: _show_steps(messages, listed))
         return
-    model = step_model("flat" if key == "when" else key)
+    common = key == "when"
+    model = step_model("flat" if common else key)
     if model is None:
-        known = ", ".join(name for registry in STEPS_OF_KIND.values() for name in registry)
+        known = ", ".join([FILE, "when", *(name for registry in STEPS_OF_KIND.values() for name in registry)])
         raise typer.BadParameter(messages("no_step", step=key, known=known), param_hint="STEP")
-    parameters = parameters_of(model, common=key == "when")
+    parameters = parameters_of("flat" if common else key, messages, common=common)
 
     def text() -> None:
         stdout.print(f"{key}: {messages.name('steps', key)}")
-        if key != "when":
+        if not common:
             stdout.print(meaning_of(model))
-        table = Table(messages("parameter"), messages("says"), messages("needed"))
+        table = Table(*(messages(name) for name in ("parameter", "needed", "says", "key_meaning")))
+        table.columns[0].max_width, table.columns[2].max_width = 36, 30
+        for column in table.columns:
+            # Chinese has no blanks to break at.
+            column.overflow = "fold"
         for each in parameters:
-            table.add_row(each.path, each.says, "×" if each.needed else "")
+            needed = "×" if each.needed else ""
+            if each.ways:
+                needed = f"{needed} {messages('way', ways=', '.join(map(str, each.ways)))}".strip()
+            table.add_row(each.path, needed, each.says, each.meaning)
         stdout.print(table)
+        if key in STEPS_OF_KIND["transit"]:
+            stdout.print(messages("common"))
+        stdout.print(messages("use"), soft_wrap=True)
 
     _print({"step": key, "parameters": [vars(each) for each in parameters]}, as_json, text)
 

@@ -1,4 +1,5 @@
-"""Every text of the analyst commands in Chinese and English (``messages.yaml``), and refusals (``remedies.yaml``)."""
+"""Every text of the analyst commands in Chinese and English: labels and sentences (``messages.yaml``), refusals
+(``remedies.yaml``), what the keys of a tariff file say (``keys.yaml``)."""
 
 from __future__ import annotations
 
@@ -39,6 +40,11 @@ class Messages:
         """The name of a code of an open list (columns, reasons); the code itself when it has none."""
         named: Mapping[str, str] | None = _catalogue()[group].get(code)
         return code if named is None else named[self.language]
+
+    def key_meaning(self, place: str) -> str | None:
+        """What a key of a tariff file says, by its place (``keys.yaml``); None when nothing is said of it."""
+        told: Mapping[str, str] | None = _keys().get(place)
+        return None if told is None else told[self.language]
 
     def error(self, error: TariffError) -> dict[str, str]:
         """A refusal as file, path, value and remedy; what a kind of error does not have is left out."""
@@ -90,6 +96,12 @@ def knows_remedy(text: str) -> bool:
 @functools.cache
 def _catalogue() -> Mapping[str, Any]:
     return _read("messages.yaml")
+
+
+@functools.cache
+def _keys() -> Mapping[str, Mapping[str, str]]:
+    keys: Mapping[str, Mapping[str, str]] = _read("keys.yaml")["keys"]
+    return keys
 
 
 @functools.cache
