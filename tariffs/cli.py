@@ -23,12 +23,13 @@ from tariffs.analyst.charts import moved_svg, moved_text
 from tariffs.analyst.check import check_file, run_file_tests
 from tariffs.analyst.diff import Difference, change_columns, diff, difference_columns, first_moved
 from tariffs.analyst.edge_tests import inline_tests
-from tariffs.analyst.edges import Edge, edge_columns, edge_document, edges_of, event_text, point_value
+from tariffs.analyst.edges import Edge, edge_columns, edge_document, edges_of, event_text, point_value, run_time
 from tariffs.analyst.explain import explain, read_event
 from tariffs.analyst.json_schema import json_schema
 from tariffs.analyst.messages import Language, Messages
 from tariffs.analyst.price import REASONS, answer_columns, price_file, reasons_of
 from tariffs.analyst.row_files import read_rows, write_table
+from tariffs.analyst.runs import Run, run_document, runs_of
 from tariffs.analyst.services import SERVICES, is_money, sums
 from tariffs.analyst.steps import FILE, meaning_of, parameters_of, step_model, steps_of
 from tariffs.errors import TariffError
@@ -262,16 +263,22 @@ def list_edges(
     """Every threshold of a file, one unit, second and day around it, with the prices: a table to sign off."""
     messages = _messages(lang)
     tariff = load_tariff(file)
-    edges = edges_of(tariff)
+    edges, runs = edges_of(tariff), runs_of(tariff)
     if out is not None:
-        write_table(out, edge_columns(tariff, edges))
-    document = {"id": tariff.id, "edges": [edge_document(edge) for edge in edges]}
+        write_table(out, edge_columns(tariff, edges, runs))
+    document = {
+        "id": tariff.id,
+        "edges": [edge_document(edge) for edge in edges],
+        "runs": [run_document(run) for run in runs],
+    }
 
     def text() -> None:
         if as_tests:
-            sys.stdout.write(inline_tests(tariff, edges))
+            sys.stdout.write(inline_tests(tariff, edges, runs))
         else:
             _show_edges(messages, tariff, edges)
+            for run in runs:
+                _show_run(messages, tariff, run)
 
     _print(document, as_json, text)
 
@@ -406,6 +413,8 @@ def _show_edges(messages: Messages, tariff: Tariff, edges: Sequence[Edge]) -> No
     shown = SERVICES[tariff.kind].shown
     points = sum(len(edge.points) for edge in edges)
     stdout.print(messages("edges_title", id=tariff.id, edges=len(edges), points=points))
+    if repeated := sum(edge.repeated for edge in edges):
+        stdout.print(messages("edges_repeated", repeated=repeated))
     for scenario, group in groupby(edges, key=lambda edge: edge.scenario):
         behind = messages("behind", events=len(scenario.history)) if scenario.history else ""
         stdout.print(f"\n{scenario.day} {event_text(scenario.event)}{behind}", soft_wrap=True)
@@ -421,6 +430,19 @@ def _show_edges(messages: Messages, tariff: Tariff, edges: Sequence[Edge]) -> No
                 table.add_row(name, point_value(edge, point), *prices, rule)
             table.add_section()
         stdout.print(table)
+
+
+def _show_run(messages: Messages, tariff: Tariff, run: Run) -> None:
+    shown = SERVICES[tariff.kind].shown
+    stdout.print("\n" + messages("run_title", step=run.step, journey=event_text(run.event)), soft_wrap=True)
+    heads = [messages("journey"), messages("time"), *(messages.name("columns", name) for name in shown)]
+    table = Table(*heads, messages("rule"))
+    for column in (table.columns[0], *table.columns[2:-1]):
+        column.justify = "right"
+    for met in run.met:
+        prices = [yuan(met.amounts[name]) for name in shown] if met.priced else ["—"] * len(shown)
+        table.add_row(str(met.number), run_time(met), *prices, met.rule if met.priced else messages("not_priced"))
+    stdout.print(table)
 
 
 def signed_yuan(fen: int) -> str:
