@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,10 @@ EDGES_MAX: Final = 60
 _SECONDS_PER_DAY: Final = 86_400
 _BEND_REACH: Final = 100
 """Units on either side of a number over which a bend is looked for: two slopes 1 % apart differ by a fen."""
+
+
+Points = tuple[tuple[tuple[int, ...], str, bool], ...]
+"""Amounts, rule and whether there is a price, point by point."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +83,24 @@ def edges_of(tariff: Tariff) -> list[Edge]:
 def _once(tariff: Tariff, edges: Sequence[Edge]) -> list[Edge]:
     """Edges of one quantity at one value (one time of day) between the same prices by the same rules put together."""
     alike: dict[object, list[Edge]] = {}
+    starts = {day_number(day) for segment in tariff.segments for day in (segment.first, segment.last + timedelta(1))}
     for edge in edges:
         a_day = _SECONDS_PER_DAY if edge.column.endswith("_time") else QUANTITY_MAX
-        points = tuple(
-            (*(point.amounts[name] for name in SERVICES[tariff.kind].shown), point.rule, point.priced)
+        points: Points = tuple(
+            (tuple(point.amounts[name] for name in SERVICES[tariff.kind].shown), point.rule, point.priced)
             for point in edge.points
         )
-        alike.setdefault((edge.column, edge.value % a_day, points), []).append(edge)
+        key: object = (edge.column, edge.value % a_day, points)
+        if edge.column == DATE and edge.value + 1 not in starts:
+            # A holiday is one for every journey: once where prices rise, once where they fall.
+            key = (edge.column, edge.value, tuple(_sign(one[0], two[0]) for one, two in pairwise(points)))
+        alike.setdefault(key, []).append(edge)
     return [replace(same[0], repeated=len(same) - 1) for same in alike.values()]
+
+
+def _sign(before: tuple[int, ...], after: tuple[int, ...]) -> int:
+    """Whether amounts rise (1), fall (−1) or stay."""
+    return (after > before) - (after < before)
 
 
 def point_value(edge: Edge, point: Point) -> str:
@@ -159,7 +174,10 @@ def _edges_along(
 def _candidates(tariff: Tariff, scenario: Scenario, column: str, thresholds: Thresholds, published: bool) -> Ints:
     """Values worth looking at; the ends of the published range only when asked for, as they are those of the file."""
     if column == DATE:
-        days = {segment.first for segment in tariff.segments[1:]} | set(thresholds.days)
+        days = {segment.first for segment in tariff.segments[1:]}
+        if not scenario.history:
+            # A whole week moved over holidays has prices nobody could check.
+            days |= {day for day in thresholds.days if tariff.first_day < day <= tariff.last_day}
         if published:
             days |= {tariff.first_day, tariff.last_day + timedelta(days=1)}
         return _sorted(day_number(day) for day in days)
