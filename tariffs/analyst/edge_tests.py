@@ -34,9 +34,7 @@ def inline_tests(tariff: Tariff, edges: Sequence[Edge], runs: Sequence[Run] = ()
                 expected = [*({} for _ in rows[:-1]), _answers(tariff, point)]
                 owner = len(tests.setdefault(key, []))
                 tests[key] += zip((_owned(tariff, row, owner) for row in rows), expected, strict=True)
-    written = [
-        _test(f"edges on {day}: " + ", ".join(columns), day, pairs) for (day, columns), pairs in tests.items()
-    ]
+    written = [_test(f"edges on {day}: " + ", ".join(columns), day, pairs) for (day, columns), pairs in tests.items()]
     return "".join([*written, *(_run_test(tariff, run) for run in runs)])
 
 

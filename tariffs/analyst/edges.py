@@ -23,7 +23,7 @@ from tariffs.analyst.thresholds import Thresholds, thresholds_of
 from tariffs.columns import NULL, Ints
 from tariffs.parameters import QUANTITY_MAX
 from tariffs.tariff import Tariff
-from tariffs.written import day_number, written_of
+from tariffs.written import OWNERS, day_number, written_of
 
 EDGES_MAX: Final = 60
 """Edges of one quantity of one example; a scale that goes on for ever is shown this far."""
@@ -109,8 +109,9 @@ def point_value(edge: Edge, point: Point) -> str:
 
 
 def event_text(event: Mapping[str, int]) -> str:
-    """The columns of an event as people write them."""
-    return " ".join(f"{name}={written_of(name, value)}" for name, value in event.items() if value != NULL)
+    """The columns of an event as people write them; whose it is does not matter, and may have been any text."""
+    told = {name: value for name, value in event.items() if value != NULL and name not in OWNERS}
+    return " ".join(f"{name}={written_of(name, value)}" for name, value in told.items())
 
 
 def edge_conditions(edge: Edge) -> str:

@@ -20,15 +20,19 @@ from tariffs.columns import NULL, Ints
 from tariffs.schema import WEEKDAYS
 from tariffs.tariff import Segment, Tariff
 from tariffs.trace import step_label
-from tariffs.transit.accumulators import AccumulatingStep, Period, TransferWindow
+from tariffs.transit.accumulators import AccumulatingStep, Pass, Period, TransferWindow
 from tariffs.written import day_number
 
 EVENTS_MAX: Final = 12
 """Examples that are tried as the journey."""
 
+CHANGES_MAX: Final = 8
+"""Changes of one run that are shown."""
+
 _A_DAY: Final = (1, 2, 4, 8, 16, 32)
 _DAY_S: Final = 86_400
 _TIMES: Final = ("entry_time", "exit_time")
+_OWN: Final = ("card", "sequence")
 
 Row = Mapping[str, int]
 
@@ -47,7 +51,7 @@ class Met:
 
 @dataclass(frozen=True)
 class Run:
-    """The journeys up to the one that a step decides first, the last second of its period and the next one's first."""
+    """Journeys until a step has decided (and no longer does), then in its period's last second and the next's first."""
 
     step: str
     event: Row
@@ -61,7 +65,11 @@ def runs_of(tariff: Tariff) -> list[Run]:
     """One run for each remembering step with a period that some example leads to; none for other kinds of tariff."""
     if tariff.kind != "transit":
         return []
-    events = [scenario for scenario in scenarios_of(tariff) if not scenario.history]
+    journeys = {
+        tuple((name, value) for name, value in each.event.items() if name not in (*_TIMES, *_OWN)): each
+        for each in reversed(scenarios_of(tariff))
+    }
+    events = sorted(reversed(journeys.values()), key=lambda each: len(each.history))
     found: dict[object, Run | None] = {}
     for segment in tariff.segments:
         own = [event for event in events if segment.first <= event.day <= segment.last][:EVENTS_MAX]
@@ -70,10 +78,9 @@ def runs_of(tariff: Tariff) -> list[Run]:
             if not own or not isinstance(step, AccumulatingStep) or period is None:
                 continue
             if found.get((key, step.model_dump_json())) is None:
-                rule = f"{key}.{step.name}"
-                tries = (_run(tariff, segment, event, period, a_day, rule) for a_day in _A_DAY for event in own)
-                met = next((each for each in tries if each is not None), None)
-                found[key, step.model_dump_json()] = met and Run(step_label(key, step), *met)
+                terms = _Terms(tariff, segment, period, f"{key}.{step.name}", step_label(key, step))
+                used_up = isinstance(step, Pass) and step.quota != "unlimited"
+                found[key, step.model_dump_json()] = _shortest(terms, own, used_up)
     return [run for run in found.values() if run is not None]
 
 
@@ -87,45 +94,69 @@ def counted_time(row: Row) -> int:
     return row["entry_time"] if row.get("entry_time", NULL) != NULL else row["exit_time"]
 
 
-def _run(
-    tariff: Tariff, segment: Segment, scenario: Scenario, period: Period, a_day: int, rule: str
-) -> tuple[Row, tuple[Row, ...], tuple[Met, ...]] | None:
-    """Journey, rows and the journeys to show; None where the rule never decides."""
-    event = {name: value for name, value in scenario.event.items() if name not in ("card", "sequence")}
+@dataclass(frozen=True)
+class _Terms:
+    """A remembering step on the days of a segment."""
+
+    tariff: Tariff
+    segment: Segment
+    period: Period
+    rule: str
+    label: str
+
+
+def _shortest(terms: _Terms, events: Sequence[Scenario], used_up: bool) -> Run | None:
+    """The run with the fewest journeys a day that shows the step decide, and where it can be used up no longer do so."""
+    best: Run | None = None
+    for a_day in _A_DAY:
+        for event in events:
+            run, ended = _run(terms, event, a_day)
+            if run is not None and (ended or not used_up):
+                return run
+            best = best or run
+    return best
+
+
+def _run(terms: _Terms, scenario: Scenario, a_day: int) -> tuple[Run | None, bool]:
+    """The run of one journey, and whether the rule ceases in it; None where it never decides."""
+    tariff, segment, period = terms.tariff, terms.segment, terms.period
+    event = {name: value for name, value in scenario.event.items() if name not in _OWN}
     event.setdefault("entry_time", NULL)
     if all(event.get(name, NULL) == NULL for name in _TIMES):
         event["entry_time"] = day_number(scenario.day) * _DAY_S + _DAY_S // 2
     first, end = _bounds(tariff, scenario.day, period)
-    days = [day for day in _days(first, end) if segment.first <= day <= segment.last]
     own = counted_time(event) - day_number(scenario.day) * _DAY_S
     wait = _spacing(tariff, segment, own, a_day)
-    rows = [
-        _at(event, day_number(day) * _DAY_S + own + turn * wait) for day in days for turn in range(a_day)
-    ]
-    if not rows:
-        return None
+    days = [day_number(day) * _DAY_S + own for day in _days(first, end) if segment.first <= day <= segment.last]
+    rows = [_at(event, moment + turn * wait) for moment in days for turn in range(a_day)]
     priced = _price(tariff, rows)
-    decided = next((at for at in range(len(rows)) if _rule(priced, at) == rule), None)
-    if decided is None:
-        return None
-    kept = rows[: decided + 2]
+    decides = [_rule(priced, at) == terms.rule for at in range(len(rows))]
+    if True not in decides:
+        return None, False
+    began = decides.index(True)
+    changes = [at for at in range(began, len(rows)) if at == began or _changed(priced, decides, at)][:CHANGES_MAX]
+    kept = rows[: changes[-1] + 2]
     closes = day_number(end) * _DAY_S + tariff.clock.day_starts_s
     if period.rolling_from == "tap":
         closes = counted_time(rows[0]) + (period.days or 0) * _DAY_S
-    shown = [*range(max(decided - 1, 0), len(kept)), len(kept), len(kept) + 1]
+    around = {at + step for at in changes for step in (-1, 0, 1)}
+    shown = [*(at for at in range(len(kept)) if at in around), len(kept), len(kept) + 1]
     kept += [_at(event, closes - 1), _at(event, closes)]
     answers = _price(tariff, kept)
-    met = tuple(
-        Met(
-            at + 1,
-            kept[at],
-            {name: int(values[at]) for name, values in answers.amounts.items()},
-            answers.rule_of(at),
-            bool(answers.priced[at]),
-        )
-        for at in shown
-    )
-    return {name: value for name, value in event.items() if name not in _TIMES}, tuple(kept), met
+    met = tuple(_met(kept, answers, at) for at in shown)
+    journey = {name: value for name, value in event.items() if name not in _TIMES}
+    return Run(terms.label, journey, tuple(kept), met), False in decides[began:]
+
+
+def _changed(priced: Priced, decides: Sequence[bool], at: int) -> bool:
+    """Whether a journey of one full price pays otherwise than the one before, or by another rule."""
+    gross, paid = priced.amounts["gross"], priced.amounts["card_pays"]
+    return decides[at] != decides[at - 1] or (bool(gross[at] == gross[at - 1]) and bool(paid[at] != paid[at - 1]))
+
+
+def _met(rows: Sequence[Row], answers: Priced, at: int) -> Met:
+    amounts = {name: int(values[at]) for name, values in answers.amounts.items()}
+    return Met(at + 1, rows[at], amounts, answers.rule_of(at), bool(answers.priced[at]))
 
 
 def _rule(priced: Priced, row: int) -> str:
@@ -142,9 +173,7 @@ def _price(tariff: Tariff, rows: Sequence[Row]) -> Priced:
 def _at(event: Row, time: int) -> Row:
     """The journey at another time, as long as it was."""
     moved = time - counted_time(event)
-    return {
-        name: value + moved if name in _TIMES and value != NULL else value for name, value in event.items()
-    }
+    return {name: value + moved if name in _TIMES and value != NULL else value for name, value in event.items()}
 
 
 def _spacing(tariff: Tariff, segment: Segment, own: int, a_day: int) -> int:

@@ -125,7 +125,10 @@ def test_the_first_step_that_covers_a_row_spares_it_the_next(tmp_path: Path) -> 
     )
     result = price_file(both, read_rows(file, both))
     assert result.priced.priced.tolist() == [True, True, True, False, False]
-    assert [(lack.column, lack.rows.tolist()) for lack in result.lacks] == [("entry_station", [4]), ("gross_fare", [3])]
+    assert [(lack.column, lack.rows.tolist()) for lack in result.lacks] == [
+        ("entry_station", [4]),
+        ("gross_fare", [3]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -198,9 +201,19 @@ def test_owners_may_be_any_text(city: Tariff, tmp_path: Path) -> None:
         ("distance_m: 6000}", "distance: 6000}", "tests[0].rows[0].distance", "no such column"),
         ("distance_m: 6000}", "distance_m: null}", "tests[0].rows[0].distance_m", "the step bands (metro by"),
         ("distance_m: 6000}", "distance_m: [1]}", "tests[0].rows[0].distance_m", "Input should be"),
-        ("exit_time: 2026-03-03T07:20:00, distance_m: 6000", "distance_m: 6000", "tests[0].rows[0].exit_time", TRANSFER),
+        (
+            "exit_time: 2026-03-03T07:20:00, distance_m: 6000",
+            "distance_m: 6000",
+            "tests[0].rows[0].exit_time",
+            TRANSFER,
+        ),
         ("{gross: 200, card_pays: 200}", "{gros: 200}", "tests[0].expect[0].gros", "no such answer"),
-        ("{card: 1, mode: 1, entry_time: 2026-03-03T06", "{mode: 1, entry_time: 2026-03-03T06", "tests[0].rows[0].card", "or in none"),
+        (
+            "{card: 1, mode: 1, entry_time: 2026-03-03T06",
+            "{mode: 1, entry_time: 2026-03-03T06",
+            "tests[0].rows[0].card",
+            "or in none",
+        ),
         ("    date: 2026-03-03\n", "    date: 2027-03-03\n", "linjiang.city", "no price published"),
     ],
 )
