@@ -101,7 +101,7 @@ def parse_file(file: Path, content: dict[str, Any]) -> TariffFile:
 
 
 def file_error(file: Path, prefix: str, content: object, error: ValidationError) -> TariffFileError:
-    """The first finding of a pydantic error about ``content``, which stands at ``prefix``, in words of this package."""
+    """The first finding of a pydantic error about ``content``, which stands at ``prefix``, in our own words."""
     first = error.errors(include_url=False)[0]
     path, node = prefix, content
     for depth, part in enumerate(first["loc"], start=1):

@@ -124,7 +124,7 @@ def edge_columns(tariff: Tariff, edges: Sequence[Edge], runs: Sequence[Run] = ()
     """The table of edges and runs, one row per point or journey."""
     pairs = [(edge, point) for edge in edges for point in edge.points]
     journeys = [(run, met) for run in runs for met in run.met]
-    met_or_point = [*(point for _, point in pairs), *(met for _, met in journeys)]
+    met_or_point: list[Point | Met] = [*(point for _, point in pairs), *(met for _, met in journeys)]
     columns: dict[str, object] = {
         "column": [*(edge.column for edge, _ in pairs), *("entry_time" for _ in journeys)],
         "value": [*(point_value(edge, point) for edge, point in pairs), *(run_time(met) for _, met in journeys)],

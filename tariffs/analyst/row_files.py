@@ -49,7 +49,8 @@ def read_rows(file: Path, tariff: Tariff, *, keep: Sequence[str] = (), day: date
     try:
         for name in table.column_names:
             if name not in known and name not in keep:
-                remedy = f"no such column for a {tariff.kind} tariff; --keep lets your own travel along; there are: {', '.join(known)}"
+                kind, there = tariff.kind, ", ".join(known)
+                remedy = f"no such column for a {kind} tariff; --keep lets your own travel along; there are: {there}"
                 raise ParameterError("header", name, remedy)
         given = {name: _integers(name, table[name]) for name in table.column_names if name in known}
         dated = assemble(tariff, len(table), given, day)

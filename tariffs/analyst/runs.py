@@ -1,4 +1,4 @@
-"""Edges of what a tariff remembers: one journey again and again until a cap (pass, scale) decides, and past its period.
+"""Edges of what a tariff remembers: one journey again and again until a cap or pass decides, and past its period.
 
 No single event has such an edge: it lies between two journeys of a card. The journey is the first of the file's
 examples that leads there, on as many days of the period and as often a day as it takes.
@@ -6,7 +6,7 @@ examples that leads there, on as many days of the period and as often a day as i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -51,7 +51,7 @@ class Met:
 
 @dataclass(frozen=True)
 class Run:
-    """Journeys until a step has decided (and no longer does), then in its period's last second and the next's first."""
+    """Journeys until a step has decided (and ceased to), then in its period's last second and the next's first."""
 
     step: str
     event: Row
@@ -65,14 +65,10 @@ def runs_of(tariff: Tariff) -> list[Run]:
     """One run for each remembering step with a period that some example leads to; none for other kinds of tariff."""
     if tariff.kind != "transit":
         return []
-    journeys = {
-        tuple((name, value) for name, value in each.event.items() if name not in (*_TIMES, *_OWN)): each
-        for each in reversed(scenarios_of(tariff))
-    }
-    events = sorted(reversed(journeys.values()), key=lambda each: len(each.history))
+    scenarios = sorted(scenarios_of(tariff), key=lambda each: len(each.history))
     found: dict[object, Run | None] = {}
     for segment in tariff.segments:
-        own = [event for event in events if segment.first <= event.day <= segment.last][:EVENTS_MAX]
+        own = _journeys(each for each in scenarios if segment.first <= each.day <= segment.last)
         for key, step in segment.steps:
             period: Period | None = getattr(step, "period", None)
             if not own or not isinstance(step, AccumulatingStep) or period is None:
@@ -82,6 +78,15 @@ def runs_of(tariff: Tariff) -> list[Run]:
                 used_up = isinstance(step, Pass) and step.quota != "unlimited"
                 found[key, step.model_dump_json()] = _shortest(terms, own, used_up)
     return [run for run in found.values() if run is not None]
+
+
+def _journeys(scenarios: Iterable[Scenario]) -> list[Scenario]:
+    """The first of the events that differ only in their times and owners."""
+    found: dict[object, Scenario] = {}
+    for each in scenarios:
+        journey = tuple((name, value) for name, value in each.event.items() if name not in (*_TIMES, *_OWN))
+        found.setdefault(journey, each)
+    return list(found.values())[:EVENTS_MAX]
 
 
 def run_document(run: Run) -> dict[str, object]:
@@ -106,7 +111,7 @@ class _Terms:
 
 
 def _shortest(terms: _Terms, events: Sequence[Scenario], used_up: bool) -> Run | None:
-    """The run with the fewest journeys a day that shows the step decide, and where it can be used up no longer do so."""
+    """The run with the fewest journeys a day in which the step decides, and ceases to where it can be used up."""
     best: Run | None = None
     for a_day in _A_DAY:
         for event in events:

@@ -1,4 +1,4 @@
-"""What a step reads must be there: a new city's journeys as an analyst prices them, whole and with something missing."""
+"""What a step reads must be there: a new city's journeys as an analyst prices them, whole and with gaps."""
 
 from __future__ import annotations
 
