@@ -34,6 +34,8 @@ _ANSWERS: Final[Mapping[str, type[Columns]]] = {
 }
 _OWNER: Final = {"transit": ("card", 0), "medical": ("person", 1), "utility": ("account", 1)}
 """Whose rows an example has, and who that is where it does not say."""
+_DAYS: Final = ("settle_day", "period_day")
+"""Columns that are the day of the example where it does not say."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,14 @@ def columns_of_test(tariff: Tariff, index: int) -> dict[str, Ints]:
                 raise TariffFileError(tariff.file, at, written, "write values the column can hold")
     if owner in columns and (missing := np.flatnonzero(columns[owner] == NULL)).size:
         at = f"{place}.rows[{int(missing[0])}].{owner}"
-        raise TariffFileError(
-            tariff.file, at, None, "say it in every row of the example, or in none: then all are of one"
-        )
+        remedy = "say it in every row of the example, or in none: then all are of one"
+        raise TariffFileError(tariff.file, at, None, remedy)
+    for name, spec in specs.items():
+        if spec.default is None and name not in (owner, "sequence", *_DAYS):
+            missing = np.flatnonzero(columns.get(name, np.full(len(test.rows), NULL, np.int64)) == NULL)
+            if missing.size:
+                at = f"{place}.rows[{int(missing[0])}].{name}"
+                raise TariffFileError(tariff.file, at, None, "the tariff needs this value")
     return columns
 
 
@@ -106,23 +113,20 @@ def _fits(value: int, spec: Column) -> bool:
 def _price(tariff: Tariff, compiled: CompiledTariff, test: InlineTest, given: Mapping[str, Ints]) -> Columns:
     length, day = len(test.rows), day_number(test.date)
     owner, somebody = _OWNER[tariff.kind]
-    columns: dict[str, Any] = {owner: somebody, "sequence": np.arange(length)}
+    own_order: dict[str, Any] = {"sequence": np.arange(length)} | dict.fromkeys(_DAYS, day)
+    columns = {owner: somebody} | {name: own_order[name] for name in own_order if name in _ROWS[tariff.kind].SPECS}
     for name, cells in given.items():
-        default = _ROWS[tariff.kind].SPECS[name].default
-        missing = cells == NULL
-        if missing.any() and default is None:
-            raise TypeError(f"{name} must stand in every row of the test or in none")
-        columns[name] = cells if default is None else np.where(missing, default, cells)
+        default: Any = columns.get(name, _ROWS[tariff.kind].SPECS[name].default)
+        columns[name] = np.where(cells == NULL, default, cells)
     if compiled.kind == "transit":
         if not compiled.transit_program().accumulators:
             return price_transit(compiled, TransitJourneys.of(length, **columns))
-        return price_journeys(tariff, at_noon(TransitJourneys.of(length, **columns), np.full(length, day, np.int32)))[
-            0
-        ]
+        journeys = TransitJourneys.of(length, **columns)
+        return price_journeys(tariff, at_noon(journeys, np.full(length, day, np.int32)))[0]
     if compiled.kind == "medical":
-        visits = MedicalVisits.of(length, **({"settle_day": day} | columns))
+        visits = MedicalVisits.of(length, **columns)
         return settle_visits(compiled, visits, MedicalLedger.empty()).settlements
-    usages = UtilityUsages.of(length, **({"period_day": day} | columns))
+    usages = UtilityUsages.of(length, **columns)
     return price_utility(compiled, usages, UtilityState.zeros(0))[0]
 
 

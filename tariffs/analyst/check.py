@@ -13,7 +13,7 @@ import numpy as np
 from tariffs.analyst.lacks import lacks_of, remedy_for
 from tariffs.analyst.rows import assemble
 from tariffs.analyst.services import SERVICES
-from tariffs.errors import ParameterError, TariffError, TariffFileError
+from tariffs.errors import TariffError, TariffFileError
 from tariffs.inline_tests import InlineTestFailure, columns_of_test, run_inline_tests
 from tariffs.tariff import Tariff, load_tariff
 from tariffs.trace import step_label
@@ -82,21 +82,16 @@ def work_tests(tariff: Tariff) -> list[InlineTestFailure]:
 
     A row that is said to have no price may lack what it likes.
     """
-    failures = run_inline_tests(tariff)
     for index, test in enumerate(tariff.tests):
         given = columns_of_test(tariff, index)
         owner = SERVICES[tariff.kind].owner
         given.setdefault(owner, np.ones(len(test.rows), np.int64))
         priced = np.array([expected.get("priced", True) is not False for expected in test.expect])
-        try:
-            lacks = lacks_of(tariff, assemble(tariff, len(test.rows), given, test.date))
-        except ParameterError as error:
-            raise TariffFileError(tariff.file, f"tests[{index}], {error.path}", error.value, error.remedy) from error
-        for lack in lacks:
+        for lack in lacks_of(tariff, assemble(tariff, len(test.rows), given, test.date)):
             for row in lack.rows[priced[lack.rows]].tolist():
                 at = f"tests[{index}].rows[{row}].{lack.column}"
-                raise TariffFileError(tariff.file, at, None, remedy_for(lack))
-    return failures
+                raise TariffFileError(tariff.file, at, None, remedy_for(tariff, lack))
+    return run_inline_tests(tariff)
 
 
 def left_out(tariff: Tariff) -> tuple[LeftOut, ...]:

@@ -89,7 +89,7 @@ def _behind(
         given.setdefault("sequence", int(history.rows.sequence.max()) + 1)  # type: ignore[attr-defined]
     one = assemble(tariff, 1, {name: np.array([value], np.int64) for name, value in given.items()}, day)
     for lack in lacks_of(tariff, one):
-        raise ParameterError(f"--event {lack.column}", None, remedy_for(lack))
+        raise ParameterError(f"--event {lack.column}", None, remedy_for(tariff, lack))
     if history is None:
         return one, one
     rows = type(one.rows).concatenate([history.rows, one.rows])

@@ -62,20 +62,20 @@ def assumed(tariff: Tariff, dated: DatedRows) -> dict[str, int]:
 def refuse_lacking(tariff: Tariff, dated: DatedRows) -> None:
     """ParameterError for the first row that lacks a value a step reads of it."""
     for lack in lacks_of(tariff, dated):
-        raise ParameterError(place(lack.column, _mask(len(dated.rows), lack.rows)), None, remedy_for(lack))
+        missing = np.zeros(len(dated.rows), np.bool_)
+        missing[lack.rows] = True
+        raise ParameterError(place(lack.column, missing), None, remedy_for(tariff, lack))
 
 
-def remedy_for(lack: Lack) -> str:
-    """What to do about a value that is missing."""
+def remedy_for(tariff: Tariff, lack: Lack) -> str:
+    """What to do about a value that is missing; only transit steps say which rows they are for."""
+    if tariff.kind != "transit":
+        return f"the step {lack.step} reads it: give it in every row"
     return f"the step {lack.step} reads it: give it, or say by `when` which rows the step is for"
 
 
 def lacks_of(tariff: Tariff, dated: DatedRows) -> list[Lack]:
-    """Rows of transit that lack a value, each once, by the first step that reads it.
-
-    What lacks in one row of a person or an account would be wrong in the next, so for the other kinds a missing
-    value raises ParameterError with its row.
-    """
+    """Rows that lack a value, each once, by the first step that reads it."""
     segments = tariff.segment_of(dated.day)
     found: list[Lack] = []
     known = np.zeros(len(segments), np.bool_)
@@ -91,10 +91,6 @@ def lacks_of(tariff: Tariff, dated: DatedRows) -> list[Lack]:
                 if len(rows):
                     found.append(Lack(column, label, rows))
                     known[rows] = True
-    if found and tariff.kind != "transit":
-        first = found[0]
-        remedy = f"the step {first.step} reads it: give it in every row"
-        raise ParameterError(place(first.column, _mask(len(dated.rows), first.rows)), None, remedy)
     return found
 
 
@@ -124,7 +120,7 @@ class _Part:
 
     def lacking(self, step: Strict) -> Iterator[tuple[str, Bools]]:
         """Columns a step reads, each with the rows that lack it though the step is for them."""
-        if not self.empty:
+        if not any(name in self.empty for read in reads_of(step) for name in read.columns):
             return
         if isinstance(self.rows, TransitJourneys):
             for look in looks_of(step):
@@ -159,7 +155,7 @@ class _Part:
         lacking = np.ones(len(self.rows), np.bool_)
         for name in read.columns:
             lacking &= self._empty_of(name)
-        if read.empty == "once_per_bill":
+        if read.empty == "once_per_bill" and lacking.any():
             lacking &= ~self._given_in_bill(lacking)
         if isinstance(self.rows, TransitJourneys) and UNKNOWN_OF_INCOMPLETE.issuperset(read.columns):
             lacking &= self.rows.incomplete == 0
@@ -187,9 +183,3 @@ def _part(tariff: Tariff, dated: DatedRows, at: Ints) -> _Part:
         if name not in dated.given and spec.default == NULL:
             empty[name] = np.ones(len(at), np.bool_)
     return _Part(dated.rows.take(at), empty, dated.given)
-
-
-def _mask(length: int, rows: Ints) -> Bools:
-    mask = np.zeros(length, np.bool_)
-    mask[rows] = True
-    return mask

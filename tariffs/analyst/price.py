@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tariffs.analyst.lacks import Lack, lacks_of
+from tariffs.analyst.lacks import Lack, lacks_of, refuse_lacking
 from tariffs.analyst.row_files import RowFile
 from tariffs.analyst.rows import DatedRows
 from tariffs.analyst.services import Priced, price_rows, remembers
@@ -47,7 +47,7 @@ class Complete:
 
 
 def price_file(tariff: Tariff, given: RowFile) -> PricedFile:
-    """Price the rows and say of each unpriced one why; ParameterError as :func:`tariffs.analyst.lacks.lacks_of`."""
+    """Price the rows and say of each unpriced one why; ParameterError as :func:`price_complete`."""
     complete = price_complete(tariff, given.dated)
     priced = complete.priced
     reason = np.where(priced.priced, PRICED, np.where(priced.segment < 0, OUTSIDE, NOT_COVERED))
@@ -63,9 +63,14 @@ def price_file(tariff: Tariff, given: RowFile) -> PricedFile:
 
 
 def price_complete(tariff: Tariff, dated: DatedRows) -> Complete:
-    """Price the rows that lack nothing; ParameterError as :func:`tariffs.analyst.lacks.lacks_of`."""
+    """Price the rows that lack nothing.
+
+    What lacks in one row of a person or an account makes the next ones wrong: ParameterError with the first such row.
+    """
     lacks = tuple(lacks_of(tariff, dated))
     behind = np.zeros(len(dated.rows), np.bool_)
+    if tariff.kind != "transit":
+        refuse_lacking(tariff, dated)
     if not lacks:
         return Complete(price_rows(tariff, dated.rows, dated.day), (), behind)
     lacking = np.zeros(len(behind), np.bool_)

@@ -233,6 +233,24 @@ def test_check_reads_the_examples(tmp_path: Path, replace: str, by: str, path: s
     assert not {"None", "int", "str"} & set(" ".join([told["path"], told["value"]]).replace(".", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("name", "replace", "by", "path"),
+    [
+        ("demo.medical", "level: 1, ", "", "tests[0].rows[2].level"),
+        ("demo.electricity_tou", "register: 1, ", "", "tests[0].rows[0].register"),
+    ],
+)
+def test_check_reads_the_examples_of_bills(tmp_path: Path, name: str, replace: str, by: str, path: str) -> None:
+    text = (LIBRARY / f"{name}.yaml").read_text("utf-8")
+    head, tests = text.split("tests:\n")
+    assert replace in tests
+    file = tmp_path / "bills.yaml"
+    file.write_text(f"{head}tests:\n{tests.replace(replace, by, 1)}", encoding="utf-8")
+    error = check_file(file).error
+    assert isinstance(error, TariffFileError)
+    assert (error.path, error.value) == (path, None)
+
+
 def test_a_row_of_another_mode_says_null_or_nothing(tmp_path: Path) -> None:
     text = (CASES / "linjiang.yaml").read_text("utf-8")
     for by in ("", ", distance_m: null"):
