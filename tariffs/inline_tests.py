@@ -117,7 +117,7 @@ def _price(tariff: Tariff, compiled: CompiledTariff, test: InlineTest, given: Ma
     columns = {owner: somebody} | {name: own_order[name] for name in own_order if name in _ROWS[tariff.kind].SPECS}
     for name, cells in given.items():
         default: Any = columns.get(name, _ROWS[tariff.kind].SPECS[name].default)
-        columns[name] = np.where(cells == NULL, default, cells)
+        columns[name] = cells if default is None else np.where(cells == NULL, default, cells)
     if compiled.kind == "transit":
         if not compiled.transit_program().accumulators:
             return price_transit(compiled, TransitJourneys.of(length, **columns))
