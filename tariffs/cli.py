@@ -23,14 +23,15 @@ from tariffs.analyst.charts import moved_svg, moved_text
 from tariffs.analyst.check import check_file, run_file_tests
 from tariffs.analyst.diff import Difference, change_columns, diff, difference_columns, first_moved
 from tariffs.analyst.edge_tests import inline_tests
-from tariffs.analyst.edges import Edge, edge_columns, edge_document, edges_of, event_text, point_value
+from tariffs.analyst.edges import Edge, edge_columns, edge_document, edges_of, event_text, point_value, run_time
 from tariffs.analyst.explain import explain, read_event
 from tariffs.analyst.json_schema import json_schema
 from tariffs.analyst.messages import Language, Messages
 from tariffs.analyst.price import REASONS, answer_columns, price_file, reasons_of
 from tariffs.analyst.row_files import read_rows, write_table
+from tariffs.analyst.runs import Run, run_document, runs_of
 from tariffs.analyst.services import SERVICES, is_money, sums
-from tariffs.analyst.steps import meaning_of, parameters_of, step_model, steps_of
+from tariffs.analyst.steps import FILE, meaning_of, parameters_of, step_model, steps_of
 from tariffs.errors import TariffError
 from tariffs.tariff import Tariff, load_tariff
 from tariffs.trace import StepTaken
@@ -72,13 +73,18 @@ def main() -> NoReturn:
 
 @app.command()
 def check(files: Files, lang: Lang = "en", as_json: AsJson = False) -> None:
-    """Load files and compile every dated segment; exit 1 when one is refused."""
+    """Load files, compile every dated segment and read the examples; exit 1 when one is refused."""
     messages = _messages(lang)
     checked = [check_file(file) for file in files]
     document = [
         {"file": str(each.file), "error": messages.error(each.error)}
         if each.error is not None
-        else {"file": str(each.file), "error": None, "load_ms": each.load_ms}
+        else {
+            "file": str(each.file),
+            "error": None,
+            "load_ms": each.load_ms,
+            "left_out": [vars(note) for note in each.left_out],
+        }
         for each in checked
     ]
 
@@ -92,6 +98,8 @@ def check(files: Files, lang: Lang = "en", as_json: AsJson = False) -> None:
             facts |= {"first": tariff.first_day, "last": tariff.last_day}
             facts |= {"segments": len(tariff.segments), "tests": len(tariff.tests)}
             stdout.print(messages("check_passed", **facts), soft_wrap=True)
+            for note in each.left_out:
+                stdout.print(messages("left_out", step=note.step, classes=", ".join(note.classes)), soft_wrap=True)
 
     _print({"files": document}, as_json, text)
     raise typer.Exit(1 if any(each.error for each in checked) else 0)
@@ -171,6 +179,7 @@ def explain_event(
     event: Annotated[list[str], typer.Option("--event", metavar="KEY=VALUE", help="column of the event, repeated")],
     history: Annotated[Path | None, typer.Option(help="the owner's rows before it, CSV or Parquet")] = None,
     day: Day = None,
+    keep: Keep = [],  # noqa: B006 (typer reads the default)
     lang: Lang = "en",
     as_json: AsJson = False,
 ) -> None:
@@ -180,7 +189,7 @@ def explain_event(
     explained = explain(
         tariff,
         read_event(tariff.kind, event),
-        history=None if history is None else read_rows(history, tariff).dated,
+        history=None if history is None else read_rows(history, tariff, keep=keep).dated,
         day=None if day is None else day.date(),
     )
 
@@ -188,6 +197,8 @@ def explain_event(
         stdout.print(messages("explain_title", id=explained.tariff_id, title=explained.title), soft_wrap=True)
         stdout.print(f"{messages('source')}: {explained.source}", soft_wrap=True)
         stdout.print(f"{messages('segment')}: {explained.segment}")
+        if explained.assumed:
+            stdout.print(f"{messages('assumed')}: {event_text(explained.assumed)}", soft_wrap=True)
         table = Table(*(messages(key) for key in ("step", "rule")), "", messages("before"), messages("after"))
         table.columns[0].max_width = table.columns[1].max_width = 32
         table.columns[3].justify = table.columns[4].justify = "right"
@@ -252,16 +263,22 @@ def list_edges(
     """Every threshold of a file, one unit, second and day around it, with the prices: a table to sign off."""
     messages = _messages(lang)
     tariff = load_tariff(file)
-    edges = edges_of(tariff)
+    edges, runs = edges_of(tariff), runs_of(tariff)
     if out is not None:
-        write_table(out, edge_columns(tariff, edges))
-    document = {"id": tariff.id, "edges": [edge_document(edge) for edge in edges]}
+        write_table(out, edge_columns(tariff, edges, runs))
+    document = {
+        "id": tariff.id,
+        "edges": [edge_document(edge) for edge in edges],
+        "runs": [run_document(run) for run in runs],
+    }
 
     def text() -> None:
         if as_tests:
-            sys.stdout.write(inline_tests(tariff, edges))
+            sys.stdout.write(inline_tests(tariff, edges, runs))
         else:
             _show_edges(messages, tariff, edges)
+            for run in runs:
+                _show_run(messages, tariff, run)
 
     _print(document, as_json, text)
 
@@ -272,26 +289,37 @@ def steps(
     lang: Lang = "en",
     as_json: AsJson = False,
 ) -> None:
-    """The closed list of step types, or every parameter of one of them (`when`: what all transit steps share)."""
+    """The closed list of step types, or every key of one of them (`when`: what all transit steps share; `file`)."""
     messages = _messages(lang)
     if key is None:
         listed = {kind: steps_of(kind) for kind in STEPS_OF_KIND}
         _print(listed, as_json, lambda: _show_steps(messages, listed))
         return
-    model = step_model("flat" if key == "when" else key)
+    common = key == "when"
+    model = step_model("flat" if common else key)
     if model is None:
-        known = ", ".join(name for registry in STEPS_OF_KIND.values() for name in registry)
+        known = ", ".join([FILE, "when", *(name for registry in STEPS_OF_KIND.values() for name in registry)])
         raise typer.BadParameter(messages("no_step", step=key, known=known), param_hint="STEP")
-    parameters = parameters_of(model, common=key == "when")
+    parameters = parameters_of("flat" if common else key, messages, common=common)
 
     def text() -> None:
         stdout.print(f"{key}: {messages.name('steps', key)}")
-        if key != "when":
+        if not common:
             stdout.print(meaning_of(model))
-        table = Table(messages("parameter"), messages("says"), messages("needed"))
+        table = Table(*(messages(name) for name in ("parameter", "needed", "says", "key_meaning")))
+        table.columns[0].max_width, table.columns[2].max_width = 36, 30
+        for column in table.columns:
+            # Chinese has no blanks to break at.
+            column.overflow = "fold"
         for each in parameters:
-            table.add_row(each.path, each.says, "×" if each.needed else "")
+            needed = "×" if each.needed else ""
+            if each.ways:
+                needed = f"{needed} {messages('way', ways=', '.join(map(str, each.ways)))}".strip()
+            table.add_row(each.path, needed, each.says, each.meaning)
         stdout.print(table)
+        if key in STEPS_OF_KIND["transit"]:
+            stdout.print(messages("common"))
+        stdout.print(messages("use"), soft_wrap=True)
 
     _print({"step": key, "parameters": [vars(each) for each in parameters]}, as_json, text)
 
@@ -321,7 +349,8 @@ def _print(document: Mapping[str, Any], as_json: bool, text: Callable[[], None])
 
 def _show_error(messages: Messages, error: TariffError, console: Console = stderr) -> None:
     told = messages.error(error)
-    console.print(f"{told.pop('file', messages('refused'))}: {messages('refused')}", soft_wrap=True)
+    file = told.pop("file", None)
+    console.print(messages("refused") if file is None else f"{file}: {messages('refused')}", soft_wrap=True)
     for key, value in told.items():
         console.print(f"  {messages('at' if key == 'path' else key)}: {value}", soft_wrap=True)
 
@@ -384,6 +413,8 @@ def _show_edges(messages: Messages, tariff: Tariff, edges: Sequence[Edge]) -> No
     shown = SERVICES[tariff.kind].shown
     points = sum(len(edge.points) for edge in edges)
     stdout.print(messages("edges_title", id=tariff.id, edges=len(edges), points=points))
+    if repeated := sum(edge.repeated for edge in edges):
+        stdout.print(messages("edges_repeated", repeated=repeated))
     for scenario, group in groupby(edges, key=lambda edge: edge.scenario):
         behind = messages("behind", events=len(scenario.history)) if scenario.history else ""
         stdout.print(f"\n{scenario.day} {event_text(scenario.event)}{behind}", soft_wrap=True)
@@ -399,6 +430,19 @@ def _show_edges(messages: Messages, tariff: Tariff, edges: Sequence[Edge]) -> No
                 table.add_row(name, point_value(edge, point), *prices, rule)
             table.add_section()
         stdout.print(table)
+
+
+def _show_run(messages: Messages, tariff: Tariff, run: Run) -> None:
+    shown = SERVICES[tariff.kind].shown
+    stdout.print("\n" + messages("run_title", step=run.step, journey=event_text(run.event)), soft_wrap=True)
+    heads = [messages("journey"), messages("time"), *(messages.name("columns", name) for name in shown)]
+    table = Table(*heads, messages("rule"))
+    for column in (table.columns[0], *table.columns[2:-1]):
+        column.justify = "right"
+    for met in run.met:
+        prices = [yuan(met.amounts[name]) for name in shown] if met.priced else ["—"] * len(shown)
+        table.add_row(str(met.number), run_time(met), *prices, met.rule if met.priced else messages("not_priced"))
+    stdout.print(table)
 
 
 def signed_yuan(fen: int) -> str:

@@ -11,7 +11,9 @@ from typing import Final
 
 from tariffs.medical import steps as medical
 from tariffs.parameters import Strict
+from tariffs.reads import Read, reads
 from tariffs.tariff import Segment
+from tariffs.transit.reads import reads_of as transit_reads
 from tariffs.utility import steps as utility
 
 VISIT_COLUMNS: Final = frozenset({"person", "sequence", "settle_day", "insured", "category_a", "category_b"})
@@ -25,17 +27,28 @@ NEVER_ASKED: Final = frozenset(
 USAGE_COLUMNS: Final = frozenset({"account", "sequence", "period_day", "usage_milli"})
 """Columns of a usage that every utility tariff reads; ``bill`` says only which rows belong together."""
 
+BILL_COLUMNS: Final = ("category_a", "category_b", "category_c", "over_limit")
+"""Disjoint parts of a medical bill: one that is not given would be a bill of less."""
+
 _VISITOR_KEYS: Final = ("person_type", "level", "visit_kind", "relation", "aid")
 _ACCOUNT_FIELDS: Final = {"account": "acct_pay", "family": "acct_mulaid_pay"}
+_AVAILABLE: Final = {"account": "account_available", "family": "family_available", "purse": "purse_available"}
 
 
 def columns_needed(segment: Segment) -> frozenset[str]:
-    """Columns of :class:`~tariffs.MedicalVisits` or :class:`~tariffs.UtilityUsages` that the steps of a segment read.
+    """Columns of the rows of a segment's kind that its steps read and whose absence nothing else could tell.
 
-    Without those that every tariff of the kind reads. Where times of use have registers, ``register`` is named,
-    otherwise ``minute``.
+    Without those that every tariff of the kind reads, and without :data:`NEVER_ASKED`. Where times of use have
+    registers, ``register`` is named, otherwise ``minute``.
     """
-    return frozenset(name for step in _steps(segment) for name in _read_by(step))
+    read = {each.columns[0] for step in _steps(segment) for each in reads_of(step)}
+    return frozenset(read - NEVER_ASKED - VISIT_COLUMNS - USAGE_COLUMNS)
+
+
+def reads_of(step: Strict) -> Iterator[Read]:
+    """Everything a step reads of a row, beside what every row of its kind must have anyway."""
+    yield from transit_reads(step)
+    yield from _read_by(step)
 
 
 def payer_fields(segment: Segment) -> tuple[str, ...]:
@@ -85,58 +98,71 @@ def _steps(segment: Segment) -> Iterator[Strict]:
     return (step for _, step in segment.steps)
 
 
-def _read_by(step: Strict) -> Iterator[str]:
+def _read_by(step: Strict) -> Iterator[Read]:
+    """What medical and utility steps read."""
     match step:
         case medical.Prepay():
-            yield from ("category_b_service",) if step.service_per_10000 is not None else ()
-            yield from ("category_b_material",) if step.material_per_10000 is not None else ()
+            yield from reads("category_b_service") if step.service_per_10000 is not None else ()
+            yield from reads("category_b_material") if step.material_per_10000 is not None else ()
         case medical.OutOfRegion():
-            yield "relation"
+            yield from reads("relation")
         case medical.Deductible() | medical.Share() | medical.AnnualCap() | medical.Supplement():
+            # All that is due is due on the whole bill.
+            yield from reads(*BILL_COLUMNS) if isinstance(step, medical.Deductible) else ()
             for cell in step.by:
-                yield from (key for key in _VISITOR_KEYS if getattr(cell, key) is not None)
+                yield from reads(*(key for key in _VISITOR_KEYS if getattr(cell, key) is not None))
         case medical.MonthlyLimit():
-            yield from ("household",) if step.per == "household" else ()
-            yield from ("income_class",) if step.classes is None else ("income", "income_exempt")
+            yield from reads("household") if step.per == "household" else ()
+            yield from reads(*(("income_class",) if step.classes is None else ("income", "income_exempt")))
             if step.second_payer is not None:
-                yield "program"
-                if any(each.person_pays == "certificate" for each in step.second_payer.by):
-                    yield "program_limit"
+                yield from reads("program")
+                certified = any(each.person_pays == "certificate" for each in step.second_payer.by)
+                yield from (Read(("program_limit",), "known"),) if certified else ()
+        case medical.Waterfall():
+            yield from reads(*(_AVAILABLE[payer] for payer in step.order if payer in _AVAILABLE))
         case utility.TimeOfUse():
-            yield "register" if any(period.register_code is not None for period in step.periods) else "minute"
+            registers = any(period.register_code is not None for period in step.periods)
+            windows = any(period.when is not None for period in step.periods)
+            told_by = (*(("register",) if registers else ()), *(("minute",) if windows else ()))
+            yield Read(told_by or ("minute",))
         case utility.Household():
-            yield "household"
-            yield from ("days",) if step.on_change == "prorate_by_days" else ()
+            yield from reads("household")
+            yield from _once("days") if step.on_change == "prorate_by_days" else ()
         case utility.Tiers():
             yield from _customers(step.only)
             yield from _edges(step)
         case utility.Demand():
-            yield "demand_milli"
-            yield from ("minute",) if step.assessed == "daily" or any(each.when for each in step.charges) else ()
+            yield from _once("demand_milli")
+            by_clock = step.assessed == "daily" or any(each.when for each in step.charges)
+            yield from (Read(("minute",), "known"),) if by_clock else ()
         case utility.Fixed():
-            yield from ("days",) if step.per == "day" else ()
+            yield from _once("days") if step.per == "day" else ()
             for price in step.prices:
                 yield from _customers(price.only)
         case utility.Minimum():
             yield from _customers(step.only)
         case utility.LateFee():
-            yield "days_overdue"
+            yield from _once("days_overdue")
         case utility.Prepaid():
-            yield "purchase"
+            yield from _once("purchase")
 
 
-def _edges(step: utility.Tiers) -> Iterator[str]:
+def _edges(step: utility.Tiers) -> Iterator[Read]:
     """What the edges of tiers depend on."""
-    if any(tier.up_to_per_day_milli is not None for tier in step.tiers):
-        yield "days"
-    if any(tier.up_to_per_kw_milli is not None for tier in step.tiers):
-        yield "demand_milli"
+    per_kw_day = any(tier.up_to_per_kw_day_milli is not None for tier in step.tiers)
+    if per_kw_day or any(tier.up_to_per_day_milli is not None for tier in step.tiers):
+        yield from _once("days")
+    if per_kw_day or any(tier.up_to_per_kw_milli is not None for tier in step.tiers):
+        yield from _once("demand_milli")
     if step.budget is not None:
-        yield "household"
-        yield "allowance_milli"
-        yield from ("days",) if step.budget.per_person_day_milli else ()
+        yield from reads("household", "allowance_milli")
+        yield from _once("days") if step.budget.per_person_day_milli else ()
 
 
-def _customers(only: utility.Customers) -> Iterator[str]:
-    yield from ("customer_class",) if only.customer_class is not None else ()
-    yield from ("meter_size",) if only.meter_size is not None else ()
+def _customers(only: utility.Customers) -> Iterator[Read]:
+    yield from reads("customer_class") if only.customer_class is not None else ()
+    yield from reads("meter_size") if only.meter_size is not None else ()
+
+
+def _once(column: str) -> tuple[Read, ...]:
+    return (Read((column,), "once_per_bill"),)

@@ -62,12 +62,15 @@ class TableFile(Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+Cell = int | str | date | None
+
+
 class InlineTest(Strict):
-    """A worked example: rows in, the columns that must come out, row by row."""
+    """A worked example: rows in, the columns that must come out, row by row; ``null`` is a value that is missing."""
 
     name: str
     date: Day
-    rows: Annotated[list[dict[str, int | str]], Field(min_length=1)]
+    rows: Annotated[list[dict[str, Cell]], Field(min_length=1)]
     expect: Annotated[list[dict[str, int | bool | str]], Field(min_length=1)]
 
 
@@ -94,17 +97,19 @@ def parse_file(file: Path, content: dict[str, Any]) -> TariffFile:
     try:
         return TariffFile.model_validate(content)
     except ValidationError as error:
-        raise file_error(file, "", error) from error
+        raise file_error(file, "", content, error) from error
 
 
-def file_error(file: Path, prefix: str, error: ValidationError) -> TariffFileError:
-    """The first finding of a pydantic error in the words of this package."""
+def file_error(file: Path, prefix: str, content: object, error: ValidationError) -> TariffFileError:
+    """The first finding of a pydantic error about ``content``, which stands at ``prefix``, in our own words."""
     first = error.errors(include_url=False)[0]
-    path = prefix
-    for part in first["loc"]:
-        # pydantic adds what is not in the file: the names of alternatives (classes) and a mark for keys.
-        if isinstance(part, str) and (part[:1].isupper() or part == "[key]"):
-            continue
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    path, node = prefix, content
+    for depth, part in enumerate(first["loc"], start=1):
+        missing = first["type"] == "missing" and depth == len(first["loc"])
+        # pydantic adds what is not in the file: the names of alternatives (classes, types) and a mark for keys.
+        if isinstance(node, dict) and (part in node or missing):
+            path, node = f"{path}.{part}" if path else str(part), node.get(part)
+        elif isinstance(node, list) and isinstance(part, int):
+            path, node = f"{path}[{part}]", node[part]
     value = None if first["type"] == "missing" else first["input"]
     return TariffFileError(file, path, value, first["msg"])

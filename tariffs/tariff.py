@@ -221,7 +221,7 @@ def _steps_on(file: Path, content: TariffFile, day: date) -> tuple[tuple[str, St
         try:
             steps.append((name, registry[name].model_validate(resolved)))
         except ValidationError as error:
-            raise file_error(file, f"{place}.{name}", error) from error
+            raise file_error(file, f"{place}.{name}", resolved, error) from error
     return tuple(steps)
 
 

@@ -58,7 +58,7 @@ def trace_steps(tariff: Tariff, segment: int, price: Callable[[Tariff], RowAnswe
         if tariff.kind == "medical" and rule.split(" ")[0] not in {name for name, _ in steps[:count]}:
             # That of a step put in: nothing has decided yet.
             rule = ""
-        label = " + ".join(_label(name, step) for name, step in steps[shown:count])
+        label = " + ".join(step_label(name, step) for name, step in steps[shown:count])
         taken.append(StepTaken(label, rule, answer.priced, before, answer.amounts))
         before, shown = answer.amounts, count
     return tuple(taken)
@@ -108,7 +108,7 @@ def _settled_by_nobody_else(kept: NamedSteps, whole: NamedSteps) -> NamedSteps:
     return (*kept, *put_in.values(), cash)
 
 
-def _label(name: str, step: Strict) -> str:
+def step_label(name: str, step: Strict) -> str:
     """A step's key, with the label that tells it from others of its type."""
     label = getattr(step, "label", None) or getattr(step, "name", None) or getattr(step, "fund", None)
     return f"{name} ({label})" if label else name

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tariffs.analyst.lacks import require_columns
+from tariffs.analyst.price import price_complete
 from tariffs.analyst.row_files import RowFile
-from tariffs.analyst.services import SERVICES, Priced, is_money, price_rows
+from tariffs.analyst.services import SERVICES, Priced, is_money
 from tariffs.columns import NULL, Bools, Ints
 from tariffs.errors import TariffKindError
 from tariffs.tariff import Tariff
@@ -54,11 +56,15 @@ class Difference:
 
 
 def diff(old: Tariff, new: Tariff, given: RowFile) -> Difference:
-    """Price the rows, read for ``old``, under both files; TariffKindError when these are of two kinds."""
+    """Price the rows, read for ``old``, under both files.
+
+    Raises TariffKindError when these are of two kinds, ParameterError for a column only ``new`` reads.
+    """
     if old.kind != new.kind:
         raise TariffKindError(new.id, new.kind, old.kind)
-    rows, day = given.dated.rows, given.dated.day
-    before, after = price_rows(old, rows, day), price_rows(new, rows, day)
+    require_columns(new, given.dated)
+    rows = given.dated.rows
+    before, after = price_complete(old, given.dated).priced, price_complete(new, given.dated).priced
     differ = before.priced != after.priced
     for name in before.amounts.keys() | after.amounts.keys():
         if is_money(name):

@@ -8,20 +8,22 @@ another rule decides, there is an edge.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from tariffs.analyst.rows import DATE
+from tariffs.analyst.runs import Met, Run, counted_time
 from tariffs.analyst.scenarios import Scenario, price_variations, scenarios_of
 from tariffs.analyst.services import SERVICES, Priced
 from tariffs.analyst.thresholds import Thresholds, thresholds_of
 from tariffs.columns import NULL, Ints
 from tariffs.parameters import QUANTITY_MAX
 from tariffs.tariff import Tariff
-from tariffs.written import day_number, written_of
+from tariffs.written import OWNERS, day_number, written_of
 
 EDGES_MAX: Final = 60
 """Edges of one quantity of one example; a scale that goes on for ever is shown this far."""
@@ -29,6 +31,10 @@ EDGES_MAX: Final = 60
 _SECONDS_PER_DAY: Final = 86_400
 _BEND_REACH: Final = 100
 """Units on either side of a number over which a bend is looked for: two slopes 1 % apart differ by a fen."""
+
+
+Points = tuple[tuple[tuple[int, ...], str, bool], ...]
+"""Amounts, rule and whether there is a price, point by point."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +58,49 @@ class Edge:
     """The last value, day or second of the old price."""
     points: tuple[Point, ...]
     """At the value, one unit below and one above."""
+    repeated: int = 0
+    """Further examples around which the same edge was found."""
 
 
 def edges_of(tariff: Tariff) -> list[Edge]:
-    """Every edge around the examples of a file, by example and quantity."""
+    """Every edge around the examples of a file, by example and quantity; the same edge once, where it came first."""
     found: list[Edge] = []
     seen: set[object] = set()
     for number, scenario in enumerate(scenarios_of(tariff)):
         segment = tariff.segment_on(scenario.day)
         thresholds = thresholds_of(tariff.segments[segment].steps)
         for column in (*_quantities(tariff, scenario), DATE):
-            others = tuple((name, value) for name, value in scenario.event.items() if name != column)
+            alone = () if scenario.history else (SERVICES[tariff.kind].owner,)
+            others = tuple((n, value) for n, value in scenario.event.items() if n not in (column, *alone))
             history = tuple(tuple(row.items()) for row in scenario.history)
             key = (column, others, history) if column == DATE else (column, others, history, segment)
             if key not in seen:
                 seen.add(key)
                 found += _edges_along(tariff, scenario, column, thresholds, published=number == 0)
-    return found
+    return _once(tariff, found)
+
+
+def _once(tariff: Tariff, edges: Sequence[Edge]) -> list[Edge]:
+    """Edges of one quantity at one value (one time of day) between the same prices by the same rules put together."""
+    alike: dict[object, list[Edge]] = {}
+    starts = {day_number(day) for segment in tariff.segments for day in (segment.first, segment.last + timedelta(1))}
+    for edge in edges:
+        a_day = _SECONDS_PER_DAY if edge.column.endswith("_time") else QUANTITY_MAX
+        points: Points = tuple(
+            (tuple(point.amounts[name] for name in SERVICES[tariff.kind].shown), point.rule, point.priced)
+            for point in edge.points
+        )
+        key: object = (edge.column, edge.value % a_day, points)
+        if edge.column == DATE and edge.value + 1 not in starts:
+            # A holiday is one for every journey: once where prices rise, once where they fall.
+            key = (edge.column, edge.value, tuple(_sign(one[0], two[0]) for one, two in pairwise(points)))
+        alike.setdefault(key, []).append(edge)
+    return [replace(same[0], repeated=len(same) - 1) for same in alike.values()]
+
+
+def _sign(before: tuple[int, ...], after: tuple[int, ...]) -> int:
+    """Whether amounts rise (1), fall (−1) or stay."""
+    return (after > before) - (after < before)
 
 
 def point_value(edge: Edge, point: Point) -> str:
@@ -77,8 +109,9 @@ def point_value(edge: Edge, point: Point) -> str:
 
 
 def event_text(event: Mapping[str, int]) -> str:
-    """The columns of an event as people write them."""
-    return " ".join(f"{name}={written_of(name, value)}" for name, value in event.items())
+    """The columns of an event as people write them; whose it is does not matter, and may have been any text."""
+    told = {name: value for name, value in event.items() if value != NULL and name not in OWNERS}
+    return " ".join(f"{name}={written_of(name, value)}" for name, value in told.items())
 
 
 def edge_conditions(edge: Edge) -> str:
@@ -87,24 +120,32 @@ def edge_conditions(edge: Edge) -> str:
     return f"{others} +{len(edge.scenario.history)}" if edge.scenario.history else others
 
 
-def edge_columns(tariff: Tariff, edges: Sequence[Edge]) -> dict[str, object]:
-    """The table of edges, one row per point."""
+def edge_columns(tariff: Tariff, edges: Sequence[Edge], runs: Sequence[Run] = ()) -> dict[str, object]:
+    """The table of edges and runs, one row per point or journey."""
     pairs = [(edge, point) for edge in edges for point in edge.points]
+    journeys = [(run, met) for run in runs for met in run.met]
+    met_or_point: list[Point | Met] = [*(point for _, point in pairs), *(met for _, met in journeys)]
     columns: dict[str, object] = {
-        "column": [edge.column for edge, _ in pairs],
-        "value": [point_value(edge, point) for edge, point in pairs],
+        "column": [*(edge.column for edge, _ in pairs), *("entry_time" for _ in journeys)],
+        "value": [*(point_value(edge, point) for edge, point in pairs), *(run_time(met) for _, met in journeys)],
     }
     for name in SERVICES[tariff.kind].shown:
-        columns[name] = [point.amounts[name] if point.priced else None for _, point in pairs]
-    columns["rule"] = [point.rule if point.priced else "" for _, point in pairs]
-    columns["with"] = [edge_conditions(edge) for edge, _ in pairs]
+        columns[name] = [each.amounts[name] if each.priced else None for each in met_or_point]
+    columns["rule"] = [each.rule if each.priced else "" for each in met_or_point]
+    again = [f"{event_text(run.event)} +{met.number - 1} ({run.step})" for run, met in journeys]
+    columns["with"] = [*(edge_conditions(edge) for edge, _ in pairs), *again]
     return columns
+
+
+def run_time(met: Met) -> str:
+    """The time of a journey of a run as people write it."""
+    return str(written_of("entry_time", counted_time(met.row)))
 
 
 def edge_document(edge: Edge) -> dict[str, object]:
     """An edge as plain values."""
     points = [{**vars(point), "value": point_value(edge, point)} for point in edge.points]
-    return {"column": edge.column, "with": edge_conditions(edge), "points": points}
+    return {"column": edge.column, "with": edge_conditions(edge), "repeated": edge.repeated, "points": points}
 
 
 def _quantities(tariff: Tariff, scenario: Scenario) -> list[str]:
@@ -134,7 +175,10 @@ def _edges_along(
 def _candidates(tariff: Tariff, scenario: Scenario, column: str, thresholds: Thresholds, published: bool) -> Ints:
     """Values worth looking at; the ends of the published range only when asked for, as they are those of the file."""
     if column == DATE:
-        days = {segment.first for segment in tariff.segments[1:]} | set(thresholds.days)
+        days = {segment.first for segment in tariff.segments[1:]}
+        if not scenario.history:
+            # A whole week moved over holidays has prices nobody could check.
+            days |= {day for day in thresholds.days if tariff.first_day < day <= tariff.last_day}
         if published:
             days |= {tariff.first_day, tariff.last_day + timedelta(days=1)}
         return _sorted(day_number(day) for day in days)

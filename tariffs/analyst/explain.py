@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 
+from tariffs.analyst.lacks import assumed, lacks_of, refuse_lacking, remedy_for
 from tariffs.analyst.rows import DatedRows, assemble, known_columns, read_value
 from tariffs.analyst.services import SERVICES, price_rows
 from tariffs.errors import ParameterError
@@ -26,6 +27,8 @@ class Explanation:
     segment: str
     event: Mapping[str, int]
     """The columns that were given, as integers."""
+    assumed: Mapping[str, int]
+    """Columns a step reads that were not given, with what stands for them."""
     steps: tuple[StepTaken, ...]
 
     @property
@@ -55,9 +58,12 @@ def explain(
     """Price an event behind the rows of its owner's ``history`` after each step in turn.
 
     Each step is shown as :func:`tariffs.trace.trace_steps` prices it.
-    Raises ParameterError for an event that makes no row, TariffDateError outside the published range.
+    Raises ParameterError for an event that makes no row or lacks what a step reads of it, and for such a row of the
+    history; TariffDateError outside the published range.
     """
-    dated = _behind(tariff, event, history, day)
+    if history is not None:
+        refuse_lacking(tariff, history)
+    one, dated = _behind(tariff, event, history, day)
     segment = tariff.segment_on(day_of(int(dated.day[-1])))
     whole = tariff.segments[segment]
 
@@ -68,11 +74,13 @@ def explain(
 
     taken = trace_steps(tariff, segment, last_row)
     dates = f"{whole.first}..{whole.last}"
-    return Explanation(tariff.id, tariff.title, tariff.source, dates, dict(event), taken)
+    return Explanation(tariff.id, tariff.title, tariff.source, dates, dict(event), assumed(tariff, one), taken)
 
 
-def _behind(tariff: Tariff, event: Mapping[str, int], history: DatedRows | None, day: date | None) -> DatedRows:
-    """The history with the event as its last row; owner and order are those that follow from it."""
+def _behind(
+    tariff: Tariff, event: Mapping[str, int], history: DatedRows | None, day: date | None
+) -> tuple[DatedRows, DatedRows]:
+    """The event, and the history with it as the last row; owner and order are those that follow from it."""
     service = SERVICES[tariff.kind]
     given = dict(event)
     last = None if history is None or not len(history.rows) else history.rows.take(slice(-1, None))
@@ -80,7 +88,9 @@ def _behind(tariff: Tariff, event: Mapping[str, int], history: DatedRows | None,
     if history is not None and last is not None:
         given.setdefault("sequence", int(history.rows.sequence.max()) + 1)  # type: ignore[attr-defined]
     one = assemble(tariff, 1, {name: np.array([value], np.int64) for name, value in given.items()}, day)
+    for lack in lacks_of(tariff, one):
+        raise ParameterError(f"--event {lack.column}", None, remedy_for(tariff, lack))
     if history is None:
-        return one
+        return one, one
     rows = type(one.rows).concatenate([history.rows, one.rows])
-    return DatedRows(rows, np.concatenate([history.day, one.day]))
+    return one, DatedRows(rows, np.concatenate([history.day, one.day]), {}, one.given)

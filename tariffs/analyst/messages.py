@@ -1,8 +1,10 @@
-"""Every text of the analyst commands in Chinese and English (``messages.yaml``), and refusals (``remedies.yaml``)."""
+"""Every text of the analyst commands in Chinese and English: labels and sentences (``messages.yaml``), refusals
+(``remedies.yaml``), what the keys of a tariff file say (``keys.yaml``)."""
 
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,17 +41,22 @@ class Messages:
         named: Mapping[str, str] | None = _catalogue()[group].get(code)
         return code if named is None else named[self.language]
 
+    def key_meaning(self, place: str) -> str | None:
+        """What a key of a tariff file says, by its place (``keys.yaml``); None when nothing is said of it."""
+        told: Mapping[str, str] | None = _keys().get(place)
+        return None if told is None else told[self.language]
+
     def error(self, error: TariffError) -> dict[str, str]:
         """A refusal as file, path, value and remedy; what a kind of error does not have is left out."""
         if isinstance(error, TariffFileError):
             return {
                 "file": str(error.file),
                 "path": error.path or self("whole_file"),
-                "value": _shown(error.value),
+                "value": self._shown(error.value),
                 "remedy": self.remedy(error.remedy),
             }
         if isinstance(error, ParameterError):
-            return {"path": error.path, "value": _shown(error.value), "remedy": self.remedy(error.remedy)}
+            return {"path": error.path, "value": self._shown(error.value), "remedy": self.remedy(error.remedy)}
         if isinstance(error, TariffDateError):
             return {"path": error.tariff_id, "value": str(error.day), "remedy": self.remedy(str(error))}
         if isinstance(error, TariffKindError):
@@ -64,20 +71,37 @@ class Messages:
                 return text if told is None else told.format(*match.groups())
         return text
 
+    def _shown(self, value: object) -> str:
+        """A value as a file has it; what is not there is said in words."""
+        if value is None:
+            return self("nothing")
+        text = repr(value) if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False)
+        return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def _plain(value: object) -> object:
+    """A value of a file without anything of this program's language."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, int | str) else str(value)
+
 
 def knows_remedy(text: str) -> bool:
     """Whether a remedy is told in Chinese too."""
     return any(refusal.pattern.fullmatch(text) for refusal in _refusals())
 
 
-def _shown(value: object) -> str:
-    text = repr(value) if not isinstance(value, list | dict) else str(value)
-    return text if len(text) <= 200 else f"{text[:197]}..."
-
-
 @functools.cache
 def _catalogue() -> Mapping[str, Any]:
     return _read("messages.yaml")
+
+
+@functools.cache
+def _keys() -> Mapping[str, Mapping[str, str]]:
+    keys: Mapping[str, Mapping[str, str]] = _read("keys.yaml")["keys"]
+    return keys
 
 
 @functools.cache

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from tariffs.analyst.lacks import Lack, lacks_of, refuse_lacking
 from tariffs.analyst.row_files import RowFile
 from tariffs.analyst.rows import DatedRows
-from tariffs.analyst.services import Priced, price_rows
-from tariffs.columns import Codes, Ints
+from tariffs.analyst.services import Priced, price_rows, remembers
+from tariffs.columns import NULL, Bools, Codes, Ints
 from tariffs.tariff import Tariff
 from tariffs.trace import truncated
+from tariffs.transit.columns import TransitJourneys
 
-PRICED, OUTSIDE, NOT_COVERED, EXCLUDED = 0, 1, 2, 3
+PRICED, OUTSIDE, NOT_COVERED, EXCLUDED, LACKING, BEHIND = 0, 1, 2, 3, 4, 5
 """Why a row has no price: a code of ``reason``; the texts are ``reason.<name>`` of the messages."""
-REASONS = ("priced", "outside", "not_covered", "excluded")
+REASONS = ("priced", "outside", "not_covered", "excluded", "lacking", "behind")
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,66 @@ class PricedFile:
     """Per row one of :data:`REASONS`."""
     step: Ints
     """Position of the step that excludes a row, −1 elsewhere."""
+    lacks: tuple[Lack, ...]
+
+
+@dataclass(frozen=True)
+class Complete:
+    """Prices of the rows that lack nothing; the others, and those whose price depends on them, have none."""
+
+    priced: Priced
+    lacks: tuple[Lack, ...]
+    """What rows lack of what a step reads."""
+    behind: Bools
+    """Rows of a card one of whose earlier rows lacks something, where the tariff remembers."""
 
 
 def price_file(tariff: Tariff, given: RowFile) -> PricedFile:
-    """Price the rows and say of each unpriced one why."""
-    priced = price_rows(tariff, given.dated.rows, given.dated.day)
+    """Price the rows and say of each unpriced one why; ParameterError as :func:`price_complete`."""
+    complete = price_complete(tariff, given.dated)
+    priced = complete.priced
     reason = np.where(priced.priced, PRICED, np.where(priced.segment < 0, OUTSIDE, NOT_COVERED))
+    reason[complete.behind] = BEHIND
+    for lack in complete.lacks:
+        reason[lack.rows] = LACKING
     step = np.full(len(reason), -1, np.int64)
     for segment in np.unique(priced.segment[reason == NOT_COVERED]):
         at = np.flatnonzero((reason == NOT_COVERED) & (priced.segment == segment))
         step[at] = _excluding_step(tariff, int(segment), given.dated, at)
     reason[step >= 0] = EXCLUDED
-    return PricedFile(given, priced, reason, step)
+    return PricedFile(given, priced, reason, step, complete.lacks)
+
+
+def price_complete(tariff: Tariff, dated: DatedRows) -> Complete:
+    """Price the rows that lack nothing.
+
+    What lacks in one row of a person or an account makes the next ones wrong: ParameterError with the first such row.
+    """
+    lacks = tuple(lacks_of(tariff, dated))
+    behind = np.zeros(len(dated.rows), np.bool_)
+    if tariff.kind != "transit":
+        refuse_lacking(tariff, dated)
+    if not lacks:
+        return Complete(price_rows(tariff, dated.rows, dated.day), (), behind)
+    lacking = np.zeros(len(behind), np.bool_)
+    for lack in lacks:
+        lacking[lack.rows] = True
+    if isinstance(dated.rows, TransitJourneys) and remembers(tariff):
+        behind = _behind(dated.rows, lacking, dated.empty.get("card", behind)) & ~lacking
+    at = np.flatnonzero(~lacking & ~behind)
+    priced = price_rows(tariff, dated.rows.take(at), dated.day[at])
+    return Complete(priced.spread(at, tariff.segment_of(dated.day)), lacks, behind)
+
+
+def _behind(rows: TransitJourneys, lacking: Bools, nobody: Bools) -> Bools:
+    """Rows not before a lacking row of their card; one without any time is before all others (NULL is)."""
+    time = np.where(rows.entry_time == NULL, rows.exit_time, rows.entry_time)
+    cards, card = np.unique(rows.card, return_inverse=True)
+    first = np.full(len(cards), np.iinfo(np.int64).max)
+    broken = lacking & ~nobody
+    np.minimum.at(first, card[broken], time[broken])
+    found: Bools = time >= first[card]
+    return found & ~nobody
 
 
 def _excluding_step(tariff: Tariff, segment: int, dated: DatedRows, at: Ints) -> Ints:
@@ -66,6 +116,10 @@ def reasons_of(tariff: Tariff, result: PricedFile, texts: Mapping[str, str]) -> 
     for row in np.flatnonzero(result.step >= 0).tolist():
         steps = tariff.segments[int(result.priced.segment[row])].steps
         reasons[row] = reasons[row].format(step=steps[int(result.step[row])][0])
+    for lack in result.lacks:
+        told = texts["lacking"].format(column=lack.column, step=lack.step)
+        for row in lack.rows.tolist():
+            reasons[row] = told
     return reasons
 
 

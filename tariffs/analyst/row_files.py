@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from tariffs.analyst.lacks import require_columns
 from tariffs.analyst.rows import DatedRows, assemble, known_columns, place, read_value
 from tariffs.columns import NULL, Ints
 from tariffs.errors import ParameterError, TariffFileError
 from tariffs.tariff import Tariff
+from tariffs.written import OWNERS
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def read_rows(file: Path, tariff: Tariff, *, keep: Sequence[str] = (), day: date
     """Read the rows of a CSV or Parquet file for a tariff.
 
     Args:
-        file: columns by name; an empty cell takes the column's default.
+        file: columns by name; what a step reads must be there.
         tariff: says which columns there are and when a day begins.
         keep: columns that are not the tariff's and only travel along.
         day: day of every row, for files without dates.
@@ -47,10 +49,13 @@ def read_rows(file: Path, tariff: Tariff, *, keep: Sequence[str] = (), day: date
     try:
         for name in table.column_names:
             if name not in known and name not in keep:
-                remedy = f"no such column for a {tariff.kind} tariff; there are: {', '.join(known)}"
+                kind, there = tariff.kind, ", ".join(known)
+                remedy = f"no such column for a {kind} tariff; --keep lets your own travel along; there are: {there}"
                 raise ParameterError("header", name, remedy)
         given = {name: _integers(name, table[name]) for name in table.column_names if name in known}
-        return RowFile(assemble(tariff, len(table), given, day), table)
+        dated = assemble(tariff, len(table), given, day)
+        require_columns(tariff, dated)
+        return RowFile(dated, table)
     except ParameterError as error:
         raise TariffFileError(file, error.path, error.value, error.remedy) from error
 
@@ -102,4 +107,6 @@ def _read_text(name: str, column: pa.ChunkedArray) -> Ints:
             values[number] = read_value(name, text.strip())
         except (ValueError, OverflowError) as error:
             raise ParameterError(place(name, indices == number), text, str(error)) from error
+    if name in OWNERS and len(set(values[:-1].tolist())) != len({text.strip() for text in texts}):
+        raise ParameterError(name, None, "two owners have come to one number: write numbers")
     return values[indices]

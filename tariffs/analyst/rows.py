@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 
 from tariffs.analyst.services import SERVICES, Service
-from tariffs.columns import NULL, Columns, Days, Ints
+from tariffs.columns import NULL, Bools, Columns, Days, Ints
 from tariffs.errors import ParameterError
 from tariffs.tariff import Tariff
 from tariffs.written import day_number, value_of
@@ -26,6 +26,10 @@ class DatedRows:
 
     rows: Columns
     day: Days
+    empty: Mapping[str, Bools]
+    """Where a value was missing, by column; of columns that nobody gave, none."""
+    given: frozenset[str]
+    """Columns somebody gave."""
 
 
 def known_columns(kind: str) -> tuple[str, ...]:
@@ -59,7 +63,8 @@ def assemble(tariff: Tariff, length: int, given: Mapping[str, Ints], day: date |
         rows = service.rows.of(length, **{name: column for name, column in filled.items() if column is not None})
     except ValueError as error:
         raise ParameterError("", str(error), "write values the column can hold") from error
-    return DatedRows(rows, days.astype(np.int32))
+    empty = {name: column == NULL for name, column in given.items()}
+    return DatedRows(rows, days.astype(np.int32), empty, frozenset(given))
 
 
 def days_of(tariff: Tariff, length: int, given: Mapping[str, Ints], day: date | None = None) -> Ints:

@@ -12,7 +12,7 @@ from tariffs.analyst.rows import DATE, assemble, days_of
 from tariffs.analyst.services import SERVICES, Priced, price_rows, remembers
 from tariffs.columns import NULL, Ints
 from tariffs.tariff import Tariff
-from tariffs.written import day_number, day_of, value_of
+from tariffs.written import day_number, day_of, read_cell
 
 _SECONDS_PER_DAY = 86_400
 
@@ -39,16 +39,25 @@ def scenarios_of(tariff: Tariff) -> list[Scenario]:
     """
     scenarios: dict[object, Scenario] = {}
     for test in tariff.tests:
-        rows = [{name: _integer(name, value) for name, value in row.items()} for row in test.rows]
+        rows = [{name: read_cell(name, value) for name, value in row.items()} for row in test.rows]
         alike = [_without_times(row) for row in rows]
         for index, event in enumerate(rows):
             if alike[index] in alike[:index] and alike[index] in alike[index + 1 :]:
                 continue
-            history = tuple(rows[:index]) if remembers(tariff) else ()
+            history = _before(tariff, rows[:index], event) if remembers(tariff) else ()
             day = _own_day(tariff, event, test.date)
             key = (day, tuple(tuple(row.items()) for row in (*history, event)))
             scenarios.setdefault(key, Scenario(test.name, day, history, event))
     return list(scenarios.values())
+
+
+def _before(
+    tariff: Tariff, rows: Sequence[Mapping[str, int]], event: Mapping[str, int]
+) -> tuple[Mapping[str, int], ...]:
+    """Earlier rows of an example that have the event's owner, or one they share."""
+    service = SERVICES[tariff.kind]
+    owners = (service.owner, *(name for name in service.shared if name in event))
+    return tuple(row for row in rows if any(row.get(name) == event.get(name) for name in owners))
 
 
 def _without_times(row: Mapping[str, int]) -> dict[str, int]:
@@ -83,7 +92,8 @@ def vary(tariff: Tariff, scenario: Scenario, column: str, values: Ints) -> dict[
     else:
         event = np.arange(times) * len(rows) + len(rows) - 1
         if column == "entry_time" and "exit_time" in given:
-            given["exit_time"][event] += values - given[column][event]
+            exits = given["exit_time"][event]
+            given["exit_time"][event] = np.where(exits == NULL, NULL, exits + values - given[column][event])
         given[column][event] = values
     for owner in (service.owner, *(shared for shared in service.shared if shared in given)):
         given[owner] = _owners(rows, owner, times)
@@ -105,7 +115,3 @@ def _owners(rows: Sequence[Mapping[str, int]], owner: str, times: int) -> Ints:
     """Owners of the example told apart within a variation, and variations from each other."""
     own = np.unique([row.get(owner, 0) for row in rows], return_inverse=True)[1]
     return np.tile(own, times) + np.repeat(np.arange(times) * len(rows), len(rows)) + 1
-
-
-def _integer(name: str, value: int | str) -> int:
-    return value_of(name, value) if isinstance(value, str) else value

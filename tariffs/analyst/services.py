@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from tariffs.columns import NULL, Bools, Codes, Columns, Days, Ints
+from tariffs.columns import Bools, Codes, Columns, Days, Ints
 from tariffs.compiler import CompiledTariff
 from tariffs.errors import TariffError
+from tariffs.inline_tests import at_noon
 from tariffs.medical.columns import MedicalLedger, MedicalSettlements, MedicalVisits
 from tariffs.medical.pricing import settle_visits
 from tariffs.tariff import Tariff
@@ -20,7 +21,6 @@ from tariffs.utility.pricing import price_utility
 
 _MARKS = frozenset({"rule", "segment", "priced", "components"})
 """Answer columns that are told apart from the amounts."""
-_DAY_S = 86_400
 _NOT_MONEY = frozenset({"fund", "usage_milli", "payer_region"})
 """Codes and quantities among the amounts."""
 
@@ -115,6 +115,16 @@ class Priced:
         """Name of the rule that decided a row."""
         return self.rule_names[int(self.rule[row])]
 
+    def spread(self, at: Ints, segment: Ints) -> Priced:
+        """These answers as those of the rows ``at`` among as many as ``segment`` has; the others have no price."""
+        length = len(segment)
+        rule, priced = np.zeros(length, self.rule.dtype), np.zeros(length, np.bool_)
+        rule[at], priced[at] = self.rule, self.priced
+        amounts = {name: np.zeros(length, np.int64) for name in self.amounts}
+        for name, values in amounts.items():
+            values[at] = self.amounts[name]
+        return Priced(amounts, rule, self.rule_names, segment, priced)
+
 
 def price_rows(tariff: Tariff, rows: Columns, day: Days) -> Priced:
     """Price rows of the tariff's kind, each by the segment of its ``day``.
@@ -186,11 +196,8 @@ class _Gathered:
 
 
 def _price_by_card(tariff: Tariff, rows: TransitJourneys, day: Days) -> TransitPrices:
-    """A tariff that remembers needs times: rows without one count at noon of their day, as in inline tests."""
-    untimed = (rows.entry_time == NULL) & (rows.exit_time == NULL)
-    noon = day.astype(np.int64) * _DAY_S + _DAY_S // 2
-    timed = replace(rows, entry_time=np.where(untimed, noon, rows.entry_time))
-    return price_journeys(tariff, timed)[0]
+    """Rows without a time count at noon of their day, as in inline tests."""
+    return price_journeys(tariff, at_noon(rows, day))[0]
 
 
 def _transit(compiled: CompiledTariff, rows: Columns, state: object) -> tuple[Columns, object]:

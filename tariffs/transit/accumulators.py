@@ -151,7 +151,7 @@ class TransferWindow(AccumulatingStep):
 
     from_legs: When | Literal["all"]
     to_legs: When | Literal["all"]
-    classes: Annotated[list[ClassName], Field(min_length=1)]
+    classes: Annotated[list[ClassName], Field(min_length=1)] | Literal["all"]
     window_s: PositiveQuantity
     inclusive: Flag
     from_tap: Literal["first", "last"]
@@ -191,8 +191,9 @@ class TransferWindow(AccumulatingStep):
             "between": between[self.between],
             "extend": int(self.extend_on_step_up),
         }
-        mask = class_mask(self.classes)
-        assert mask is not None
+        mask = class_mask(None if self.classes == "all" else self.classes)
+        if mask is None:
+            mask = np.ones(CLASS_CODES, np.bool_)
         legs = Legs(mask, _condition(self.from_legs, "from_legs"), _condition(self.to_legs, "to_legs"))
         return _accumulator(context, self, "transfer_window", walk.TRANSFER, columns, legs=legs)
 

@@ -40,7 +40,13 @@ from tariffs.written import value_of, written_of
 LIBRARY = Path(tariffs.__file__).parent / "library"
 RULE_FILES = sorted(LIBRARY.glob("*.yaml"))
 DAY = date(2026, 3, 2)
-TEXTS = {"outside": "outside", "not_covered": "no step", "excluded": "by {step}"}
+TEXTS = {
+    "outside": "outside",
+    "not_covered": "no step",
+    "excluded": "by {step}",
+    "lacking": "{column} for {step}",
+    "behind": "behind",
+}
 
 
 def library(name: str) -> Tariff:
@@ -57,9 +63,9 @@ def test_a_csv_is_priced_as_the_same_columns_are(tmp_path: Path) -> None:
     tariff = library("demo.metro")
     file = rows_file(
         tmp_path,
-        "\ufeffentry_station,exit_station,card_class,entry_time,note\n"
-        "101,103,adult,2026-03-02T08:00:00,first\n105,101,student,2026-03-02 09:30,\n"
-        "101,999,0,2026-03-02T10:00,no fare\n",
+        "\ufeffentry_station,exit_station,card_class,entry_time,incomplete,note\n"
+        "101,103,adult,2026-03-02T08:00:00,0,first\n105,101,student,2026-03-02 09:30,0,\n"
+        "101,999,0,2026-03-02T10:00,0,no fare\n",
     )
     given = read_rows(file, tariff, keep=["note"])
     result = price_file(tariff, given)
@@ -77,14 +83,14 @@ def test_a_csv_is_priced_as_the_same_columns_are(tmp_path: Path) -> None:
         assert out["card_pays"].to_pylist() == [200, 150, 0]
         assert out["rule"].to_pylist() == ["lookup.fares", "concession.student", "not covered"]
         assert out["reason"].to_pylist() == ["", "", "no step"]
-        assert out.column_names[:5] == ["entry_station", "exit_station", "card_class", "entry_time", "note"]
+        assert out.column_names[:5] == ["entry_station", "exit_station", "card_class", "entry_time", "incomplete"]
 
 
 def test_parquet_types_are_read(tmp_path: Path) -> None:
     tariff = library("demo.bus")
     file = tmp_path / "rows.parquet"
     classes = pa.array(["adult", "elderly"]).dictionary_encode()
-    pq.write_table(pa.table({"date": [DAY, None], "card_class": classes, "transfer": [True, None]}), file)
+    pq.write_table(pa.table({"date": [DAY, None], "card_class": classes, "transfer": [True, False]}), file)
     with pytest.raises(TariffFileError, match="every row needs its day") as refusal:
         read_rows(file, tariff)
     assert refusal.value.path == "row 2, date"
@@ -97,7 +103,9 @@ def test_every_unpriced_row_has_its_reason(tmp_path: Path) -> None:
     text = (LIBRARY / "demo.bus.yaml").read_text("utf-8").replace("others: full_fare", "others: not_covered")
     (tmp_path / "strict.yaml").write_text(text, encoding="utf-8")
     strict = load_tariff(tmp_path / "strict.yaml")
-    file = rows_file(tmp_path, "date,card_class\n2026-03-02,adult\n2019-12-31,adult\n2026-03-02,student\n")
+    file = rows_file(
+        tmp_path, "date,card_class,transfer\n2026-03-02,adult,0\n2019-12-31,adult,0\n2026-03-02,student,0\n"
+    )
     result = price_file(strict, read_rows(file, strict))
     assert result.reason.tolist() == [EXCLUDED, OUTSIDE, PRICED]
     assert reasons_of(strict, result, TEXTS) == ["by concession", "outside", ""]
@@ -137,8 +145,9 @@ def test_medical_rows_keep_their_counters_over_dated_segments(tmp_path: Path) ->
     tariff = library("demo.medical")
     file = rows_file(
         tmp_path,
-        "person,settle_day,insured,level,category_a\n7,2025-12-30,310,1,60000\n7,2025-12-31,310,1,60000\n"
-        "7,2026-01-02,310,1,60000\n7,2026-01-03,999,1,60000\n",
+        "person,settle_day,insured,level,category_a,category_b,category_c,over_limit,account_available,purse_available\n"
+        "7,2025-12-30,310,1,60000,0,0,0,0,0\n7,2025-12-31,310,1,60000,0,0,0,0,0\n"
+        "7,2026-01-02,310,1,60000,0,0,0,0,0\n7,2026-01-03,999,1,60000,0,0,0,0,0\n",
     )
     result = price_file(tariff, read_rows(file, tariff))
     expected = []
@@ -160,7 +169,9 @@ def test_medical_rows_keep_their_counters_over_dated_segments(tmp_path: Path) ->
 
 def test_utility_components_come_out_by_name(tmp_path: Path) -> None:
     tariff = library("demo.water")
-    file = rows_file(tmp_path, "account,period_day,usage_milli\n1,2026-03-02,180000\n1,2026-05-02,80000\n")
+    file = rows_file(
+        tmp_path, "account,period_day,usage_milli,household\n1,2026-03-02,180000,3\n1,2026-05-02,80000,3\n"
+    )
     amounts = price_file(tariff, read_rows(file, tariff)).priced.amounts
     assert amounts["gross"].tolist() == [90_000, 56_000]
     assert amounts["water"].tolist() == [37_260, 32_560]
@@ -199,7 +210,7 @@ def test_an_explanation_shows_each_step() -> None:
 
 def test_an_explanation_knows_the_history(tmp_path: Path) -> None:
     tariff = library("demo.water")
-    history = read_rows(rows_file(tmp_path, "account,date,usage_milli\n4,2026-01-05,180000\n"), tariff)
+    history = read_rows(rows_file(tmp_path, "account,date,usage_milli,household\n4,2026-01-05,180000,3\n"), tariff)
     event = read_event("utility", ["usage_milli=1000", "date=2026-03-02"])
     assert explain(tariff, event).last.after["gross"] == 500
     assert explain(tariff, event, history.dated).last.after["gross"] == 700
@@ -221,8 +232,8 @@ def test_a_difference_is_counted_by_class_and_operator(tmp_path: Path) -> None:
     )
     file = rows_file(
         tmp_path,
-        "id,date,card_class,operator\na,2026-03-02,adult,1\nb,2026-03-02,student,1\nc,2026-03-02,elderly,2\n"
-        "d,2019-01-01,adult,2\n",
+        "id,date,card_class,operator,transfer\na,2026-03-02,adult,1,0\nb,2026-03-02,student,1,0\n"
+        "c,2026-03-02,elderly,2,0\nd,2019-01-01,adult,2,0\n",
     )
     given = read_rows(file, old, keep=["id"])
     difference = diff(old, load_tariff(tmp_path / "new.yaml"), given)
@@ -257,14 +268,16 @@ def test_a_file_does_not_differ_from_itself(tmp_path: Path) -> None:
 
 def test_files_of_two_kinds_are_not_compared(tmp_path: Path) -> None:
     bus = library("demo.bus")
-    given = read_rows(rows_file(tmp_path, "date,card_class\n2026-03-02,adult\n"), bus)
+    given = read_rows(rows_file(tmp_path, "date,card_class,transfer\n2026-03-02,adult,0\n"), bus)
     with pytest.raises(TariffKindError, match=r"demo\.water is a utility tariff"):
         diff(bus, library("demo.water"), given)
 
 
 def test_rows_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     water = library("demo.water")
-    file = rows_file(tmp_path, "account,date,sequence,usage_milli\n1,2026-03-02,5,1000\n1,2026-04-02,5,1000\n")
+    file = rows_file(
+        tmp_path, "account,date,sequence,usage_milli,household\n1,2026-03-02,5,1000,1\n1,2026-04-02,5,1000,1\n"
+    )
     with pytest.raises(TariffError, match="has the sequence 5 twice"):
         price_file(water, read_rows(file, water))
 

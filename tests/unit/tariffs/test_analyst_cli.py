@@ -40,6 +40,7 @@ def answer(*words: str, code: int = DONE) -> str:
 
 def test_check_says_good_or_what_to_mend(broken: str) -> None:
     assert "demo.bus (transit)" in answer("check", BUS)
+    assert "note: transfer does not name these card classes" in answer("check", BUS)
     told = answer("check", BUS, broken, code=FINDINGS)
     assert "steps[2].transfer.floor" in told
     assert "this key is missing" in told
@@ -72,7 +73,7 @@ def test_price_counts_rows_and_money(tmp_path: Path, rides: str) -> None:
     document = json.loads(answer("price", BUS, "--in", rides, "--out", out, "--json"))
     assert document["rows"] == document["priced"] == 2
     assert document["totals_fen"] == {"gross": 400, "card_pays": 260, "fund_pays": 50, "operator_bears": 90}
-    Path(rides).write_text("date,card_class\n1999-01-01,adult\n", encoding="utf-8")
+    Path(rides).write_text("date,card_class,transfer\n1999-01-01,adult,0\n", encoding="utf-8")
     assert "1 × 日期不在公布的范围内" in answer(
         "price", BUS, "--in", rides, "--out", out, "--lang", "zh", code=FINDINGS
     )
@@ -86,7 +87,21 @@ def test_explain_as_text_and_json() -> None:
     assert [step["step"] for step in steps] == ["flat", "concession", "transfer", "split"]
     assert steps[-1]["after"]["fund_pays"] == 50
     metro = str(LIBRARY / "demo.metro.yaml")
-    answer("explain", metro, "--event", "entry_station=1", "--date", "2026-03-02", code=FINDINGS)
+    answer("explain", metro, "--event", "entry_station=1", "--event", "exit_station=2", *event[2:], code=FINDINGS)
+
+
+def test_explain_keeps_columns_of_the_history(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text(
+        "mine,card,card_class,mode,line,entry_time\nx,M-1,adult,1,1,2023-09-06T08:00\n", encoding="utf-8"
+    )
+    words = ("explain", str(LIBRARY / "newyork.omny.yaml"), "--history", str(history), "--keep", "mine")
+    event = ("--event", "mode=1", "--event", "line=2", "--event", "entry_time=2023-09-06T09:00:00")
+    told = answer(*words, *event)
+    assert "transfer_window.free_transfer" in told
+    assert "not given, taken as: card_class=adult" in told
+    refused = CliRunner().invoke(app, [*words[:-2], *event])
+    assert "--keep" in str(refused.exception)
 
 
 def test_diff_draws_and_writes(tmp_path: Path, rides: str) -> None:
@@ -127,7 +142,15 @@ def test_steps_and_schema_are_the_vocabulary(tmp_path: Path) -> None:
     assert parameters["of"] is True
     assert parameters["beyond.per_started"] is True
     assert parameters["beyond"] is False
+    assert len([path for path in parameters if path == "bands[].up_to"]) == 1
+    ways = {each["path"]: each["ways"] for each in json.loads(answer("steps", "bands", "--json"))["parameters"]}
+    assert [ways[f"bands[].{name}"] for name in ("up_to", "fare", "fares", "add")] == [[], [1], [2], [3]]
+    told = answer("steps", "bands")
+    assert "× way 2" in told
+    assert "{use: name}" in told
+    assert "写法 3" in answer("steps", "bands", "--lang", "zh")
     assert "timeframe" in answer("steps", "when")
+    assert "externally_settled" in answer("steps", "file")
     answer("steps", "magic", code=USAGE)
     answer("schema", "--out", str(tmp_path / "schema.json"))
     assert json.loads((tmp_path / "schema.json").read_text("utf-8")) == json.loads(answer("schema"))
@@ -142,6 +165,12 @@ def test_a_command_that_cannot_start_exits_2(broken: str, rides: str) -> None:
     assert done.stdout == ""
     assert "不予接受" in done.stderr
     assert "改法" in done.stderr
+    words = ["explain", BUS, "--event", "mode=bus"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == USAGE
+    assert done.stderr.startswith(
+        "refused\n  at: --event mode\n  value: 'bus'\n  remedy: write a number: codes of mode"
+    )
     answer("check", BUS, "--lang", "fr", code=USAGE)
 
 

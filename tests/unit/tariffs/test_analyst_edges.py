@@ -11,8 +11,10 @@ import tariffs
 from tariffs import Tariff, load_tariff, run_inline_tests
 from tariffs.analyst.edge_tests import inline_tests
 from tariffs.analyst.edges import edge_columns, edges_of
+from tariffs.analyst.runs import runs_of
 from tariffs.written import written_of
 
+CASES = Path(__file__).resolve().parents[2] / "cases" / "tariffs" / "priced"
 LIBRARY = Path(tariffs.__file__).parent / "library"
 RULE_FILES = sorted(LIBRARY.glob("*.yaml"))
 
@@ -49,11 +51,51 @@ def test_edges_can_be_pasted_as_inline_tests(tmp_path: Path, file: Path) -> None
     for table in file.parent.glob("*.csv"):
         shutil.copy(table, tmp_path)
     pasted = tmp_path / file.name
-    pasted.write_text(file.read_text("utf-8").rstrip() + "\n" + inline_tests(tariff, edges), encoding="utf-8")
+    runs = runs_of(tariff)
+    pasted.write_text(file.read_text("utf-8").rstrip() + "\n" + inline_tests(tariff, edges, runs), encoding="utf-8")
     again = load_tariff(pasted)
     assert len(again.tests) > len(tariff.tests)
     assert run_inline_tests(again) == []
-    assert len(edge_columns(tariff, edges)["value"]) == sum(len(edge.points) for edge in edges)  # type: ignore[arg-type]
+    shown = sum(len(edge.points) for edge in edges) + sum(len(run.met) for run in runs)
+    assert len(edge_columns(tariff, edges, runs)["value"]) == shown  # type: ignore[arg-type]
+
+
+def test_a_cap_is_met_and_its_week_ends() -> None:
+    """The new city: 20 yuan from Monday to Sunday, whatever the examples say."""
+    [week] = runs_of(load_tariff(CASES / "linjiang.yaml"))
+    assert [met.amounts["card_pays"] for met in week.met] == [375, 125, 0, 0, 300]
+    assert [written_of("entry_time", met.row["entry_time"]) for met in week.met[-2:]] == [
+        "2026-03-08T23:59:59",
+        "2026-03-09T00:00:00",
+    ]
+    assert week.met[1].rule == "weekly cap (5): cap.week"
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("newyork.omny", {"cap (week)": [290, 210, 0, 0, 0, 290]}),
+        (
+            "demo.pass",
+            {"pass (monthly)": [0, 0, 0, 200, 200, 200, 0], "pass (tourist)": [0, 0, 0, 200, 200, 200, 0]},
+        ),
+        ("demo.bus_transfer", {"cap (day)": [200, 0, 0, 0, 200]}),
+    ],
+)
+def test_every_period_has_its_run(name: str, steps: dict[str, list[int]]) -> None:
+    runs = {run.step: [met.amounts["card_pays"] for met in run.met] for run in runs_of(library(name))}
+    assert runs == steps
+
+
+def test_the_same_edge_is_listed_once() -> None:
+    """245 before: every example brought the same bands and holidays again."""
+    edges = edges_of(load_tariff(CASES / "linjiang.yaml"))
+    assert len(edges) < 70
+    peak = [edge for edge in edges if edge.column == "entry_time" and edge.points[-1].amounts["card_pays"] == 250]
+    assert len(peak) == 1
+    holidays = [written_of("_day", edge.value) for edge in edges if edge.column == "date"]
+    assert len(holidays) == len(set(holidays))
+    assert "2026-10-07" in holidays
 
 
 def test_edges_of_a_window_lie_between_two_taps() -> None:

@@ -14,6 +14,8 @@ import tariffs
 from tariffs import TariffFileError, load_tariff
 from tariffs.analyst.messages import Messages, knows_remedy
 from tariffs.analyst.services import SERVICES
+from tariffs.analyst.steps import parameters_of
+from tariffs.vocabulary import STEPS_OF_KIND
 
 PACKAGE = Path(tariffs.__file__).parent
 CASES = Path(__file__).resolve().parents[2] / "cases" / "tariffs"
@@ -82,6 +84,16 @@ def test_remedies_keep_what_varies() -> None:
     assert Messages("zh").remedy(remedy) == "表 fares 有这些列:entry, exit"
     assert Messages("zh").remedy("nobody knows this one") == "nobody knows this one"
     assert Messages("en").remedy("Extra inputs are not permitted").startswith("unknown key")
+
+
+@pytest.mark.parametrize("key", ["file", *(key for registry in STEPS_OF_KIND.values() for key in registry)])
+def test_every_key_of_a_file_is_told_in_both_languages(key: str) -> None:
+    """A new parameter needs its sentence in tariffs/analyst/keys.yaml."""
+    for common in (False, True):
+        for language in ("zh", "en"):
+            told = parameters_of(key, Messages(language), common=common)
+            assert all(each.meaning for each in told)
+            assert all(CHINESE.search(each.meaning) for each in told if language == "zh")
 
 
 def test_every_column_has_a_name_in_both_languages() -> None:

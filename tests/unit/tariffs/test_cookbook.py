@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from tariffs import cli
 from tariffs.analyst.messages import Messages
+from tariffs.analyst.services import SERVICES
 from tariffs.vocabulary import STEPS_OF_KIND
 
 COOKBOOK = Path(__file__).resolve().parents[3] / "docs" / "tariff-cookbook.md"
@@ -75,6 +76,15 @@ def test_every_answer_is_the_program_s(tmp_path: Path, monkeypatch: pytest.Monke
     if os.environ.get("COOKBOOK") == "rewrite":
         COOKBOOK.write_text(worked_out, encoding="utf-8")
     assert written == worked_out
+
+
+@pytest.mark.parametrize("kind", STEPS_OF_KIND)
+def test_every_column_of_rows_is_in_the_tables(kind: str) -> None:
+    """With its Chinese name, whether it may be empty, and which steps read it."""
+    text = COOKBOOK.read_text(encoding="utf-8")
+    table = text.split(f"| {kind} | 中文 | type | may be empty | read by |\n")[1].split("\n\n")[0]
+    told = {name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert told | {"date"} == {*SERVICES[kind].rows.SPECS, "date"}
 
 
 @pytest.mark.parametrize("kind", STEPS_OF_KIND)
