@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from card_io.records import Algorithm, Mode, Service
 from clearing.errors import ConfigError
+from clearing.people import Person
 from clearing.status import NEVER_PAYABLE, ClearingStatus, Direction, Disposition, default_disposition
 
 RESERVE = 0
@@ -177,6 +178,7 @@ class Settings(_Strict):
     participants: tuple[Participant, ...]
     agreements: Agreements
     policy: Policy = Policy()
+    people: tuple[Person, ...] = ()
 
     @model_validator(mode="after")
     def _references(self) -> Settings:
@@ -206,6 +208,7 @@ class Settings(_Strict):
                     raise ValueError(f"{where}: participant {number} is not listed; add or correct it")
         self._check_uniqueness()
         self._check_policy()
+        self._check_people()
         return self
 
     def _check_uniqueness(self) -> None:
@@ -234,6 +237,13 @@ class Settings(_Strict):
                 raise ValueError(f"policy.dispositions.{name}: never payable; remove the override")
             if status in (ClearingStatus.ACCEPTED, ClearingStatus.DUPLICATE, ClearingStatus.REPLAY):
                 raise ValueError(f"policy.dispositions.{name}: fixed; remove the override")
+
+    def _check_people(self) -> None:
+        for name in ("id", "key"):
+            values = [getattr(person, name) for person in self.people]
+            doubled = sorted({value for value in values if values.count(value) > 1})
+            if doubled:
+                raise ValueError(f"people: {name} {doubled} belongs to two persons; give each their own")
 
     def participant(self, number: int) -> Participant:
         """The participant of that number; KeyError if there is none."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from clearing import calendar
 from clearing.engine import run_centre
 from clearing.errors import RefusedError
-from clearing.initialise import initialise_centre
+from clearing.initialise import initialise_centre, people_folder
 from clearing.metrics import write_metrics
 from clearing.report import write_daily_report, write_statements
 from clearing.run_summary import Progress, RunSummary
@@ -92,7 +92,8 @@ def _make_room(directory: Path) -> None:
     """Replace an earlier demo; never anything else."""
     truth = directory.with_name(directory.name + ".truth")
     if (truth / DEMO_MARK).exists():
-        for folder in (directory, directory.with_name(directory.name + ".key-backup"), truth):
+        backup = directory.with_name(directory.name + ".key-backup")
+        for folder in (directory, backup, people_folder(directory), truth):
             shutil.rmtree(folder, ignore_errors=True)
     if directory.exists() and any(directory.iterdir()):
         raise RefusedError("the folder is not empty and not an earlier demo", where=directory, remedy="give --dir")

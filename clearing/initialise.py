@@ -15,9 +15,10 @@ from card_io.keys.algorithm import KeyAlgorithm
 from card_io.keys.components import split
 from card_io.keys.entry import KeyKind, KeyScheme
 from card_io.keys.keystore import DEFAULT_SCRYPT_N, KeyStore
-from card_io.keys.signature import generate_signing_key
+from card_io.keys.signature import SigningKey, generate_signing_key
 from clearing.config import Settings, load_settings
 from clearing.errors import RefusedError
+from clearing.people import write_key
 
 FOLDERS: Final = (
     "registers",
@@ -78,7 +79,7 @@ def initialise_centre(directory: Path, *, simulated: bool, passphrase: str, scry
         raise RefusedError("the folder is not empty", where=directory, remedy="name a new or an empty folder")
     for folder in FOLDERS:
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    _write_settings(directory, simulated)
+    _write_settings(directory, _make_people(directory) if simulated else {}, simulated=simulated)
     settings = load_settings(directory)
     _copy_tariffs(directory / "tariffs", settings)
     _write_empty_registers(directory / "registers")
@@ -108,9 +109,36 @@ def _write_key_backup(directory: Path, store: KeyStore) -> None:
         sheet.chmod(0o600)
 
 
-def _write_settings(directory: Path, simulated: bool) -> None:
+def people_folder(directory: Path) -> Path:
+    """Where the private keys of a simulated centre's people lie: beside the centre, never in it."""
+    return directory.with_name(directory.name + ".people")
+
+
+SIMULATED_PEOPLE: Final = {
+    "reconciler": "{id: reconciler, name: 对账员 林, roles: [reconciler, intake], key: '%s'}",
+    "approver.a": "{id: approver.a, name: 审批员 王, roles: [approver], key: '%s'}",
+    "approver.b": "{id: approver.b, name: 审批员 李, roles: [approver], key: '%s'}",
+    "auditor": "{id: auditor, name: 审计员 陈, roles: [auditor], key: '%s'}",
+    "key.officer": "{id: key.officer, name: 密钥管理员 周, roles: [key_officer], key: '%s'}",
+}
+"""Who acts in a simulated centre; a real one lists its own people."""
+
+
+def _make_people(directory: Path) -> dict[str, SigningKey]:
+    keys = {person: generate_signing_key() for person in SIMULATED_PEOPLE}
+    for person, key in keys.items():
+        path = people_folder(directory) / f"{person}.key"
+        path.unlink(missing_ok=True)
+        write_key(path, key)
+    return keys
+
+
+def _write_settings(directory: Path, people: dict[str, SigningKey], *, simulated: bool) -> None:
     template = resources.files("clearing.centre_template").joinpath("centre.yaml").read_text("utf-8")
     text = template.replace("simulated: false", f"simulated: {str(simulated).lower()}", 1)
+    if people:
+        lines = [SIMULATED_PEOPLE[person] % key.verify_key.to_hex() for person, key in people.items()]
+        text = text.replace("people: []\n", "people:\n" + "".join(f"  - {line}\n" for line in lines), 1)
     (directory / "centre.yaml").write_text(text, "utf-8")
 
 
