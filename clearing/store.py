@@ -17,6 +17,7 @@ import pyarrow as pa
 from card_io.records import NULL
 from clearing.errors import ClearingError
 
+_STREAMED_ROWS = 50_000
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -82,6 +83,17 @@ class Store:
             cursor = self._connection.execute(sql, parameters or {})
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.Error as exc:
+            raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
+
+    def stream(self, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Rows as dictionaries by column name, a part of them in memory at a time; no other query runs meanwhile."""
+        try:
+            cursor = self._connection.execute(sql, parameters or {})
+            names = [column[0] for column in cursor.description or ()]
+            while rows := cursor.fetchmany(_STREAMED_ROWS):
+                for row in rows:
+                    yield dict(zip(names, row, strict=True))
         except duckdb.Error as exc:
             raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
 
