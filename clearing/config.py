@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from card_io.records import Algorithm, Mode, Service
 from clearing.errors import ConfigError
 from clearing.people import Person
+from clearing.reconcile.policy import Reconciliation
 from clearing.status import NEVER_PAYABLE, ClearingStatus, Direction, Disposition, default_disposition
 
 RESERVE = 0
@@ -178,6 +179,7 @@ class Settings(_Strict):
     participants: tuple[Participant, ...]
     agreements: Agreements
     policy: Policy = Policy()
+    reconciliation: Reconciliation = Reconciliation()
     people: tuple[Person, ...] = ()
 
     @model_validator(mode="after")

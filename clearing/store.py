@@ -127,12 +127,6 @@ def sql_text(name: str) -> str:
     return files("clearing").joinpath("ledger", "sql", f"{name}.sql").read_text("utf-8")
 
 
-def check_names() -> list[str]:
-    """Names of all checks: SQL files that return the rows that are wrong."""
-    folder = files("clearing").joinpath("ledger", "sql", "checks")
-    return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
-
-
 def timestamp(seconds: int) -> datetime.datetime:
     """Wall seconds as a TIMESTAMP value."""
     return _EPOCH + datetime.timedelta(seconds=seconds)

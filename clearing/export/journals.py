@@ -63,8 +63,8 @@ def write_hledger(store: Store, settings: Settings, out: TextIO) -> None:
     for each in transactions(store):
         memo = " (memo)" if each.memo else ""
         out.write(f"\n{each.date} * ({each.entry}) {each.what}{memo}\n")
-        for account, fen in each.legs:
-            out.write(f"    {account}  {plain_yuan(fen)} {COMMODITY}\n")
+        for leg, fen in each.legs:
+            out.write(f"    {leg}  {plain_yuan(fen)} {COMMODITY}\n")
 
 
 def write_beancount(store: Store, settings: Settings, out: TextIO) -> None:
@@ -78,8 +78,8 @@ def write_beancount(store: Store, settings: Settings, out: TextIO) -> None:
     for each in transactions(store):
         memo = " (memo)" if each.memo else ""
         out.write(f'\n{each.date} * "{each.what}{memo}"\n  entry: {each.entry}\n')
-        for account, fen in each.legs:
-            out.write(f"  {_rooted(account)}  {plain_yuan(fen)} {COMMODITY}\n")
+        for leg, fen in each.legs:
+            out.write(f"  {_rooted(leg)}  {plain_yuan(fen)} {COMMODITY}\n")
 
 
 def _rooted(account: str) -> str:
