@@ -1,19 +1,26 @@
-"""The only owner of business time (docs/clearing-rules.md §3).
+"""The only owner of business time (docs/clearing-rules.md §3, §12).
 
 Operating day, received window and window are pure functions of transaction time, receipt time and the published
-calendar; nothing here reads a clock except :func:`wall_clock`, which is called once per receipt.
+calendar, pay days of window, cycle and the centre's table of holidays; nothing here reads a clock except
+:func:`wall_clock`, which is called once per receipt.
 """
 
 from __future__ import annotations
 
+import csv
 import datetime
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from card_io.records import NULL
+from clearing.agreements import Cycle
 from clearing.config import Calendar
+from clearing.errors import ConfigError
 
 SECONDS_PER_DAY = 86400
 NO_DAY = -(2**31)
@@ -74,3 +81,114 @@ def windows(
     known = (txn_time != NULL) & ~future
     operating = np.where(known, (txn_time - calendar.day_cut) // SECONDS_PER_DAY, received)
     return np.asarray(np.maximum(operating, received), np.int32)
+
+
+HOLIDAYS: Final = Path("registers") / "holidays.csv"
+"""The centre's table of holidays and make-up days, relative to its folder."""
+
+HOLIDAY_COLUMNS: Final = ["date", "kind", "status"]
+
+
+@dataclass(frozen=True)
+class BusinessDays:
+    """Which days are business days: Monday to Friday without the holidays (法定节假日), with the make-up days (调休).
+
+    ``official`` years are those whose every line is; about other years nothing is known that money could go by.
+    """
+
+    holidays: frozenset[int]
+    workdays: frozenset[int]
+    official: frozenset[int]
+    origin: str = ""
+
+    def is_business_day(self, day: int) -> bool:
+        """Whether banks settle on a day.
+
+        Raises:
+            ConfigError: the year is missing from the table or provisional.
+        """
+        date = date_of(day)
+        if date.year not in self.official:
+            raise ConfigError(
+                f"the holidays of {date.year} are not official yet: no pay day can fall there",
+                where=self.origin,
+                remedy=f"enter the State Council's notice for {date.year} with status official, then close again",
+            )
+        return day in self.workdays or (date.weekday() < 5 and day not in self.holidays)
+
+    def first_from(self, day: int) -> int:
+        """The first business day that is not before ``day``."""
+        while not self.is_business_day(day):
+            day += 1
+        return day
+
+    def pay_day(self, window: int, cycle: Cycle) -> int:
+        """The business day on which the money of a window is paid; never the window's own day."""
+        day = window + 1
+        if cycle.kind == "days":
+            day = self.first_from(day)
+            for _ in range(cycle.number - 1):
+                day = self.first_from(day + 1)
+            return day
+        while not _falls_on(date_of(day), cycle):
+            day += 1
+        return self.first_from(day)
+
+    def pay_day_at_close(self, window: int, earlier: int, cycle: Cycle) -> int | None:
+        """The pay day that the close of a window proposes for, None when the cycle goes on.
+
+        ``T+n`` proposes at every close. A weekly or monthly cycle proposes when a period ended in this window or in
+        one after the window closed before (``earlier``): days without a close do not lose a period.
+        """
+        if cycle.kind == "days":
+            return self.pay_day(window, cycle)
+        ended = [day for day in range(earlier + 1, window + 1) if _falls_on(date_of(day + 1), cycle)]
+        return self.first_from(ended[-1] + 1) if ended else None
+
+
+def _falls_on(date: datetime.date, cycle: Cycle) -> bool:
+    if cycle.kind == "weekday":
+        return date.weekday() == cycle.number
+    last = (date.replace(day=28) + datetime.timedelta(days=4)).replace(day=1) - datetime.timedelta(days=1)
+    return date.day == min(cycle.number, last.day)
+
+
+def load_business_days(directory: Path) -> BusinessDays:
+    """The centre's table of holidays; an empty one when there is none (then no agreement can name a pay day).
+
+    Raises:
+        ConfigError: naming file, line and field.
+    """
+    path = directory / HOLIDAYS
+    if not path.exists():
+        return BusinessDays(frozenset(), frozenset(), frozenset(), str(path))
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != HOLIDAY_COLUMNS:
+            raise ConfigError(f"columns are {reader.fieldnames}", where=path, remedy=f"make them {HOLIDAY_COLUMNS}")
+        return business_days_of(list(reader), str(path))
+
+
+def business_days_of(rows: Iterable[dict[str, str]], origin: str) -> BusinessDays:
+    """Business days of the table's rows: ``date``, ``kind`` holiday or workday, ``status`` official or provisional.
+
+    Raises:
+        ConfigError: naming line and field.
+    """
+    days: dict[str, set[int]] = {"holiday": set(), "workday": set()}
+    years: dict[int, set[str]] = {}
+    for line, row in enumerate(rows, 2):
+        try:
+            date = datetime.date.fromisoformat(row["date"])
+            if row["kind"] not in days or row["status"] not in ("official", "provisional"):
+                raise ValueError("kind is holiday or workday, status is official or provisional")
+            if row["kind"] == "workday" and date.weekday() < 5:
+                raise ValueError(f"{date} is a weekday and worked anyway")
+            if any(day_number(date) in listed for listed in days.values()):
+                raise ValueError(f"{date} stands twice")
+        except (ValueError, TypeError) as exc:
+            raise ConfigError(f"line {line}: {exc}", where=origin, remedy="correct the line") from exc
+        days[row["kind"]].add(day_number(date))
+        years.setdefault(date.year, set()).add(row["status"])
+    official = frozenset(year for year, statuses in years.items() if statuses == {"official"})
+    return BusinessDays(frozenset(days["holiday"]), frozenset(days["workday"]), official, origin)

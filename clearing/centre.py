@@ -11,7 +11,7 @@ from card_io.keys.entry import KeyKind
 from card_io.keys.keystore import KeyStore
 from card_io.keys.signature import SigningKey
 from clearing.archive import Archive
-from clearing.calendar import received_window
+from clearing.calendar import HOLIDAYS, received_window
 from clearing.cards import CardKeys, Vault
 from clearing.checks import Context
 from clearing.config import Settings, load_settings
@@ -87,6 +87,11 @@ class Centre:
         tariffs = sorted(path for path in (folder / "tariffs").iterdir() if path.is_file())
         profiles = sorted((folder / "profiles").glob("*.yaml"))
         return [folder / "centre.yaml", *registers, *tariffs, *profiles]
+
+    def archive_agreements(self) -> dict[str, str]:
+        """Archive copies of what a close decides by: settings and the business calendar; SHA-256 by relative path."""
+        files = [path for path in (self.directory / "centre.yaml", self.directory / HOLIDAYS) if path.exists()]
+        return {str(path.relative_to(self.directory)): self.archive.store_config(path) for path in files}
 
     def archive_configuration(self) -> dict[str, str]:
         """Archive copies of everything that decides, by content; returns SHA-256 by relative path."""

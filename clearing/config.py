@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from card_io.records import Algorithm, Mode, Service
+from clearing.agreements import Advance, Agreements, FeeSchedule, ServiceName, Settlement, SourceAccount
 from clearing.errors import ConfigError
 from clearing.people import Person
 from clearing.reconcile.policy import Reconciliation
 from clearing.status import NEVER_PAYABLE, ClearingStatus, Direction, Disposition, default_disposition
+from clearing.strict import Strict
 
 RESERVE = 0
 """The source of money that is the reserve (备付金); every other source is a participant number."""
@@ -33,23 +35,18 @@ def _seconds_of_day(text: object) -> int:
 
 
 SecondsOfDay = Annotated[int, BeforeValidator(_seconds_of_day)]
-ServiceName = Literal["transit", "medical", "utility", "retail", "load", "benefit"]
 ModeName = Literal["metro", "bus", "taxi", "bike", "parking"]
 FundColumn = Literal["hifp_pay", "cvlserv_pay", "hifes_pay", "hifmi_pay", "hifob_pay", "maf_pay", "oth_pay"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Name(_Strict):
+class Name(Strict):
     """A name in both languages of the centre."""
 
     zh: str
     en: str
 
 
-class Centre(_Strict):
+class Centre(Strict):
     """The centre itself."""
 
     id: int
@@ -59,7 +56,7 @@ class Centre(_Strict):
     threads: Annotated[int, Field(ge=1)] = 2
 
 
-class Calendar(_Strict):
+class Calendar(Strict):
     """Where operating days and business dates end, and how late or early a record may be."""
 
     day_cut: SecondsOfDay
@@ -68,7 +65,7 @@ class Calendar(_Strict):
     future_tolerance_seconds: int
 
 
-class Participant(_Strict):
+class Participant(Strict):
     """Issuer, operator, merchant, agent, fund …: anybody money can be owed to or by."""
 
     id: int
@@ -84,6 +81,7 @@ class Participant(_Strict):
         "fund",
         "insurer",
         "sender",
+        "bank",
     ]
     name: Name
     valid_from: datetime.date = datetime.date(1970, 1, 1)
@@ -94,7 +92,7 @@ class Participant(_Strict):
     sender: int | None = None
     services: tuple[ServiceName, ...] = ()
     terminals: Literal["registered", "any"] = "any"
-    tariffs: dict[ModeName, str] = {}
+    tariffs: dict[ModeName, str] = Field(default_factory=dict)
     tariff: str | None = None
     price_tolerance: Annotated[int, Field(ge=0)] = 0
     """Fen by which what it charged, settled or billed may differ from the tariff and still count as equal."""
@@ -103,8 +101,10 @@ class Participant(_Strict):
     interchange: Literal["jtt978"] | None = None
     fund: Annotated[int, Field(ge=1, le=2**16 - 1)] | None = None
     region: int | None = None
-    funds: dict[FundColumn, int] = {}
+    funds: dict[FundColumn, int] = Field(default_factory=dict)
     transfer_window_seconds: Annotated[int, Field(ge=1)] | None = None
+    accounts: tuple[SourceAccount, ...] = ()
+    """Of a bank: the centre's accounts there, each with the source of money it holds."""
 
     @property
     def issuer_number(self) -> int:
@@ -127,49 +127,15 @@ PRICED_KINDS: Final = ("operator", "utility", "insurer")
 """Kinds of participants whose charges are compared with a tariff."""
 
 
-class Verification(_Strict):
-    """A dated agreement on rows that cannot be verified: of one sender, service and issuer."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-    sender: int
-    service: ServiceName
-    issuer: int
-    valid_from: datetime.date
-    valid_to: datetime.date
-    allow: Literal["unverified", "clear_first"]
-    classes: Literal["register", "sidecar"] = "register"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_dates(cls, data: object) -> object:
-        if isinstance(data, dict):
-            return {{"from": "valid_from", "to": "valid_to"}.get(key, key): value for key, value in data.items()}
-        return data
-
-
-class FeeSchedule(_Strict):
-    """A window-level fee: base, rate in 1/10 000, minimum in fen, and the weights of its three shares."""
-
-    base: Literal["card_paid", "gross", "card_paid_and_fund_paid"]
-    bps: Annotated[int, Field(ge=0)]
-    minimum: Annotated[int, Field(ge=0)] = 0
-    shares: dict[Literal["issuer", "acquirer", "centre"], Annotated[int, Field(ge=0)]]
-
-
-class Agreements(_Strict):
-    """Everything agreed with participants that is not their own description."""
-
-    verification: tuple[Verification, ...] = ()
-    fees: dict[str, FeeSchedule] = {}
-
-
-class Policy(_Strict):
+class Policy(Strict):
     """The centre's own dispositions within the fixed limits."""
 
-    dispositions: dict[str, dict[Literal["debit", "credit"], Literal["accepted", "held", "rejected"]]] = {}
+    dispositions: dict[str, dict[Literal["debit", "credit"], Literal["accepted", "held", "rejected"]]] = Field(
+        default_factory=dict
+    )
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """One centre's validated configuration."""
 
     centre: Centre
@@ -208,10 +174,33 @@ class Settings(_Strict):
                 if number not in known:
                     where = f"agreements.verification.{at}.{name}"
                     raise ValueError(f"{where}: participant {number} is not listed; add or correct it")
+        self._check_agreements(known)
         self._check_uniqueness()
         self._check_policy()
         self._check_people()
         return self
+
+    def _check_agreements(self, known: set[int]) -> None:
+        for at, agreement in enumerate(self.agreements.settlement):
+            where = f"agreements.settlement.{at}"
+            if agreement.participant not in known:
+                raise ValueError(f"{where}: participant {agreement.participant} is not listed; add or correct it")
+            if agreement.fee is not None and agreement.fee not in self.agreements.fees:
+                raise ValueError(f"{where}: fee schedule {agreement.fee!r} is not defined")
+        for at, advance in enumerate(self.agreements.advances):
+            if advance.fund not in known:
+                raise ValueError(f"agreements.advances.{at}: participant {advance.fund} is not listed")
+        for participant in self.participants:
+            if participant.accounts and participant.kind != "bank":
+                raise ValueError(f"participant {participant.id}: accounts are a bank's; give payees' in agreements")
+            strangers = sorted({a.source for a in participant.accounts} - known - {RESERVE})
+            if strangers:
+                raise ValueError(f"participant {participant.id}: sources {strangers} are no participants")
+        for name in ("number", "source"):
+            values = [getattr(account, name) for _, account in self.bank_accounts()]
+            doubled = sorted({value for value in values if values.count(value) > 1})
+            if doubled:
+                raise ValueError(f"accounts: {name} {doubled} stands twice; one account holds one source of money")
 
     def _check_uniqueness(self) -> None:
         """What must not be said twice or be left out."""
@@ -246,6 +235,25 @@ class Settings(_Strict):
             doubled = sorted({value for value in values if values.count(value) > 1})
             if doubled:
                 raise ValueError(f"people: {name} {doubled} belongs to two persons; give each their own")
+
+    def bank_accounts(self) -> list[tuple[int, SourceAccount]]:
+        """The centre's own accounts with the number of the bank that keeps each."""
+        return [(bank.id, account) for bank in self.participants for account in bank.accounts]
+
+    def settlement(self, participant: int, on: datetime.date) -> Settlement | None:
+        """The settlement agreement of a participant in force on a date."""
+        listed = self.agreements.settlement
+        return next((each for each in listed if each.participant == participant and each.covers(on)), None)
+
+    def advance(self, fund: int, on: datetime.date) -> Advance | None:
+        """The agreement in force on a date to pay a fund's shares in advance."""
+        return next((each for each in self.agreements.advances if each.fund == fund and each.covers(on)), None)
+
+    def fee_schedule(self, merchant: int, on: datetime.date) -> FeeSchedule | None:
+        """The fee schedule of a merchant on a date: by its settlement agreement, else its own."""
+        agreement = self.settlement(merchant, on)
+        name = self.participant(merchant).fee if agreement is None or agreement.fee is None else agreement.fee
+        return None if name is None else self.agreements.fees[name]
 
     def participant(self, number: int) -> Participant:
         """The participant of that number; KeyError if there is none."""

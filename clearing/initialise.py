@@ -16,6 +16,7 @@ from card_io.keys.components import split
 from card_io.keys.entry import KeyKind, KeyScheme
 from card_io.keys.keystore import DEFAULT_SCRYPT_N, KeyStore
 from card_io.keys.signature import SigningKey, generate_signing_key
+from clearing.calendar import HOLIDAYS
 from clearing.config import Settings, load_settings
 from clearing.errors import RefusedError
 from clearing.people import write_key
@@ -153,6 +154,8 @@ def _copy_tariffs(folder: Path, settings: Settings) -> None:
 def _write_empty_registers(folder: Path) -> None:
     (folder / "terminals.csv").write_text(TERMINALS_HEADER, "ascii")
     (folder / "senders.csv").write_text(SENDERS_HEADER, "ascii")
+    holidays = resources.files("clearing.centre_template").joinpath(HOLIDAYS.name)
+    (folder / HOLIDAYS.name).write_bytes(holidays.read_bytes())
     pq.write_table(CARDS_SCHEMA.empty_table(), folder / "cards.parquet")
     pq.write_table(BLACKLIST_SCHEMA.empty_table(), folder / "blacklist.parquet")
 

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from card_io.keys.errors import SignatureError
 from card_io.keys.signature import SigningKey, VerifyKey
 from clearing.errors import ConfigError, RefusedError
+from clearing.strict import Strict
 
 if TYPE_CHECKING:
     from clearing.config import Settings
@@ -31,10 +32,9 @@ _LABEL: Final = "citizen-card signature"
 """First line of what is signed: a signature given here is worth nothing elsewhere."""
 
 
-class Person(BaseModel):
+class Person(Strict):
     """One person of the centre: roles and the public half of the key they sign with, both within dates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,31}$")]
     name: str
     roles: tuple[Role, ...]

@@ -21,13 +21,30 @@ def proposal_document(entry: Entry, settings: Settings) -> bytes:
     """The proposal as CSV with a byte-order mark, which spreadsheet programs need for Chinese names."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["payment", "participant", "name_zh", "name_en", "source", "direction", "fen", "state"])
+    writer.writerow(
+        ["payment", "participant", "name_zh", "name_en", "source", "direction", "fen", "state", "pay_date", "account"]
+    )
     names = {participant.id: participant.name for participant in settings.participants}
-    for row in entry.body["payments"]:
+    unpaid = [
+        {**row, "payment": "", "direction": "pay" if row["fen"] > 0 else "collect", "state": row["reason"]}
+        for row in entry.body.get("unpaid", ())
+    ]
+    for row in [*entry.body["payments"], *unpaid]:
         name = names.get(row["participant"])
+        account = row.get("theirs")
         writer.writerow(
-            [row["payment"], row["participant"], name.zh if name else "", name.en if name else ""]
-            + [row[column] for column in ("source", "direction", "fen", "state")]
+            [
+                row["payment"],
+                row["participant"],
+                name.zh if name else "",
+                name.en if name else "",
+                row["source"],
+                row["direction"],
+                abs(row["fen"]),
+                row.get("state", "proposed"),
+                row.get("pay_date", ""),
+                f"{account['bank_code']} {account['number']}" if account else "",
+            ]
         )
     return buffer.getvalue().encode("utf-8-sig")
 

@@ -16,12 +16,15 @@ from clearing.participant_files import (
     write_feedback,
     write_receipt,
 )
+from clearing.payments.files import write_order_files
+from clearing.payments.orders import complete_orders
 from clearing.proposal import proposal_path, write_proposal
 
 
 def recover(centre: Centre, projection: Projection) -> None:
     """Delete segments no entry names, project missing entries, write missing answers; idempotent."""
     _delete_unreferenced(centre)
+    complete_orders(centre)
     fresh = projection.catch_up(centre.journal)
     if fresh:
         projection.publish(centre.journal)
@@ -39,6 +42,8 @@ def recover(centre: Centre, projection: Projection) -> None:
         if not proposal_path(centre.directory, entry).exists():
             write_proposal(centre.directory, entry, centre.settings)
         write_at_close(centre, projection.store, entry)
+    for entry in centre.journal.of_kind("order"):
+        write_order_files(centre.directory, entry, centre.settings)
 
 
 def _clear_inbox(centre: Centre, entry: Entry) -> None:

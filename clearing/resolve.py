@@ -15,10 +15,11 @@ from card_io.delivery.classes import FareClass, FareClasses
 from card_io.keys.tac_keys import TacKeyTable
 from card_io.records import LOAD_TYPES, NULL, RecordBlock, TxnType, card_factor, wall_seconds
 from clearing import calendar, grouping, mac
+from clearing.agreements import Verification
 from clearing.calendar import NO_DAY, day_number
 from clearing.cards import CardKeys
 from clearing.checks import Context
-from clearing.config import Settings, Verification
+from clearing.config import Settings
 from clearing.identity import identities_of
 from clearing.mac import TacInput, TacVerdict
 from clearing.records import Rows

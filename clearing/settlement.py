@@ -1,7 +1,7 @@
 """Closing a window: fees, net positions, claims, payment proposal, findings (docs/clearing-rules.md §9).
 
-The figures are pure functions of what the journal sealed for the window; closing again is refused, closing later
-gives the same. Bank files come with the settlement issue: a proposal is a list, nothing leaves the centre here.
+The figures are pure functions of what the journal sealed; closing again is refused, closing later gives the same.
+A proposal is a list, nothing leaves the centre here: two persons approve it (``clearing.payments.approve``).
 """
 
 from __future__ import annotations
@@ -13,15 +13,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clearing import calendar
-from clearing.accounts import MEMO_KINDS, SETTLED_KINDS
+from clearing.accounts import MEMO_KINDS
+from clearing.agreements import FeeSchedule
+from clearing.allotment import largest_remainder
 from clearing.batch import Batch
 from clearing.centre import Centre
-from clearing.config import RESERVE, FeeSchedule, Participant, Settings
+from clearing.config import RESERVE, Participant, Settings
 from clearing.engine import clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
 from clearing.interchange import write_after_run, write_at_close
+from clearing.ledger.projection import Projection
+from clearing.payments.book import PAYMENT_KINDS, PaymentBook, cumulative
+from clearing.payments.due import due_at_close, hold_backs
+from clearing.people import Signature, digest_of, load_key, sign
 from clearing.posting import AccountKey
 from clearing.proposal import write_proposal
+from clearing.reconcile.day_switch import Override, refuse_day_switch
 from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
 from clearing.run_summary import Progress, RunSummary
 from clearing.store import Store, sql_text
@@ -48,12 +55,22 @@ class CloseSummary:
     fees: list[dict[str, Any]]
     positions: list[dict[str, Any]]
     payments: list[dict[str, Any]]
+    unpaid: list[dict[str, Any]]
+    over_cap: list[dict[str, Any]]
     claims: list[dict[str, Any]]
     recomputed: list[dict[str, Any]]
     uncovered: list[dict[str, Any]]
     finding_totals: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     proposal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposer:
+    """Who proposes the payments of a close, with the key to say so; they cannot approve them."""
+
+    person: str
+    key: Path
 
 
 def close_window(
@@ -64,11 +81,15 @@ def close_window(
     now: int | None = None,
     wait: float = 60.0,
     progress: Progress | None = None,
+    proposer: Proposer | None = None,
+    override: str | None = None,
 ) -> CloseSummary:
     """Close business date ``date``: drain what was received before its cut-off, then net.
 
     Raises:
-        RefusedError: before the cut-off, when the window is closed already, or an earlier one is open.
+        RefusedError: before the cut-off, when the window is closed already, or an earlier one is open; when a check
+            that blocks fails and ``proposer`` gives no reason in ``override``.
+        ConfigError: a pay day falls into a year whose holidays are not official.
     """
     with opened(directory, passphrase, wait=wait, purpose="clearing close") as (centre, projection):
         at = declared_now(centre, now)
@@ -82,43 +103,86 @@ def close_window(
         if newest.kind == "batch" and not newest.body["files"]:
             # What was decided of grey rows goes to their issuers like any other decision.
             write_after_run(centre, newest, {})
-        takings = takings_of(projection.store, date)
-        sealed = sealed_postings(centre, window)
-        fees = fee_rows(takings, centre.settings)
-        postings = fee_postings(fees, window)
-        # Counter's own + would drop negative balances.
-        balances = sealed.copy()
-        balances.update(postings)
-        recomputed = recompute_window(projection.store, date, centre.settings, centre.prices)
-        body: dict[str, Any] = {
-            "window": window,
-            "fees": fees,
-            "postings": [[*account, fen] for account, fen in sorted(postings.items())],
-            "positions": net_positions(balances),
-            "payments": proposal(balances, date),
-            "claims": claims_of(projection.store, date),
-            "recomputed": [each.totals() for each in recomputed],
-            "uncovered": uncovered_totals(recomputed),
-            "finding_totals": finding_totals(recomputed),
-            "findings": kept_findings(recomputed),
-        }
+        overriding = Override(proposer.person, proposer.key, override) if proposer and override else None
+        refuse_day_switch(centre, projection.store, window, at, overriding)
+        body = close_body(centre, projection, window)
+        if proposer is not None:
+            body["proposer"] = _signed_by(proposer, body, centre.settings, at).as_json()
         entry = centre.journal.append("close", body, at=at, key=centre.signing)
         project(centre, projection, run)
         path = write_proposal(directory, entry, centre.settings)
         write_at_close(centre, projection.store, entry)
+    shown = (
+        "fees", "positions", "payments", "unpaid", "over_cap", "claims",
+        "recomputed", "uncovered", "finding_totals", "findings",
+    )  # fmt: skip
     return CloseSummary(
-        date.isoformat(),
-        entry.sequence,
-        run,
-        body["fees"],
-        body["positions"],
-        body["payments"],
-        body["claims"],
-        body["recomputed"],
-        body["uncovered"],
-        body["finding_totals"],
-        body["findings"],
-        str(path.relative_to(directory)),
+        window=date.isoformat(),
+        entry=entry.sequence,
+        run=run,
+        proposal=str(path.relative_to(directory)),
+        **{name: body[name] for name in shown},
+    )
+
+
+def close_body(centre: Centre, projection: Projection, window: int) -> dict[str, Any]:
+    """What the close entry of a window says; reads the journal, the segments, settings and calendar."""
+    date, settings = calendar.date_of(window), centre.settings
+    closes = list(centre.journal.of_kind("close"))
+    earlier = max([entry.body["window"] for entry in closes], default=window - 1)
+    fees = fee_rows(takings_of(projection.store, date), settings, date)
+    # Counter's own + would drop negative balances.
+    balances = sealed_postings(centre, window)
+    postings = fee_postings(fees, window)
+    balances.update(postings)
+    kept, released = hold_backs(
+        _payables(balances),
+        [row for entry in closes for row in entry.body.get("held", ())],
+        settings,
+        window=window,
+        after=earlier,
+    )
+    postings.update(held_postings(kept, released, window))
+    owed = cumulative(centre.journal, window)
+    for (_, *account), fen in postings.items():
+        owed[tuple(account)] += fen  # type: ignore[index]
+    due = due_at_close(
+        owed,
+        PaymentBook(centre.journal),
+        settings,
+        calendar.load_business_days(centre.directory),
+        window=window,
+        earlier=earlier,
+    )
+    recomputed = recompute_window(projection.store, date, settings, centre.prices)
+    return {
+        "window": window,
+        "fees": fees,
+        "held": kept,
+        "released": released,
+        "postings": [[*account, fen] for account, fen in sorted(postings.items()) if fen],
+        "positions": net_positions(balances),
+        "payments": due.payments,
+        "unpaid": due.unpaid,
+        "over_cap": due.over_cap,
+        "claims": claims_of(projection.store, date),
+        "recomputed": [each.totals() for each in recomputed],
+        "uncovered": uncovered_totals(recomputed),
+        "finding_totals": finding_totals(recomputed),
+        "findings": kept_findings(recomputed),
+        "configuration": centre.archive_agreements(),
+    }
+
+
+def _signed_by(proposer: Proposer, body: dict[str, Any], settings: Settings, at: int) -> Signature:
+    return sign(
+        settings,
+        load_key(proposer.key),
+        person=proposer.person,
+        role="reconciler",
+        subject="proposal",
+        digest=digest_of(body["payments"]),
+        on=calendar.date_of(at // calendar.SECONDS_PER_DAY),
     )
 
 
@@ -132,12 +196,17 @@ def _refuse_early(centre: Centre, window: int, now: int) -> None:
     closed = {entry.body["window"] for entry in centre.journal.of_kind("close")}
     if window in closed:
         raise RefusedError(f"window {date} is closed already", remedy="corrections are new entries in an open window")
+    if closed and window < max(closed):
+        raise RefusedError(
+            f"window {calendar.date_of(max(closed))} is closed already, and windows close in order",
+            remedy=f"nothing was posted in {date}: it needs no close",
+        )
 
 
 def _refuse_gap(centre: Centre, window: int) -> None:
     """Windows close in order: an earlier one with postings must not stay open."""
     closed = {entry.body["window"] for entry in centre.journal.of_kind("close")}
-    posted = {posting[0] for entry in centre.journal.of_kind("batch") for posting in entry.body["postings"]}
+    posted = {posting[0] for entry in centre.journal for posting in entry.body.get("postings", ())}
     earlier = sorted(day for day in posted - closed if day < window)
     if earlier:
         raise RefusedError(
@@ -147,12 +216,34 @@ def _refuse_gap(centre: Centre, window: int) -> None:
 
 
 def sealed_postings(centre: Centre, window: int) -> Counter[AccountKey]:
-    """Balances that the sealed batches posted in a window."""
+    """Balances that transactions and their corrections posted in a window; payments and bank lines are no part."""
     balances: Counter[AccountKey] = Counter()
-    for entry in centre.journal.of_kind("batch"):
-        for day, kind, participant, source, fen in entry.body["postings"]:
+    for entry in centre.journal:
+        if entry.kind in PAYMENT_KINDS:
+            continue
+        for day, kind, participant, source, fen in entry.body.get("postings", ()):
             if day == window:
                 balances[day, kind, participant, source] += fen
+    return balances
+
+
+def _payables(balances: Counter[AccountKey]) -> Counter[tuple[int, int]]:
+    """What a window adds to what payees are owed, per (participant, source)."""
+    net: Counter[tuple[int, int]] = Counter()
+    for (_, kind, participant, source), fen in balances.items():
+        if kind == "merchant_payable":
+            net[participant, source] += fen
+    return net
+
+
+def held_postings(kept: list[dict[str, Any]], released: list[dict[str, Any]], window: int) -> Counter[AccountKey]:
+    """merchant_payable → held_back for what is kept, back for what is released."""
+    balances: Counter[AccountKey] = Counter()
+    for sign_of, rows in ((1, kept), (-1, released)):
+        for row in rows:
+            who, source, fen = row["participant"], row["source"], sign_of * row["fen"]
+            balances[window, "merchant_payable", who, source] -= fen
+            balances[window, "held_back", who, source] += fen
     return balances
 
 
@@ -169,20 +260,30 @@ def claims_of(store: Store, date: datetime.date) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def fee_rows(takings: list[Takings], settings: Settings) -> list[dict[str, Any]]:
-    """Fees of every merchant with a schedule, one row per share and participant; shares sum to the fee exactly."""
+def fee_rows(takings: list[Takings], settings: Settings, date: datetime.date) -> list[dict[str, Any]]:
+    """Fees of every merchant with a schedule on the date, one row per share and participant.
+
+    Shares sum to the fee exactly; a rebate's are negative.
+    """
     rows: list[dict[str, Any]] = []
     for merchant in sorted({taking.merchant for taking in takings}):
-        participant = settings.participant(merchant)
-        if participant.fee is None:
+        schedule = settings.fee_schedule(merchant, date)
+        if schedule is None:
             continue
-        schedule = settings.agreements.fees[participant.fee]
         mine = [taking for taking in takings if taking.merchant == merchant]
         base = sum(_base(taking, schedule) for taking in mine)
-        fee = max(schedule.minimum, (base * schedule.bps + 5000) // 10000) if base > 0 else 0
-        for share, owner, fen in _shares(fee, schedule, participant, mine, settings):
+        direction = -1 if schedule.sign == "rebate" else 1
+        fee = schedule.amount(base)
+        for share, owner, fen in _shares(fee, schedule, settings.participant(merchant), mine, settings):
             rows.append(
-                {"merchant": merchant, "base": base, "fee": fee, "share": share, "participant": owner, "fen": fen}
+                {
+                    "merchant": merchant,
+                    "base": base,
+                    "fee": direction * fee,
+                    "share": share,
+                    "participant": owner,
+                    "fen": direction * fen,
+                }
             )
     return rows
 
@@ -209,21 +310,6 @@ def _shares(
     return [row for row in rows if row[2]]
 
 
-def largest_remainder(total: int, weights: list[int]) -> list[int]:
-    """Split ``total`` fen by weights into parts that sum to it; leftover fen go to the largest remainders.
-
-    Ties go to the earlier part; without any weight the first part takes all.
-    """
-    whole = sum(weights)
-    if whole == 0:
-        return [total if at == 0 else 0 for at in range(len(weights))]
-    parts = [total * weight // whole for weight in weights]
-    remainders = [total * weight % whole for weight in weights]
-    for at in sorted(range(len(weights)), key=lambda i: (-remainders[i], i))[: total - sum(parts)]:
-        parts[at] += 1
-    return parts
-
-
 def fee_postings(fees: list[dict[str, Any]], window: int) -> Counter[AccountKey]:
     """merchant_payable → fee_income, out of the reserve until swept."""
     balances: Counter[AccountKey] = Counter()
@@ -243,27 +329,4 @@ def net_positions(balances: Counter[AccountKey]) -> list[dict[str, Any]]:
     return [
         {"participant": participant, "source": source, "fen": fen}
         for (participant, source), fen in sorted(net.items())
-    ]
-
-
-def proposal(balances: Counter[AccountKey], date: datetime.date) -> list[dict[str, Any]]:
-    """Payments to creditors and collections from debtors; a fund's share waits until the fund has paid.
-
-    Only settled claims are paid: what is in suspense stays in suspense.
-    """
-    owed: Counter[tuple[int, int]] = Counter()
-    for (_, kind, participant, source), fen in balances.items():
-        if kind in SETTLED_KINDS:
-            owed[participant, source] += fen
-    return [
-        {
-            "payment": f"{date:%Y%m%d}-{participant}-{source}",
-            "participant": participant,
-            "source": source,
-            "direction": "pay" if fen > 0 else "collect",
-            "fen": abs(fen),
-            "state": "awaiting_fund" if fen > 0 and source != RESERVE else "proposed",
-        }
-        for (participant, source), fen in sorted(owed.items())
-        if fen
     ]

@@ -37,9 +37,11 @@ from clearing.participant_files import (
     feedback_path,
     receipt_document,
 )
+from clearing.payments.audit import check_payments
 from clearing.pricing import PriceBook
 from clearing.proposal import proposal_document, proposal_path
 from clearing.reconcile.checks import run_checks
+from clearing.reconcile.day_switch import check_override
 from clearing.recover import feedback_from_segments
 from clearing.registers import load_registers
 from clearing.run_summary import RunSummary
@@ -86,7 +88,11 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
     _check_archive(centre, report)
     _check_vault(centre, report)
     whole = _check_segments(centre, report)
+    for entry in centre.journal.of_kind("override"):
+        if (wrong := check_override(centre, entry.body, entry.at)) is not None:
+            report(f"journal/{entry.sequence:08d}.json", f"override: {wrong}")
     _check_answers(centre, report)
+    check_payments(centre, report)
     if whole:
         _check_feedback(centre, report)
         _check_content(centre, report)
@@ -115,8 +121,13 @@ def _check_archive(centre: Centre, report: Report) -> None:
     for path in sorted(centre.archive.folder.glob("*.*")):
         if path.name not in named:
             report(f"archive/{path.name}", "the journal knows no such delivery: an entry was removed, or a run died")
-    for sha256 in {each for e in centre.journal.of_kind("batch") for each in e.body["configuration"].values()}:
+    for sha256 in {each for entry in centre.journal for each in _kept_by_hash(entry)}:
         _compare_hash(centre.archive.folder / "config" / sha256, f"archive/config/{sha256}", sha256, report)
+
+
+def _kept_by_hash(entry: Entry) -> list[str]:
+    """What an entry names of the archive's copies: the configuration it decided by, a bank's file."""
+    return [*entry.body.get("configuration", {}).values(), *([entry.body["sha256"]] if entry.kind == "bank" else [])]
 
 
 def _check_vault(centre: Centre, report: Report) -> None:

@@ -15,7 +15,7 @@ set_kernel_cache()
 keep_freed_memory()
 
 # The kernel cache must be named before any kernel is imported; the order of the modules is the order of the help.
-from clearing.cli import day, evidence, exporting, people, publish, reconciling  # noqa: E402, F401
+from clearing.cli import day, evidence, exporting, payments, people, publish, reconciling  # noqa: E402, F401
 from clearing.cli.app import app, run_app  # noqa: E402
 
 

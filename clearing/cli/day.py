@@ -123,6 +123,11 @@ def run(
 def close(
     directory: Directory,
     date: Date,
+    by: Annotated[str | None, typer.Option(metavar="PERSON", help="who proposes the payments (reconciler)")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="the private key of that person")] = None,
+    override: Annotated[
+        str | None, typer.Option(metavar="REASON", help="close although a check fails: why (with --by and --key)")
+    ] = None,
     now: Now = None,
     wait: Wait = 60.0,
     passphrase_file: PassphraseFile = None,
@@ -132,12 +137,23 @@ def close(
     """Close a window after its cut-off: fees, net positions, claims, payment proposal, statements."""
     from clearing.metrics import write_metrics
     from clearing.report import write_statements
-    from clearing.settlement import close_window
+    from clearing.settlement import Proposer, close_window
 
+    if (by is None) != (key is None):
+        raise typer.BadParameter("give --by and --key together", param_hint="--by")
+    if override is not None and by is None:
+        raise typer.BadParameter("an override is signed: give --by and --key", param_hint="--override")
     passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
     with Bar() as bar:
         summary = close_window(
-            directory, date.date(), passphrase=passphrase, now=wall_seconds(now), wait=wait, progress=bar
+            directory,
+            date.date(),
+            passphrase=passphrase,
+            now=wall_seconds(now),
+            wait=wait,
+            progress=bar,
+            proposer=Proposer(by, key) if by and key else None,
+            override=override,
         )
     write_statements(directory, date.date())
     write_metrics(directory, summary.run)
@@ -225,7 +241,7 @@ def _show_feedback(document: dict[str, Any]) -> None:
 
 def _show_close(summary: dict[str, Any]) -> None:
     table = Table(
-        "payment", "participant", "source", "direction", "yuan", "state", title=f"window {summary['window']}"
+        "payment", "participant", "source", "direction", "yuan", "pay date", title=f"window {summary['window']}"
     )
     for row in summary["payments"]:
         table.add_row(
@@ -234,9 +250,13 @@ def _show_close(summary: dict[str, Any]) -> None:
             str(row["source"]),
             row["direction"],
             yuan(row["fen"]),
-            row["state"],
+            row["pay_date"],
         )
     stdout.print(table)
+    for row in summary["unpaid"]:
+        show_text(f"unpaid: {row['participant']} source {row['source']} {yuan(row['fen'])} {row['reason']}")
+    for row in summary["over_cap"]:
+        show_text(f"over its debit cap: {row['participant']} source {row['source']} {yuan(row['fen'])}")
     stdout.print(f"proposal: {summary['proposal']}", highlight=False)
 
 

@@ -140,7 +140,7 @@ def settlement_of(row: Rows, legs: tuple[Leg, ...], centre: Centre, evidence: Ev
         f"SELECT participant, source, fen FROM positions {_OF_WINDOW.format('participant')}", wanted
     )
     payments = store.run(
-        "SELECT payment, participant, source, direction, fen, state FROM payments"
+        "SELECT payment, participant, source, direction, fen, status FROM payment_status"
         f" {_OF_WINDOW.format('participant')}",
         wanted,
     )

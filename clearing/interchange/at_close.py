@@ -143,9 +143,14 @@ def receipts_and_payments(centre: Centre, entry: Entry, partner: Participant) ->
         for row in entry.body["positions"]
         if row["participant"] in mine
     ]
-    return rows + [
-        _line("N", row, row["direction"], row["state"], row["payment"])
+    rows += [
+        _line("N", row, row["direction"], row.get("state", "proposed"), row["payment"])
         for row in entry.body["payments"]
+        if row["participant"] in mine
+    ]
+    return rows + [
+        _line("N", row, "pay" if row["fen"] > 0 else "collect", row["reason"], "")
+        for row in entry.body.get("unpaid", ())
         if row["participant"] in mine
     ]
 

@@ -17,6 +17,7 @@ from clearing.calendar import date_of, received_window
 from clearing.config import Settings
 from clearing.durable import fsync_folder
 from clearing.ledger.journal import Entry, Journal
+from clearing.ledger.payments import payment_rows
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
@@ -89,6 +90,13 @@ class Projection:
             self._batch(entries[0])
         elif kind == "close":
             self._close(entries[0])
+        elif kind == "override":
+            self._override(entries[0])
+        elif "postings" in entries[0].body:
+            self._postings(entries[0])
+        for entry in entries:
+            for table, rows in payment_rows(entry).items():
+                self.store.insert(table, rows)
 
     def _file(self, entry: Entry) -> dict[str, Any]:
         body = entry.body
@@ -180,7 +188,6 @@ class Projection:
         for table in (
             "fees",
             "positions",
-            "payments",
             "claims",
             "recomputed",
             "uncovered",
@@ -188,6 +195,17 @@ class Projection:
             "findings",
         ):
             self.store.insert(table, [{**common, **row} for row in body[table]])
+
+    def _override(self, entry: Entry) -> None:
+        body = entry.body
+        common = {"entry": entry.sequence, "window": date_of(body["window"]), "reason": body["reason"]}
+        self.store.insert(
+            "overrides",
+            [
+                {**common, "check": name, "rows": rows, "person": body["signature"]["person"]}
+                for name, rows in body["checks"].items()
+            ],
+        )
 
     def refresh(self, journal: Journal) -> None:
         """Reference tables and views as settings and journal give them now; made again only when these changed."""

@@ -8,6 +8,7 @@ import pytest
 
 from evidence.centres import Ledger, clear, copy_of, ledger_of, simulate
 from evidence.handmade import Cases, Centre
+from evidence.paying import CLOSED_AT, WINDOW, Paying, remember_people
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +59,34 @@ def small_cleared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = centre.decisions()
     assert [found[line.place] for line in lines] == [line.expected for line in lines]
     return centre.directory
+
+
+PAYABLE = """
+transit                                                        ACCEPTED
+transit    card=student amount=100                             ACCEPTED
+medical                                                        ACCEPTED
+utility    amount=500 bills=611:1:100,612:2:300                ACCEPTED
+retail     amount=20000                                        ACCEPTED
+retail     card=foreign                                        ACCEPTED
+load                                                           ACCEPTED
+benefit                                                        ACCEPTED
+  load     benefit_id=BENEFIT                                  ACCEPTED
+"""
+"""Money owed to payees out of reserve and funds, owed by agents and funds, and a benefit picked up."""
+
+
+@pytest.fixture(scope="session")
+def proposed(tmp_path_factory: pytest.TempPathFactory) -> Paying:
+    """A closed window whose payments wait for two persons. Read only."""
+    centre = Centre.create(tmp_path_factory.mktemp("proposed") / "centre")
+    centre.deliver(Cases(centre).read(PAYABLE))
+    paying = Paying(centre.directory)
+    paying.close(WINDOW, CLOSED_AT)
+    remember_people(centre.directory)
+    return paying
+
+
+@pytest.fixture
+def paying(proposed: Paying, tmp_path: Path) -> Paying:
+    """The same centre, to go on with."""
+    return proposed.copy(tmp_path / "centre")

@@ -22,6 +22,7 @@ HOMES = {
         "card_io/cli.py",
         "card_io/live.py",
     ),
+    "mt940": ("clearing/bank/statements.py",),
     "jinja2": ("clearing/report/",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),

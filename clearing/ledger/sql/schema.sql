@@ -41,7 +41,40 @@ CREATE TABLE positions (
     fen BIGINT NOT NULL);
 CREATE TABLE payments (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, payment VARCHAR PRIMARY KEY, participant BIGINT NOT NULL,
-    source BIGINT NOT NULL, direction VARCHAR NOT NULL, fen BIGINT NOT NULL, state VARCHAR NOT NULL);
+    source BIGINT NOT NULL, direction VARCHAR NOT NULL, fen BIGINT NOT NULL, purpose VARCHAR NOT NULL,
+    pay_date DATE NOT NULL, bank BIGINT NOT NULL, from_source BIGINT NOT NULL, to_source BIGINT,
+    account_number VARCHAR NOT NULL, account_bank VARCHAR NOT NULL, account_name VARCHAR NOT NULL);
+CREATE TABLE unpaid (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, participant BIGINT NOT NULL, source BIGINT NOT NULL,
+    fen BIGINT NOT NULL, reason VARCHAR NOT NULL);
+CREATE TABLE over_cap (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, participant BIGINT NOT NULL, source BIGINT NOT NULL,
+    fen BIGINT NOT NULL, cap BIGINT NOT NULL);
+CREATE TABLE held (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, participant BIGINT NOT NULL, source BIGINT NOT NULL,
+    fen BIGINT NOT NULL, until DATE NOT NULL);
+CREATE TABLE payment_events (
+    entry BIGINT NOT NULL, number BIGINT NOT NULL, payment VARCHAR NOT NULL, "at" TIMESTAMP NOT NULL,
+    event VARCHAR NOT NULL, fen BIGINT NOT NULL, reason VARCHAR NOT NULL, reference VARCHAR NOT NULL);
+CREATE TABLE approvals (
+    entry BIGINT NOT NULL, subject VARCHAR NOT NULL, person VARCHAR NOT NULL, role VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL);
+CREATE TABLE orders (
+    entry BIGINT NOT NULL, message VARCHAR PRIMARY KEY, payment_count BIGINT NOT NULL, pay_fen BIGINT NOT NULL,
+    collect_fen BIGINT NOT NULL);
+CREATE TABLE bank_files (
+    entry BIGINT NOT NULL, file VARCHAR NOT NULL, format VARCHAR NOT NULL, sha256 VARCHAR NOT NULL,
+    message VARCHAR NOT NULL, outcome VARCHAR NOT NULL, reason VARCHAR NOT NULL);
+CREATE TABLE bank_statements (
+    entry BIGINT NOT NULL, bank BIGINT NOT NULL, source BIGINT NOT NULL, statement VARCHAR NOT NULL,
+    opening BIGINT NOT NULL, closing BIGINT NOT NULL, dated DATE);
+CREATE TABLE bank_lines (
+    entry BIGINT NOT NULL, line BIGINT NOT NULL, bank BIGINT, source BIGINT, payment VARCHAR NOT NULL,
+    direction VARCHAR NOT NULL, fen BIGINT NOT NULL, outcome VARCHAR NOT NULL, event VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL, reference VARCHAR NOT NULL, booked DATE, open BOOLEAN NOT NULL);
+CREATE TABLE overrides (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, "check" VARCHAR NOT NULL, rows BIGINT NOT NULL,
+    person VARCHAR NOT NULL, reason VARCHAR NOT NULL);
 CREATE TABLE recomputed (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, service VARCHAR NOT NULL, bills BIGINT NOT NULL,
     covered BIGINT NOT NULL, tolerated BIGINT NOT NULL, findings BIGINT NOT NULL);
@@ -62,3 +95,20 @@ CREATE VIEW balances AS
 CREATE VIEW trial_balance AS
     SELECT kind, participant, source, SUM(fen)::BIGINT AS fen
     FROM postings GROUP BY ALL HAVING SUM(fen) <> 0;
+-- The one live status of each payment: its newest event that is not a mere confirmation. Grain: payment.
+CREATE VIEW payment_status AS
+    SELECT p.payment, p."window", p.participant, p.source, p.direction, p.fen, p.purpose, p.pay_date,
+        e.event AS status, e."at", e.entry, e.reason, e.reference
+    FROM payments p JOIN payment_events e USING (payment)
+    WHERE e.event <> 'confirmed'
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY e.payment ORDER BY e.entry DESC, e.number DESC) = 1;
+-- Windows with their state: OPEN, CLOSED, SETTLED (every payment of it is final), ABORTED (all of them withdrawn).
+CREATE VIEW window_states AS
+    SELECT "window", w.entry IS NOT NULL AS closed, COUNT(s.payment) AS payments,
+        CASE WHEN w.entry IS NULL THEN 'OPEN'
+            WHEN COUNT(s.payment) > 0 AND COUNT(s.payment) = COUNT(*) FILTER (s.status = 'withdrawn') THEN 'ABORTED'
+            WHEN COUNT(s.payment) = COUNT(*) FILTER (s.status IN ('settled', 'withdrawn')) THEN 'SETTLED'
+            ELSE 'CLOSED' END AS state
+    FROM (SELECT "window" FROM postings UNION SELECT "window" FROM windows)
+    LEFT JOIN windows w USING ("window") LEFT JOIN payment_status s USING ("window")
+    GROUP BY "window", w.entry;

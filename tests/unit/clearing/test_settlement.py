@@ -12,20 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearing.accounts import MEMO_KINDS
+from clearing.allotment import largest_remainder
 from clearing.config import Settings, parse_settings
-from clearing.settlement import (
-    Takings,
-    fee_postings,
-    fee_rows,
-    largest_remainder,
-    net_positions,
-    proposal,
-)
+from clearing.settlement import Takings, fee_postings, fee_rows, net_positions
 
 SAMPLE: Settings = parse_settings(
     resources.files("clearing.centre_template").joinpath("centre.yaml").read_text("utf-8"), "sample"
 )
 DAY = 20_514
+DATE = datetime.date(2026, 3, 2)
 weights = st.lists(st.integers(0, 10**6), min_size=1, max_size=6)
 takings = st.lists(
     st.builds(
@@ -84,7 +79,7 @@ def test_ties_go_to_the_earlier(total: int, shares: list[int], parts: list[int])
 
 @given(takings)
 def test_fees_follow_the_schedule_and_are_shared_to_the_fen(listed: list[Takings]) -> None:
-    rows = fee_rows(listed, SAMPLE)
+    rows = fee_rows(listed, SAMPLE, DATE)
     for merchant in {taking.merchant for taking in listed}:
         mine = [row for row in rows if row["merchant"] == merchant]
         name = SAMPLE.participant(merchant).fee
@@ -102,12 +97,12 @@ def test_fees_follow_the_schedule_and_are_shared_to_the_fen(listed: list[Takings
     ("base", "fee"), [(0, 0), (-100, 0), (83, 0), (84, 1), (249, 1), (250, 2), (1_000_000, 6_000)]
 )
 def test_a_fee_is_rounded_once_half_up(base: int, fee: int) -> None:
-    rows = fee_rows([Takings(201, 10, base, base, 0)], SAMPLE)
+    rows = fee_rows([Takings(201, 10, base, base, 0)], SAMPLE, DATE)
     assert sum(row["fen"] for row in rows) == fee
 
 
 def test_the_issuer_share_is_divided_by_what_their_cards_paid() -> None:
-    rows = fee_rows([Takings(201, 10, 0, 30_000, 0), Takings(201, 20, 0, 20_000, 0)], SAMPLE)
+    rows = fee_rows([Takings(201, 10, 0, 30_000, 0), Takings(201, 20, 0, 20_000, 0)], SAMPLE, DATE)
     assert [(row["share"], row["participant"], row["fen"]) for row in rows] == [
         ("issuer", 10, 54),
         ("issuer", 20, 36),
@@ -117,19 +112,19 @@ def test_the_issuer_share_is_divided_by_what_their_cards_paid() -> None:
 
 
 def test_an_issuer_that_takes_back_more_than_it_paid_has_no_share() -> None:
-    rows = fee_rows([Takings(201, 10, 0, -300, 0), Takings(201, 20, 0, 90_300, 0)], SAMPLE)
+    rows = fee_rows([Takings(201, 10, 0, -300, 0), Takings(201, 20, 0, 90_300, 0)], SAMPLE, DATE)
     assert {row["participant"] for row in rows if row["share"] == "issuer"} == {20}
     assert sum(row["fen"] for row in rows) == rows[0]["fee"] == 540
 
 
 @given(takings)
 def test_fees_are_balanced_and_leave_the_reserve_alone(listed: list[Takings]) -> None:
-    postings = fee_postings(fee_rows(listed, SAMPLE), DAY)
+    postings = fee_postings(fee_rows(listed, SAMPLE, DATE), DAY)
     assert sum(postings.values()) == 0
     assert {source for _, _, _, source in postings} <= {0}
 
 
-# --- positions and proposal -------------------------------------------------------------------
+# --- positions -------------------------------------------------------------------
 
 accounts = st.tuples(
     st.sampled_from(["merchant_payable", "stored_value", "fund_receivable", "suspense_payable", "fee_income"]),
@@ -170,25 +165,3 @@ def test_memo_accounts_owe_nobody(kind: str) -> None:
 def test_positions_of_unbalanced_postings_are_refused() -> None:
     with pytest.raises(AssertionError):
         net_positions(Counter({(DAY, "merchant_payable", 201, 0): 1}))
-
-
-def test_a_funds_share_waits_and_is_not_set_off() -> None:
-    balances = Counter(
-        {
-            (DAY, "merchant_payable", 201, 0): 500,
-            (DAY, "merchant_payable", 201, 901): 300,
-            (DAY, "fund_receivable", 901, 901): -300,
-            (DAY, "suspense_payable", 201, 0): 70,
-            (DAY, "agent_receivable", 701, 0): -900,
-            (DAY, "merchant_payable", 501, 0): 0,
-        }
-    )
-    rows = proposal(balances, datetime.date(2026, 3, 2))
-    found = [(row["participant"], row["source"], row["direction"], row["fen"], row["state"]) for row in rows]
-    assert found == [
-        (201, 0, "pay", 500, "proposed"),
-        (201, 901, "pay", 300, "awaiting_fund"),
-        (701, 0, "collect", 900, "proposed"),
-        (901, 901, "collect", 300, "proposed"),
-    ]
-    assert len({row["payment"] for row in rows}) == 4

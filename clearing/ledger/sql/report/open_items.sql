@@ -18,6 +18,14 @@ WITH items AS (
     FROM postings p
     WHERE p."window" <= $date AND p.kind IN ('suspense_payable', 'cardholder_suspense', 'cardholder_payable',
         'pending_load', 'agent_receivable', 'fund_receivable', 'insurer_receivable')
-    GROUP BY ALL HAVING SUM(p.fen) <> 0)
+    GROUP BY ALL HAVING SUM(p.fen) <> 0
+    UNION ALL
+    SELECT 'payment', status, 'approver', participant, "window", COUNT(*), SUM(IF(direction = 'pay', fen, -fen))::BIGINT
+    FROM payment_status
+    WHERE status IN ('ordered', 'accepted', 'rejected', 'returned') AND "window" <= $date GROUP BY ALL
+    UNION ALL
+    SELECT 'bank_line', l.outcome, 'reconciler', COALESCE(l.bank, 0), j."at"::DATE, COUNT(*),
+        SUM(IF(l.direction = 'credit', l.fen, -l.fen))::BIGINT
+    FROM bank_lines l JOIN journal j ON j.sequence = l.entry WHERE l.open GROUP BY ALL)
 SELECT item, cause, owner, participant, since, $date - since AS age_days, rows, fen
 FROM items ORDER BY age_days DESC, item, cause, participant;

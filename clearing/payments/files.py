@@ -1,0 +1,45 @@
+"""The files of an order in ``payments/``: pure functions of its entry, written again when lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from clearing.config import Settings
+from clearing.durable import write_durably
+from clearing.ledger.journal import Entry
+from clearing.payments.bank_text import payment_list
+from clearing.payments.pain001 import credit_transfers
+
+
+def order_documents(entry: Entry, settings: Settings) -> dict[str, bytes]:
+    """Every file of an order by name: pain.001 and 报盘 for payments, 报盘 for collections."""
+    message = entry.body["message"]
+    documents: dict[str, bytes] = {}
+    if any(each["direction"] == "pay" for each in entry.body["instructions"]):
+        documents[f"{message}.pain.001.xml"] = credit_transfers(entry, settings)
+    for direction, suffix in _LISTS.items():
+        listed = [each for each in entry.body["instructions"] if each["direction"] == direction]
+        if listed:
+            documents[f"{message}.{suffix}.txt"] = payment_list(message, listed, entry.at)
+    return documents
+
+
+_LISTS: Final = {"pay": "payments", "collect": "collections"}
+
+
+def order_files(directory: Path) -> list[Path]:
+    """All files of orders that lie in a centre's folder."""
+    patterns = ("*.pain.001.xml", *(f"*.{suffix}.txt" for suffix in _LISTS.values()))
+    return sorted(path for pattern in patterns for path in (directory / "payments").glob(pattern))
+
+
+def write_order_files(directory: Path, entry: Entry, settings: Settings) -> list[Path]:
+    """Write the files of an order that are not there; returns all of its paths."""
+    paths = []
+    for name, content in order_documents(entry, settings).items():
+        path = directory / "payments" / name
+        if not path.exists():
+            write_durably(path, content)
+        paths.append(path)
+    return paths
