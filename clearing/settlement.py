@@ -28,8 +28,8 @@ from clearing.payments.due import due_at_close, hold_backs
 from clearing.people import Signature, digest_of, load_key, sign
 from clearing.posting import AccountKey
 from clearing.proposal import write_proposal
-from clearing.reconcile.day_switch import Override, refuse_day_switch
 from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
+from clearing.reconcile.day_switch import Override, refuse_day_switch
 from clearing.run_summary import Progress, RunSummary
 from clearing.store import Store, sql_text
 

@@ -1,8 +1,8 @@
 """Accounting data in the manner of GB/T 24589.1 (会计核算软件数据接口 第1部分：企业), as one XML document.
 
 Parts 会计科目, 科目余额及发生额, 记账凭证, with the element names of the 2010 edition as accounting software
-writes them. Unproven: neither the text nor a schema of the standard was at hand, and no auditor's program has read the
-document (docs/exports.md). Amounts are yuan with two decimals; one voucher is one journal entry in one window.
+writes them. Unproven: neither the text nor a schema of the standard was at hand, and no auditor's program has read
+the document (docs/exports.md). Amounts are yuan with two decimals; one voucher is one journal entry in one window.
 """
 
 from __future__ import annotations

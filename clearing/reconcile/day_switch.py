@@ -1,4 +1,4 @@
-"""The day does not switch while money or evidence does not tie: a close is refused, or overridden by name and reason."""
+"""The day does not switch while money or evidence does not tie: refused, or overridden by name and with a reason."""
 
 from __future__ import annotations
 

@@ -9,13 +9,14 @@ WITH moves AS (
     QUALIFY ROW_NUMBER() OVER (PARTITION BY txn_id ORDER BY event DESC) = 1),
 running AS (
     SELECT *, SUM(loaded) OVER (
-        PARTITION BY card_id, purse_kind ORDER BY txn_time, load, card_counter ROWS UNBOUNDED PRECEDING) AS loaded_so_far
+        PARTITION BY card_id, purse_kind ORDER BY txn_time, load, card_counter, txn_id
+        ROWS UNBOUNDED PRECEDING) AS loaded_so_far
     FROM moves),
 debits AS (
     SELECT *, LAG(card_counter) OVER chain AS earlier_counter, LAG(balance_after) OVER chain AS earlier_balance,
         LAG(loaded_so_far) OVER chain AS earlier_loaded
     FROM running WHERE NOT load
-    WINDOW chain AS (PARTITION BY card_id, purse_kind ORDER BY txn_time, card_counter))
-SELECT card_id, txn_id, card_counter, earlier_balance + loaded_so_far - earlier_loaded AS shadow_balance, balance_before
+    WINDOW chain AS (PARTITION BY card_id, purse_kind ORDER BY txn_time, card_counter, txn_id))
+SELECT card_id, txn_id, card_counter, (earlier_balance + loaded_so_far - earlier_loaded)::BIGINT AS shadow_balance, balance_before
 FROM debits
 WHERE card_counter = earlier_counter + 1 AND balance_before <> earlier_balance + loaded_so_far - earlier_loaded;
