@@ -18,9 +18,10 @@ from clearing.engine import run_centre
 from clearing.errors import RefusedError
 from clearing.initialise import initialise_centre, people_folder
 from clearing.metrics import write_metrics
+from clearing.payments.approve import approve
 from clearing.report import write_daily_report, write_statements
 from clearing.run_summary import Progress, RunSummary
-from clearing.settlement import close_window
+from clearing.settlement import Proposer, close_window
 from clearing.simulate import simulate_day
 from clearing.status import ClearingStatus, Disposition
 from clearing.verify import verify
@@ -51,6 +52,7 @@ class DemoSummary:
     content_roots: dict[str, str] = field(default_factory=dict)
     windows: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, str]] = field(default_factory=list)
+    orders: list[dict[str, Any]] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -123,7 +125,8 @@ def _clear_and_close(
     )
 
     def close() -> None:
-        closed = close_window(directory, date, passphrase=passphrase, now=now)
+        proposer = Proposer("reconciler", people_folder(directory) / "reconciler.key")
+        closed = close_window(directory, date, passphrase=passphrase, now=now, proposer=proposer)
         summary.windows.append(
             {
                 "window": closed.window,
@@ -136,6 +139,7 @@ def _clear_and_close(
         )
 
     _timed(summary, "close", close)
+    _timed(summary, "approve", lambda: _order(summary, directory, date, passphrase, now))
 
     def report() -> None:
         paths = [*write_daily_report(directory, date, language="both"), *write_statements(directory, date)]
@@ -143,6 +147,16 @@ def _clear_and_close(
         write_metrics(directory, runs[-1])
 
     _timed(summary, "report", report)
+
+
+def _order(summary: DemoSummary, directory: Path, date: datetime.date, passphrase: str, now: int) -> None:
+    """The demo's two approvers sign the payments of a window; the second signature leaves the files for the bank."""
+    for person in ("approver.a", "approver.b"):
+        key = people_folder(directory) / f"{person}.key"
+        ordered = approve(directory, (), person=person, key=key, passphrase=passphrase, window=date, now=now)
+    summary.orders.append(
+        {"message": ordered.message, "payments": len(ordered.ordered), "fen": ordered.fen, "files": ordered.files}
+    )
 
 
 def _compare(summary: DemoSummary, truth_file: Path, runs: list[RunSummary]) -> None:

@@ -71,12 +71,16 @@ def _status_report(root: ET.Element) -> BankFile:
 def _information(information: ET.Element) -> Iterator[Answer]:
     """Answers of one payment information; a status of the whole holds for transactions without their own."""
     whole = information.findtext("PmtInfSts", "")
-    for transaction in information.findall("TxInfAndSts"):
+    told = information.findall("TxInfAndSts")
+    if not told and whole in _REJECTED | _ACCEPTED:
+        result: Literal["accepted", "rejected"] = "rejected" if whole in _REJECTED else "accepted"
+        yield Answer("", result, _reason(information) or whole, information=_text(information, "OrgnlPmtInfId"))
+    for transaction in told:
         status = transaction.findtext("TxSts", whole)
         if status not in _REJECTED | _ACCEPTED:
             raise ValueError(f"transaction status {status or '(none)'} is not known")
         amount = transaction.find("OrgnlTxRef/Amt/InstdAmt")
-        result: Literal["accepted", "rejected"] = "rejected" if status in _REJECTED else "accepted"
+        result = "rejected" if status in _REJECTED else "accepted"
         yield Answer(
             payment=_text(transaction, "OrgnlEndToEndId"),
             result=result,

@@ -8,13 +8,15 @@ against ``bank_difference`` and stays open for a person; an answer that fits not
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from clearing.agreements import SourceAccount
 from clearing.bank.messages import Answer, Answers, BankFile, BankFileError, Line, Statement
 from clearing.config import Settings
+from clearing.ledger.journal import Entry
 from clearing.payments.book import SENT, TRANSFERS, Amounts, Payment, PaymentBook
+from clearing.payments.pain001 import payment_informations
 
 OPEN_OUTCOMES: Final = frozenset(
     {
@@ -67,6 +69,14 @@ def judge(file: BankFile, book: PaymentBook, settings: Settings) -> Judgement:
     for statement in file.statements:
         judge_file.take_statement(statement)
     return judge_file.result
+
+
+def _single(answer: Answer, order: Entry) -> list[Answer]:
+    """An answer about a whole payment information as one for each of its payments."""
+    if not answer.information:
+        return [answer]
+    rows = [row for name, _, group in payment_informations(order) if name == answer.information for row in group]
+    return [replace(answer, payment=row["payment"], information="") for row in rows] or [answer]
 
 
 class _Judge:
@@ -140,10 +150,10 @@ class _Judge:
     # --- answers to an order --------------------------------------------------------------
 
     def take_answers(self, answers: Answers) -> None:
-        listed = list(answers.listed)
+        order = self.book.orders[answers.original]
+        listed = [each for answer in answers.listed for each in _single(answer, order)]
         if answers.rejected is not None and not listed:
-            ordered = self.book.orders[answers.original].body["instructions"]
-            rows = [row for row in ordered if row["direction"] == "pay"]
+            rows = [row for row in order.body["instructions"] if row["direction"] == "pay"]
             listed = [Answer(row["payment"], "rejected", answers.rejected) for row in rows]
         for answer in listed:
             self._take_answer(answers.original, answer)

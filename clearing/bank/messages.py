@@ -29,6 +29,8 @@ class Answer:
     reason: str = ""
     fen: int | None = None
     account: str | None = None
+    information: str = ""
+    """PmtInfId when the bank answers about a whole payment information; ``payment`` is empty then."""
 
 
 @dataclass(frozen=True, slots=True)

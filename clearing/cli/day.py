@@ -280,6 +280,9 @@ def _show_demo(summary: dict[str, Any]) -> None:
             f"to collect {yuan(window['collect_fen'])}, claims on funds {yuan(window['claims_fen'])} yuan",
             highlight=False,
         )
+    for order in summary["orders"]:
+        text = f"order {order['message']}: {order['payments']} payments approved by two persons, {order['files'][0]}"
+        stdout.print(text, highlight=False)
     verdict = "engine and truth agree, verify is clean" if summary["all_equal"] else "ENGINE AND TRUTH DIFFER"
     stdout.print(f"{summary['rows']:,} rows, {sum(summary['files'].values())} deliveries: {verdict}", highlight=False)
     for finding in summary["findings"][:10]:

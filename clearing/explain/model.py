@@ -305,6 +305,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class BankEntry:
+    """What a bank said of a payment: outcome of the line, the bank's own number of it, the sealed file."""
+
+    outcome: str
+    fen: int
+    reference: str
+    booked: str | None
+    format: str
+    sha256: str
+    entry: SealedEntry
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """A payment that carries the money: proposed, waiting for a fund, or further."""
 
@@ -314,6 +327,11 @@ class Payment:
     direction: str
     fen: int
     state: str
+    purpose: str
+    pay_date: str
+    order: str | None = None
+    """Message that ordered it last."""
+    bank: tuple[BankEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,10 +386,6 @@ class Explanation:
     legs: tuple[Leg, ...] = ()
     decisions: tuple[Decision, ...] = ()
     settlement: Settlement | None = None
-    bank_entry: None = None
-    bank_note: Text = Text(
-        "银行文件随结算功能提供,尚无银行流水", "Bank files come with the settlement issue; none yet"
-    )
 
     def to_json(self) -> dict[str, Any]:
         """The explanation as one JSON document."""

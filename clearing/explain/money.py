@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from clearing import pricing
@@ -12,13 +14,14 @@ from clearing.checks import AMOUNT_MAX
 from clearing.content import root_text
 from clearing.decide import decision_roots
 from clearing.explain.evidence import Evidence, Stored, money_source, party_of, sealed_entry, sealed_segment
-from clearing.explain.model import Decision, Fee, Leg, Payment, Position, Price, SealedFile, Settlement
+from clearing.explain.model import BankEntry, Decision, Fee, Leg, Payment, Position, Price, SealedFile, Settlement
 from clearing.explain.steps import shown_steps
 from clearing.ledger.journal import Entry
 from clearing.posting import PostingTemplate, post
 from clearing.pricing import StepTaken
 from clearing.records import Rows
 from clearing.status import ClearingStatus, Disposition, PriceVerdict
+from clearing.store import Store
 
 
 def expected_of(row: Rows, centre: Centre) -> int:
@@ -119,7 +122,8 @@ def decision_of(stored: Stored, centre: Centre) -> Decision:
 def settlement_of(row: Rows, legs: tuple[Leg, ...], centre: Centre, evidence: Evidence) -> Settlement:
     """The window of a decided row; once it is closed, fees, positions and payments of those who settle this row.
 
-    These are the payees of its legs and the party that delivered it; held memo rows settle with nobody.
+    A payment is the first from this window on: what waits for a cycle or a fund is carried by a later one. Those who
+    settle are the payees of the legs and the party that delivered the row; held memo rows settle with nobody.
     """
     window = date_of(int(row["window"][0]))
     merchant = int(row["merchant_id"][0])
@@ -140,8 +144,9 @@ def settlement_of(row: Rows, legs: tuple[Leg, ...], centre: Centre, evidence: Ev
         f"SELECT participant, source, fen FROM positions {_OF_WINDOW.format('participant')}", wanted
     )
     payments = store.run(
-        "SELECT payment, participant, source, direction, fen, status FROM payment_status"
-        f" {_OF_WINDOW.format('participant')}",
+        "SELECT payment, participant, source, direction, fen, status, purpose, pay_date::VARCHAR FROM payment_status"
+        ' WHERE "window" >= $window AND list_contains($parties, participant)'
+        ' QUALIFY "window" = MIN("window") OVER (PARTITION BY participant, source) ORDER BY ALL',
         wanted,
     )
     return Settlement(
@@ -153,9 +158,37 @@ def settlement_of(row: Rows, legs: tuple[Leg, ...], centre: Centre, evidence: Ev
         positions=tuple(
             Position(party_of(centre, who), money_source(centre, source), fen) for who, source, fen in positions
         ),
-        payments=tuple(
-            Payment(name, party_of(centre, who), money_source(centre, source), direction, fen, state)
-            for name, who, source, direction, fen, state in payments
+        payments=tuple(_payment_of(store, centre, row) for row in payments),
+    )
+
+
+def _payment_of(store: Store, centre: Centre, row: tuple[Any, ...]) -> Payment:
+    """A row of ``payment_status`` with the message that ordered it last and every line a bank has sent about it."""
+    name, who, source, direction, fen, state, purpose, pay_date = row
+    wanted = {"payment": name}
+    ordered = store.run(
+        "SELECT reference FROM payment_events WHERE payment = $payment AND event = 'ordered' ORDER BY entry DESC",
+        wanted,
+    )
+    lines = store.run(
+        "SELECT l.outcome, l.fen, l.reference, l.booked::VARCHAR, f.format, f.sha256, l.entry FROM bank_lines l"
+        " JOIN bank_files f USING (entry) WHERE l.payment = $payment ORDER BY l.entry, l.line",
+        wanted,
+    )
+    entries = centre.journal.entries
+    return Payment(
+        payment=name,
+        participant=party_of(centre, who),
+        source=money_source(centre, source),
+        direction=direction,
+        fen=fen,
+        state=state,
+        purpose=purpose,
+        pay_date=pay_date,
+        order=ordered[0][0] if ordered else None,
+        bank=tuple(
+            BankEntry(outcome, moved, reference, booked, form, sha256, sealed_entry(centre, entries[entry - 1]))
+            for outcome, moved, reference, booked, form, sha256, entry in lines
         ),
     )
 

@@ -291,14 +291,19 @@ class _Story:
             ("position", f"{_yuan(each.fen)}  {self._party(each.participant)}  {self._party(each.source)}")
             for each in settlement.positions
         ]
-        pairs += [
-            (
-                "payment",
-                f"{each.payment}  {each.direction} {_yuan(each.fen)}  {self._party(each.source)}  {each.state}",
-            )
-            for each in settlement.payments
-        ]
-        return self._labelled([*pairs, ("bank", self.told.bank_note.in_language(self.language))])
+        for each in settlement.payments:
+            amount = f"{each.direction} {_yuan(each.fen)}  {self._party(each.source)}"
+            order = f"  {each.order}" if each.order else ""
+            pairs.append(("payment", f"{each.payment}  {amount}  {each.pay_date}  {each.state}{order}"))
+            pairs += [
+                (
+                    "bank",
+                    f"{line.outcome} {_yuan(line.fen)}  {line.booked or ''} {line.reference}  {line.format} "
+                    f"{line.sha256[:12]}  {self._entry(line.entry)}",
+                )
+                for line in each.bank
+            ]
+        return self._labelled(pairs)
 
     def _section(self, title: str, body: list[str]) -> list[str]:
         return [self._word(title), *body]

@@ -145,8 +145,6 @@ class PaymentBook:
             payment.messages.append(entry.body["message"])
         if name in ("rejected", "returned"):
             payment.approvals = {}
-        if name == "approved" and payment.status in ("rejected", "returned"):
-            return  # It goes on holding what it held; the order will say that it is on the way again.
         if name != "confirmed":
             payment.status = name
 

@@ -22,21 +22,32 @@ NAMESPACE: Final = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 
 def credit_transfers(entry: Entry, settings: Settings) -> bytes:
     """The payments of an order entry as one message; payments of one account and day are one payment information."""
-    rows = [each for each in entry.body["instructions"] if each["direction"] == "pay"]
     document = ET.Element("Document", {"xmlns": NAMESPACE})
     message = ET.SubElement(document, "CstmrCdtTrfInitn")
     header = ET.SubElement(message, "GrpHdr")
     _texts(header, MsgId=entry.body["message"], CreDtTm=calendar.text_of(entry.at))
-    _totals(header, rows)
+    _totals(header, _payments(entry))
     _texts(ET.SubElement(header, "InitgPty"), Nm=settings.centre.name.zh)
-    ordered = calendar.date_of(entry.at // calendar.SECONDS_PER_DAY).isoformat()
-    rows.sort(key=lambda row: (row["ours"]["number"], row["pay_date"], row["payment"]))
-    groups = itertools.groupby(rows, key=lambda row: (row["ours"]["number"], max(row["pay_date"], ordered)))
-    for number, ((_, execution), group) in enumerate(groups, 1):
-        _information(message, f"{entry.body['message']}-{number}", execution, list(group))
+    for name, execution, group in payment_informations(entry):
+        _information(message, name, execution, group)
     ET.indent(document, " ")
     content: bytes = ET.tostring(document, "utf-8", xml_declaration=True)
     return content + b"\n"
+
+
+def payment_informations(entry: Entry) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """The payments of an order by account and day: PmtInfId, execution date, rows."""
+    ordered = calendar.date_of(entry.at // calendar.SECONDS_PER_DAY).isoformat()
+    rows = [{**row, "day": max(row["pay_date"], ordered)} for row in _payments(entry)]
+    rows.sort(key=lambda row: (row["ours"]["number"], row["day"], row["payment"]))
+    groups = itertools.groupby(rows, key=lambda row: (row["ours"]["number"], row["day"]))
+    return [
+        (f"{entry.body['message']}-{number}", day, list(group)) for number, ((_, day), group) in enumerate(groups, 1)
+    ]
+
+
+def _payments(entry: Entry) -> list[dict[str, Any]]:
+    return [row for row in entry.body["instructions"] if row["direction"] == "pay"]
 
 
 def _information(message: ET.Element, name: str, execution: str, rows: list[dict[str, Any]]) -> None:

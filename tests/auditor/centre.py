@@ -64,6 +64,11 @@ class FeeSchedule:
     bps: int
     minimum: int
     shares: dict[str, int]
+    fixed: int = 0
+    maximum: int | None = None
+    tiers: tuple[tuple[int, int], ...] = ()
+    """(above, bps) in ascending order."""
+    rebate: bool = False
 
 
 @dataclass
@@ -78,6 +83,8 @@ class Centre:
     agreements: list[Agreement]
     fees: dict[str, FeeSchedule]
     policy: dict[str, dict[str, str]] = field(default_factory=dict)
+    agreed_fees: list[tuple[int, tuple[int, int], str]] = field(default_factory=list)
+    """(merchant, days, schedule) of settlement agreements that name one."""
     cards: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     """card id → (class, first day, last day)."""
     owners: dict[int, list[tuple[int | None, int, int]]] = field(default_factory=dict)
@@ -109,6 +116,11 @@ class Centre:
             and a.days[0] <= day <= a.days[1]
             for a in self.agreements
         )
+
+    def fee_of(self, merchant: int, day: int) -> str:
+        """The fee schedule of a merchant on a day, empty when it has none."""
+        agreed = [fee for who, days, fee in self.agreed_fees if who == merchant and days[0] <= day <= days[1]]
+        return agreed[0] if agreed else self.participants[merchant].fee
 
     def card_class(self, card_id: int, day: int | None) -> int | None:
         """The register's class of a card on a day; None where no register row covers it."""
@@ -161,6 +173,11 @@ def settings_of(settings: dict[str, Any]) -> Centre:
         agreements=[_agreement(entry) for entry in agreements.get("verification") or []],
         fees={name: _fee(entry) for name, entry in (agreements.get("fees") or {}).items()},
         policy=(settings.get("policy") or {}).get("dispositions") or {},
+        agreed_fees=[
+            (entry["participant"], _days(entry, "from", "to"), entry["fee"])
+            for entry in agreements.get("settlement") or []
+            if entry.get("fee")
+        ],
     )
 
 
@@ -192,7 +209,16 @@ def _agreement(entry: dict[str, Any]) -> Agreement:
 
 
 def _fee(entry: dict[str, Any]) -> FeeSchedule:
-    return FeeSchedule(entry["base"], entry["bps"], entry.get("minimum", 0), entry["shares"])
+    return FeeSchedule(
+        entry["base"],
+        entry.get("bps", 0),
+        entry.get("minimum", 0),
+        entry["shares"],
+        entry.get("fixed", 0),
+        entry.get("maximum"),
+        tuple((tier["above"], tier["bps"]) for tier in entry.get("tiers", ())),
+        entry.get("sign") == "rebate",
+    )
 
 
 def _days(entry: dict[str, Any], first: str, last: str) -> tuple[int, int]:

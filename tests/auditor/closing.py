@@ -29,12 +29,15 @@ def fees_of(rows: Iterable[Row], centre: Centre) -> dict[tuple[int, int], Shares
     """(window, merchant) → shares of its fee by (role, participant)."""
     rows_of: dict[tuple[int, int], list[Row]] = defaultdict(list)
     for row in rows:
-        if row.disposition == "ACCEPTED" and centre.participants[row.value["merchant_id"]].fee:
+        if row.disposition == "ACCEPTED" and centre.fee_of(row.value["merchant_id"], row.window):
             rows_of[row.window, row.value["merchant_id"]].append(row)
     fees = {}
     for (window, number), its_rows in rows_of.items():
         merchant = centre.participants[number]
-        shares = _shares(its_rows, merchant, centre.fees[merchant.fee], centre)
+        schedule = centre.fees[centre.fee_of(number, window)]
+        shares = _shares(its_rows, merchant, schedule, centre)
+        if schedule.rebate:
+            shares = {who: -amount for who, amount in shares.items()}
         if shares:
             fees[window, number] = shares
     return fees
@@ -74,7 +77,13 @@ def _base(row: Row, base: str) -> int:
 def fee_amount(base: int, schedule: FeeSchedule) -> int:
     if base <= 0:
         return 0
-    return max(schedule.minimum, (base * schedule.bps + 5000) // 10_000)
+    weighted, rate, below = 0, schedule.bps, 0
+    for above, bps in schedule.tiers:
+        weighted += max(min(base, above) - below, 0) * rate
+        rate, below = bps, above
+    weighted += max(base - below, 0) * rate
+    fee = max(schedule.minimum, schedule.fixed + (weighted + 5000) // 10_000)
+    return fee if schedule.maximum is None else min(fee, schedule.maximum)
 
 
 def largest_remainder(total: int, weights: list[int]) -> list[int]:

@@ -106,6 +106,8 @@ class AuditResult:
         fees: (window, merchant) → {(role, participant): fen}; roles issuer, acquirer, centre.
         closed_balances: balances with the fee legs of every window.
         positions: (window, participant, source) → net fen after fees, memo accounts excluded.
+        payments: (window, participant, source) → direction, fen, pay day of what a close proposes.
+        unpaid: (window, participant, source) → fen and reason of what it leaves.
         findings: amounts of settlements and bills that the closes find different from the tariff, as in
             :data:`auditor.recomputing.Finding`.
         not_compared: settlements and bills by window, service, participant, reason and column.
@@ -118,5 +120,7 @@ class AuditResult:
     fees: dict[tuple[int, int], dict[tuple[str, int], int]] = field(default_factory=dict)
     closed_balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    payments: dict[tuple[int, int, int], tuple[str, int, int]] = field(default_factory=dict)
+    unpaid: dict[tuple[int, int, int], tuple[int, str]] = field(default_factory=dict)
     findings: set[Any] = field(default_factory=set)
     not_compared: dict[Any, int] = field(default_factory=dict)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditor import closing, grey, memory, posting, replay
+import yaml
+
+from auditor import closing, grey, memory, paying, posting, replay
 from auditor.centre import Centre, read_centre
 from auditor.cipher import Cipher
 from auditor.fares import Tariff, read_tariffs
@@ -30,6 +32,10 @@ def audit(centre: Path, deliveries: Path, truth: Path) -> AuditResult:
     result = audit_rows(delivered.rows, settings, cipher, read_tariffs(centre / "tariffs"))
     result.files = delivered.outcomes
     again = recompute(delivered.rows, settings, read_contents(centre / "tariffs"))
+    plain = yaml.safe_load((centre / "centre.yaml").read_text("utf-8"))
+    banked = {account["source"] for bank in plain["participants"] for account in bank.get("accounts", ())}
+    closes = paying.close_all(result.closed_balances, paying.read_terms(plain), paying.Days(centre), banked, settings)
+    result.closed_balances, result.payments, result.unpaid = closes.balances, closes.payments, closes.unpaid
     result.findings, result.not_compared = again.findings, dict(again.not_compared)
     return result
 

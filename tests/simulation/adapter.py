@@ -99,6 +99,14 @@ def _found(centre: Path) -> EngineResult:
         centre, 'SELECT "window", participant, source, fen FROM positions'
     ):
         result.positions[day_number(window), participant, source] = fen
+    for window, participant, source, *told, pay_date in _query(
+        centre, 'SELECT "window", participant, source, direction, fen, pay_date FROM payments'
+    ):
+        result.payments[day_number(window), participant, source] = (*told, day_number(pay_date))
+    for window, participant, source, *told in _query(
+        centre, 'SELECT "window", participant, source, fen, reason FROM unpaid'
+    ):
+        result.unpaid[day_number(window), participant, source] = tuple(told)
     result.findings = set(_findings(centre))
     uncovered = 'SELECT "window", service, participant, reason, "column", bills FROM uncovered'
     for window, *key, bills in _query(centre, uncovered):

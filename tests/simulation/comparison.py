@@ -37,6 +37,8 @@ class EngineResult:
         balances: (window, kind, participant, source) → fen after the close of every window, credit positive.
         fees: (window, merchant) → fee in fen.
         positions: (window, participant, source) → net fen.
+        payments: (window, participant, source) → direction, fen, pay day.
+        unpaid: (window, participant, source) → fen, reason.
         findings: as :class:`auditor.AuditResult` has them.
         not_compared: likewise.
     """
@@ -46,6 +48,8 @@ class EngineResult:
     balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
     fees: dict[tuple[int, int], int] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    payments: dict[tuple[int, int, int], tuple[str, int, int]] = field(default_factory=dict)
+    unpaid: dict[tuple[int, int, int], tuple[int, str]] = field(default_factory=dict)
     findings: set[Any] = field(default_factory=set)
     not_compared: dict[Any, int] = field(default_factory=dict)
 
@@ -60,6 +64,8 @@ def differences(engine: EngineResult, audit: AuditResult) -> Iterator[str]:
     yield from _different("balance (window, kind, participant, source)", _nonzero(engine.balances), closed)
     positions = _nonzero(audit.positions)
     yield from _different("position (window, participant, source)", _nonzero(engine.positions), positions)
+    yield from _different("payment (window, participant, source)", engine.payments, audit.payments)
+    yield from _different("unpaid (window, participant, source)", engine.unpaid, audit.unpaid)
     for finding in sorted(engine.findings ^ audit.findings, key=repr):
         yield f"finding {finding}: only {'engine' if finding in engine.findings else 'auditor'} has it"
     yield from _different("not compared", engine.not_compared, audit.not_compared)

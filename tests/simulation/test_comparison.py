@@ -15,6 +15,8 @@ COLUMNS = DECIDED + READABLE + PAYERS + TEMPLATE
 def audit() -> AuditResult:
     result = audited([row("retail", amount=1000, balance_before=None), row("transit", tac=None), row("benefit")])
     result.files = {"file": "received"}
+    result.payments = {(1, 501, 0): ("pay", 1000, 2)}
+    result.unpaid = {(1, 211, 901): (50, "awaiting_fund")}
     return result
 
 
@@ -25,6 +27,8 @@ def engine_like(audit: AuditResult) -> EngineResult:
         dict(audit.closed_balances),
         {key: sum(shares.values()) for key, shares in audit.fees.items()},
         dict(audit.positions),
+        dict(audit.payments),
+        dict(audit.unpaid),
         set(audit.findings),
         dict(audit.not_compared),
     )
@@ -34,7 +38,7 @@ def test_equal_findings_have_no_difference(audit: AuditResult) -> None:
     assert list(differences(engine_like(audit), audit)) == []
 
 
-@pytest.mark.parametrize("name", ["files", "balances", "fees", "positions"])
+@pytest.mark.parametrize("name", ["files", "balances", "fees", "positions", "payments", "unpaid"])
 def test_every_part_is_compared(audit: AuditResult, name: str) -> None:
     engine = engine_like(audit)
     part = getattr(engine, name)
