@@ -185,14 +185,33 @@ def report(
     directory: Directory,
     date: Date,
     language: Annotated[str, typer.Option("--language", help="zh, en or both")] = "both",
+    form: Annotated[str, typer.Option("--format", help="any of html,xlsx,pdf,csv,parquet, by commas")] = "html",
+    sign: Annotated[bool, typer.Option("--sign", help="a detached signature of the centre beside each file")] = False,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
     as_json: AsJson = False,
 ) -> None:
-    """Daily reconciliation report as HTML, in Chinese and English."""
-    from clearing.report import write_daily_report
+    """Reconciliation report, workbook, statements, invoices, claims, reserve proof, month; Chinese and English."""
+    from clearing.centre import Centre
+    from clearing.report import FORMATS, write_reports
+    from clearing.report.signing import CentreSigner
 
     if language not in ("zh", "en", "both"):
         raise typer.BadParameter("write zh, en or both", param_hint="--language")
-    paths = write_daily_report(directory, date.date(), language=language)  # type: ignore[arg-type]
+    formats = tuple(dict.fromkeys(form.split(",")))
+    if not set(formats) <= set(FORMATS):
+        raise typer.BadParameter(f"write any of {','.join(FORMATS)}", param_hint="--format")
+    signer = None
+    if sign:
+        passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+        signer = CentreSigner(Centre.open(directory, passphrase, read_vault=False).signing)
+    paths = write_reports(
+        directory,
+        date.date(),
+        formats=formats,  # type: ignore[arg-type]
+        languages=("zh", "en") if language == "both" else (language,),  # type: ignore[arg-type]
+        signer=signer,
+    )
     show_or_json(
         {"reports": [str(path) for path in paths]}, as_json, lambda: stdout.print(*paths, sep="\n", soft_wrap=True)
     )

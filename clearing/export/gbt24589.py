@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from clearing import __version__
 from clearing.accounts import ACCOUNT_KINDS
 from clearing.config import RESERVE, Settings
-from clearing.report.text import plain_yuan
+from clearing.payments.money_text import yuan_of
 from clearing.store import Store, sql_text
 
 CURRENCY: Final = "人民币"
@@ -79,11 +79,11 @@ def _month(row: dict[str, Any]) -> dict[str, object]:
         "会计期间号": row["month"].month,
         "币种": CURRENCY,
         "期初余额方向": _direction(row["opening"]),
-        "期初本币余额": plain_yuan(abs(row["opening"])),
-        "借方本币发生额": plain_yuan(row["debit"]),
-        "贷方本币发生额": plain_yuan(row["credit"]),
+        "期初本币余额": yuan_of(abs(row["opening"])),
+        "借方本币发生额": yuan_of(row["debit"]),
+        "贷方本币发生额": yuan_of(row["credit"]),
         "期末余额方向": _direction(row["closing"]),
-        "期末本币余额": plain_yuan(abs(row["closing"])),
+        "期末本币余额": yuan_of(abs(row["closing"])),
     }
 
 
@@ -107,8 +107,8 @@ def _write_vouchers(store: Store, out: TextIO) -> None:
                     "科目编号": row["kind"],
                     **_auxiliary(row),
                     "币种": CURRENCY,
-                    "借方本币金额": plain_yuan(max(-row["fen"], 0)),
-                    "贷方本币金额": plain_yuan(max(row["fen"], 0)),
+                    "借方本币金额": yuan_of(max(-row["fen"], 0)),
+                    "贷方本币金额": yuan_of(max(row["fen"], 0)),
                     "记账标志": 1,
                     "作废标志": 0,
                 },

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, Final, TextIO
 
 from clearing.config import RESERVE, Settings
-from clearing.report.text import plain_yuan
+from clearing.payments.money_text import yuan_of
 from clearing.store import Store, sql_text
 
 COMMODITY: Final = "CNY"
@@ -64,7 +64,7 @@ def write_hledger(store: Store, settings: Settings, out: TextIO) -> None:
         memo = " (memo)" if each.memo else ""
         out.write(f"\n{each.date} * ({each.entry}) {each.what}{memo}\n")
         for leg, fen in each.legs:
-            out.write(f"    {leg}  {plain_yuan(fen)} {COMMODITY}\n")
+            out.write(f"    {leg}  {yuan_of(fen)} {COMMODITY}\n")
 
 
 def write_beancount(store: Store, settings: Settings, out: TextIO) -> None:
@@ -79,7 +79,7 @@ def write_beancount(store: Store, settings: Settings, out: TextIO) -> None:
         memo = " (memo)" if each.memo else ""
         out.write(f'\n{each.date} * "{each.what}{memo}"\n  entry: {each.entry}\n')
         for leg, fen in each.legs:
-            out.write(f"  {_rooted(leg)}  {plain_yuan(fen)} {COMMODITY}\n")
+            out.write(f"  {_rooted(leg)}  {yuan_of(fen)} {COMMODITY}\n")
 
 
 def _rooted(account: str) -> str:

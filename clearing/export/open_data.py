@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import Final, TextIO
 
-from clearing.report.text import plain_yuan
+from clearing.payments.money_text import yuan_of
 from clearing.store import Store, sql_text
 
 SMALLEST_CELL: Final = 10
@@ -19,4 +19,4 @@ def write(store: Store, out: TextIO) -> None:
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in store.records(sql_text("export/open_data"), {"cards": SMALLEST_CELL}):
-        writer.writerow({**{name: row[name] for name in COLUMNS[:-1]}, "amount_yuan": plain_yuan(row["fen"])})
+        writer.writerow({**{name: row[name] for name in COLUMNS[:-1]}, "amount_yuan": yuan_of(row["fen"])})

@@ -13,8 +13,8 @@ from typing import Any, Final, TextIO
 
 from card_io.records import Mode
 from clearing.cards import CardKeys
+from clearing.payments.money_text import yuan_of
 from clearing.pricing import PriceBook
-from clearing.report.text import plain_yuan
 from clearing.store import Store, sql_text
 
 FIELDS: Final = (
@@ -53,7 +53,7 @@ def _fare(row: dict[str, Any], prices: PriceBook, token: str, capped: bool) -> d
         "transaction_id": f"{row['txn_id'] >> 32}:{row['txn_id'] & 0xFFFFFFFF}",
         "service_date": row["operating_day"],
         "event_timestamp": _instant(row["txn_time"]),
-        "amount": plain_yuan(row["amount"]),
+        "amount": yuan_of(row["amount"]),
         "currency_type": "CNY",
         "fare_action": _action(row),
         "vehicle_id": _text(row["vehicle"]),
@@ -65,7 +65,7 @@ def _fare(row: dict[str, Any], prices: PriceBook, token: str, capped: bool) -> d
         "rider_category": row["register_class"],
         "fare_capped": "true" if capped else "false",
         "token_id": token,
-        "balance": "" if row["balance_after"] is None else plain_yuan(row["balance_after"]),
+        "balance": "" if row["balance_after"] is None else yuan_of(row["balance_after"]),
     }
 
 

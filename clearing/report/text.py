@@ -22,12 +22,6 @@ def yuan(fen: int | None) -> str:
     return f"{'-' if fen < 0 else ''}{whole:,}.{rest:02d}"
 
 
-def plain_yuan(fen: int) -> str:
-    """Fen as yuan for programs: two decimals, no separators."""
-    whole, rest = divmod(abs(fen), FEN_PER_YUAN)
-    return f"{'-' if fen < 0 else ''}{whole}.{rest:02d}"
-
-
 def count(number: int | None) -> str:
     """A count with thousands separators."""
     return ABSENT if number is None else f"{number:,}"

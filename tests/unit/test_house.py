@@ -24,6 +24,8 @@ HOMES = {
     ),
     "mt940": ("clearing/bank/statements.py",),
     "jinja2": ("clearing/report/",),
+    "xlsxwriter": ("clearing/report/sheets.py",),
+    "typst": ("clearing/report/typeset.py",),
     "Crypto": ("card_io/mac.py",),
     "cryptography": ("card_io/keys/",),
     "smartcard": ("card_io/readers/pcsc.py",),

@@ -99,3 +99,35 @@ CREATE OR REPLACE VIEW segment_legs AS
             WHEN 'card_side_load' THEN IF(own.participant IS NULL, 'counterparty_payable', 'stored_value')
             ELSE legs.kind END AS kind
     FROM legs LEFT JOIN (SELECT participant FROM participants WHERE kind = 'issuer') own USING (participant);
+
+-- What the reserve owes and holds, term by term; every kind of the reserve is named once. Grain: one row.
+CREATE OR REPLACE VIEW reserve_terms AS
+    WITH reserve AS (SELECT kind, SUM(fen)::BIGINT AS fen FROM postings WHERE source = 0 GROUP BY ALL),
+    terms AS (
+        SELECT
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'stored_value'), 0)::BIGINT AS stored_value,
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('merchant_payable', 'held_back', 'counterparty_payable')), 0)::BIGINT
+                AS payables,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'suspense_payable'), 0)::BIGINT AS suspense,
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('fee_income', 'own_funds', 'written_off', 'overdraft_loss')), 0)::BIGINT
+                AS fees_not_swept,
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('cardholder_payable', 'cardholder_suspense', 'refund_payable',
+                'provisional_credit', 'card_deposit')), 0)::BIGINT AS cardholders,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'payment_in_transit'), 0)::BIGINT AS payments_in_transit,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'bank_difference'), 0)::BIGINT AS bank_over,
+            COALESCE(SUM(-fen) FILTER (WHERE kind = 'bank_account'), 0)::BIGINT AS bank,
+            COALESCE(SUM(-fen) FILTER (WHERE kind = 'agent_receivable'), 0)::BIGINT AS loads_in_transit,
+            COALESCE(SUM(-fen) FILTER (WHERE kind IN ('counterparty_receivable', 'dispute_receivable',
+                'provisional_receivable', 'overdraft', 'collection_in_transit')), 0)::BIGINT AS due,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'between_sources'), 0)::BIGINT AS brought_by_funds
+        FROM reserve),
+    picked_up AS (
+        SELECT COALESCE(SUM(l.sign * l.amount), 0)::BIGINT AS benefits_picked_up
+        FROM load l JOIN (SELECT DISTINCT template FROM posting_templates WHERE kind = 'pending_load' AND side = 'debit') t
+            ON t.template = l.posting_template),
+    sides AS (
+        SELECT *, stored_value + payables + suspense + fees_not_swept + cardholders + payments_in_transit + bank_over
+                AS owed,
+            bank + loads_in_transit + due + benefits_picked_up - brought_by_funds AS held
+        FROM terms, picked_up)
+    SELECT * FROM sides;

@@ -16,7 +16,7 @@ import pytest
 from clearing.export import FORMATS, Format, export_centre
 from clearing.export.journals import account_name
 from clearing.export.open_data import SMALLEST_CELL
-from clearing.report.text import plain_yuan
+from clearing.payments.money_text import yuan_of
 from clearing.store import Store, sql_text
 
 
@@ -92,7 +92,7 @@ def test_an_unbalanced_journal_is_refused(exported: dict[Format, Path], tmp_path
     leg = re.search(r"^    \S+  (-?\d+\.\d\d) CNY$", text, re.MULTILINE)
     assert leg is not None
     spoiled = tmp_path / "spoiled.journal"
-    spoiled.write_text(text[: leg.start(1)] + plain_yuan(fen(leg[1]) + 1) + text[leg.end(1) :], "utf-8")
+    spoiled.write_text(text[: leg.start(1)] + yuan_of(fen(leg[1]) + 1) + text[leg.end(1) :], "utf-8")
     for program, arguments in (("hledger", ["check"]), ("ledger", ["balance"])):
         with pytest.raises(subprocess.CalledProcessError):
             said_by(program, "-f", str(spoiled), *arguments)
