@@ -10,9 +10,10 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from clearing import calendar
+from clearing.config import Settings
 from clearing.engine import declared_now, opened, project
 from clearing.errors import RefusedError
 from clearing.payments.book import HOLDING, Payment, PaymentBook
@@ -80,14 +81,7 @@ def approve(
         date = calendar.date_of(at // calendar.SECONDS_PER_DAY)
         book = PaymentBook(centre.journal)
         chosen = [*payments, *(_of_window(book, window, person, action) if window else ())]
-        if not chosen:
-            raise RefusedError("no payment is named or waits there", remedy="see the proposal in payments/")
-        rows = []
-        for number in dict.fromkeys(chosen):
-            payment = _holding(book, number)
-            _refuse_person(payment, person)
-            instruction = instruction_of(payment, centre.settings, date)
-            rows.append({"payment": number, "fen": instruction["fen"], "digest": digest_of(instruction)})
+        rows = _to_sign(book, chosen, person, centre.settings, date)
         signature = sign(
             centre.settings,
             signing,
@@ -113,6 +107,21 @@ def approve(
         ordered=[] if ordered is None else [each["payment"] for each in ordered.body["instructions"]],
         files=[str(path.relative_to(directory)) for path in files],
     )
+
+
+def _to_sign(
+    book: PaymentBook, chosen: list[str], person: str, settings: Settings, date: datetime.date
+) -> list[dict[str, Any]]:
+    """What a person signs: payment, fen and the digest of its instruction, each payment once."""
+    if not chosen:
+        raise RefusedError("no payment is named or waits there", remedy="see the proposal in payments/")
+    rows = []
+    for number in dict.fromkeys(chosen):
+        payment = _holding(book, number)
+        _refuse_person(payment, person)
+        instruction = instruction_of(payment, settings, date)
+        rows.append({"payment": number, "fen": instruction["fen"], "digest": digest_of(instruction)})
+    return rows
 
 
 def _of_window(book: PaymentBook, window: datetime.date, person: str, action: Action) -> list[str]:

@@ -6,9 +6,13 @@ import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
+from pathlib import Path
+from typing import Final
 
 import typst
+
+
+_TEMPLATE: Final = Path(__file__).with_name("templates") / "document.typ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +53,4 @@ def pdf(document: Document) -> bytes:
 @functools.cache
 def _compiler() -> typst.Compiler:
     """The compiler with the template; it looks for the machine's fonts once."""
-    return typst.Compiler(files("clearing.report").joinpath("templates", "document.typ").read_bytes())
+    return typst.Compiler(str(_TEMPLATE))

@@ -71,6 +71,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "entry": 3, "number": 1, "payment": "P", "at": "2026-03-03 05:00:00", "fen": 100, "reason": "",
         "reference": "",
     },
+    "unpaid": {"entry": 3, "window": "2026-03-02", "participant": 211, "source": 0, "reason": "below_minimum"},
     "approvals": {"entry": 4, "subject": "P", "role": "approver", "digest": ""},
     "orders": {"entry": 5, "message": "M", "payment_count": 1, "collect_fen": 0},
     "bank_statements": {"entry": 6, "bank": 801, "source": 0, "statement": "S", "opening": 0},
@@ -95,7 +96,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         store.run("INSERT INTO participants VALUES (211, 'operator', '', '', 0), (701, 'agent', '', '', 0)")
         store.run("INSERT INTO statuses VALUES (1, 'ACCEPTED', '', ''), (52, 'REPLAY', '', ''), (9, 'HELD', '', '')")
         for kind in ACCOUNT_KINDS.values():
-            store.run(f"INSERT INTO account_kinds VALUES ('{kind.kind}', '{kind.account_class}', false, '', '')")
+            store.run(f"INSERT INTO account_kinds VALUES ('{kind.kind}', '{kind.account_class}', {kind.settled}, '', '')")
         store.run(
             """INSERT INTO posting_templates VALUES
                (1, 0, 'merchant_payable', 'merchant_id', 'reserve', 'card_paid', 'credit'),
