@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import xlsxwriter
-
 from clearing.payments.money_text import yuan_of
 from clearing.report.text import masked
 
@@ -42,6 +40,8 @@ class Sheet:
 
 def workbook(sheets: Sequence[Sheet], *, title: str) -> bytes:
     """The bytes of a workbook; equal content gives equal bytes."""
+    import xlsxwriter  # Only where a workbook is written.
+
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     book.set_properties({"title": title, "created": _MADE})

@@ -7,10 +7,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import typst
-
+if TYPE_CHECKING:
+    import typst
 
 _TEMPLATE: Final = Path(__file__).with_name("templates") / "document.typ"
 
@@ -53,4 +53,6 @@ def pdf(document: Document) -> bytes:
 @functools.cache
 def _compiler() -> typst.Compiler:
     """The compiler with the template; it looks for the machine's fonts once."""
+    import typst  # A wheel of 80 MB: loaded by those who typeset, not by every run.
+
     return typst.Compiler(str(_TEMPLATE))

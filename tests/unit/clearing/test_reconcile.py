@@ -96,7 +96,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         store.run("INSERT INTO participants VALUES (211, 'operator', '', '', 0), (701, 'agent', '', '', 0)")
         store.run("INSERT INTO statuses VALUES (1, 'ACCEPTED', '', ''), (52, 'REPLAY', '', ''), (9, 'HELD', '', '')")
         for kind in ACCOUNT_KINDS.values():
-            store.run(f"INSERT INTO account_kinds VALUES ('{kind.kind}', '{kind.account_class}', {kind.settled}, '', '')")
+            store.run(
+                f"INSERT INTO account_kinds VALUES ('{kind.kind}', '{kind.account_class}', {kind.settled}, '', '')"
+            )
         store.run(
             """INSERT INTO posting_templates VALUES
                (1, 0, 'merchant_payable', 'merchant_id', 'reserve', 'card_paid', 'credit'),
@@ -283,6 +285,7 @@ def test_one_fen_in_the_published_ledger_is_found(city: Path, tmp_path: Path, ci
         "positions_match_balances",
         "reserve_proof",
         "loads_tie",
+        "payments_match_accounts",
     }
 
 

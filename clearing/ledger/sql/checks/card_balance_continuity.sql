@@ -3,10 +3,9 @@
 WITH moves AS (
     SELECT txn_id, card_id, purse_kind, service = 'load' AS load, txn_time, card_counter, balance_before,
         balance_after, IF(service = 'load', amount, 0) AS loaded
-    FROM transactions
+    FROM transactions ANTI JOIN (SELECT txn_id, event - 1 AS event FROM transactions WHERE sign = -1) USING (txn_id, event)
     WHERE tac_verdict = 1 AND sign = 1 AND disposition IN (1, 2) AND test_flag = 0 AND card_counter IS NOT NULL
-        AND balance_before IS NOT NULL AND txn_time IS NOT NULL AND amount <> 0
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY txn_id ORDER BY event DESC) = 1),
+        AND balance_before IS NOT NULL AND txn_time IS NOT NULL AND amount <> 0),
 running AS (
     SELECT *, SUM(loaded) OVER (
         PARTITION BY card_id, purse_kind ORDER BY txn_time, load, card_counter, txn_id

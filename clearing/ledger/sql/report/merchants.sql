@@ -28,7 +28,9 @@ charged AS (
     SELECT merchant AS participant, SUM(fen)::BIGINT AS fee FROM fees WHERE "window" = $date GROUP BY merchant),
 owed AS (
     SELECT participant, SUM(fen)::BIGINT AS payable
-    FROM postings WHERE "window" = $date AND kind = 'merchant_payable' GROUP BY participant)
+    FROM postings p JOIN journal j ON j.sequence = p.entry
+    WHERE p."window" = $date AND p.kind IN ('merchant_payable', 'held_back') AND j.kind IN ('batch', 'close')
+    GROUP BY participant)
 SELECT participant, COALESCE(rows, 0) AS rows,
     COALESCE(card_paid + fund_paid + operator_borne, 0) AS gross, COALESCE(card_paid, 0) AS card_paid,
     COALESCE(fund_paid, 0) AS fund_paid, COALESCE(operator_borne, 0) AS operator_borne,
