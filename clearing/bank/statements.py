@@ -12,8 +12,10 @@ from typing import Any, Final, Literal
 
 import mt940
 import yaml
+from pydantic import ValidationError
 
 from clearing.bank.messages import Answer, Answers, BankFile, BankFileError, Line, Statement
+from clearing.errors import ConfigError
 from clearing.payments.bank_text import PROFILE
 from clearing.payments.money_text import fen_of
 from clearing.strict import Strict
@@ -127,14 +129,16 @@ def load_csv_profile(folders: list[Path], name: str) -> CsvProfile:
 
     Raises:
         BankFileError: there is none of that name.
+        ConfigError: it is no profile.
     """
-    for folder in folders:
-        if (path := folder / f"{name}.yaml").is_file():
-            return CsvProfile.model_validate(yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader))
-    packaged = files("clearing.bank").joinpath("profiles", f"{name}.yaml")
-    if not packaged.is_file():
+    packaged = files("clearing.bank").joinpath("profiles")
+    found = [path for folder in (*folders, packaged) if (path := folder.joinpath(f"{name}.yaml")).is_file()]
+    if not found:
         raise BankFileError("unknown_profile", f"there is no profile {name} for statements")
-    return CsvProfile.model_validate(yaml.load(packaged.read_text("utf-8"), Loader=yaml.CSafeLoader))
+    try:
+        return CsvProfile.model_validate(yaml.load(found[0].read_text("utf-8"), Loader=yaml.CSafeLoader))
+    except (ValidationError, yaml.YAMLError) as exc:
+        raise ConfigError(f"not a profile of statements: {exc}", where=str(found[0]), remedy="correct it") from exc
 
 
 def read_csv_statement(content: bytes, profile: CsvProfile) -> BankFile:

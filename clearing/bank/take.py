@@ -63,7 +63,7 @@ def take_bank_file(
         read: BankFile | None = None
         try:
             _refuse_known(book, sha256)
-            read = read_bank_file(content, form, [directory / "profiles"], profile)
+            read = read_bank_file(content, form, [directory / "profiles" / "bank"], profile)
             judgement = judge(read, book, centre.settings)
         except BankFileError as exc:
             judgement = refused(exc)

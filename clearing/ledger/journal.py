@@ -25,7 +25,7 @@ GENESIS: Final = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One journal entry. ``body`` depends on ``kind``: intake, batch, close, unmask."""
+    """One journal entry. ``body`` depends on ``kind``: intake, batch, close, approval, order, bank, unmask."""
 
     sequence: int
     kind: str

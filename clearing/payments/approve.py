@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from clearing import calendar
 from clearing.config import Settings
@@ -18,13 +18,11 @@ from clearing.engine import declared_now, opened, project
 from clearing.errors import RefusedError
 from clearing.payments.book import HOLDING, Payment, PaymentBook
 from clearing.payments.files import write_order_files
-from clearing.payments.orders import complete_orders, instruction_of
+from clearing.payments.orders import SUBJECT, complete_orders, instruction_of
 from clearing.people import digest_of, load_key, require_another, sign
 from clearing.run_summary import RunSummary
 
 Action = Literal["approve", "withdraw"]
-
-SUBJECT: Final = {"approve": "payments", "withdraw": "withdrawal"}
 
 
 @dataclass
@@ -81,7 +79,7 @@ def approve(
         date = calendar.date_of(at // calendar.SECONDS_PER_DAY)
         book = PaymentBook(centre.journal)
         chosen = [*payments, *(_of_window(book, window, person, action) if window else ())]
-        rows = _to_sign(book, chosen, person, centre.settings, date)
+        rows = _to_sign(book, chosen, person if action == "approve" else None, centre.settings, date)
         signature = sign(
             centre.settings,
             signing,
@@ -110,7 +108,7 @@ def approve(
 
 
 def _to_sign(
-    book: PaymentBook, chosen: list[str], person: str, settings: Settings, date: datetime.date
+    book: PaymentBook, chosen: list[str], approver: str | None, settings: Settings, date: datetime.date
 ) -> list[dict[str, Any]]:
     """What a person signs: payment, fen and the digest of its instruction, each payment once."""
     if not chosen:
@@ -118,9 +116,11 @@ def _to_sign(
     rows = []
     for number in dict.fromkeys(chosen):
         payment = _holding(book, number)
-        _refuse_person(payment, person)
         instruction = instruction_of(payment, settings, date)
-        rows.append({"payment": number, "fen": instruction["fen"], "digest": digest_of(instruction)})
+        digest = digest_of(instruction)
+        if approver is not None:
+            _refuse_person(payment, approver, digest)
+        rows.append({"payment": number, "fen": instruction["fen"], "digest": digest})
     return rows
 
 
@@ -148,7 +148,9 @@ def _holding(book: PaymentBook, number: str) -> Payment:
     return payment
 
 
-def _refuse_person(payment: Payment, person: str) -> None:
-    require_another(person, payment.approvals, what=f"payment {payment.number}")
+def _refuse_person(payment: Payment, person: str, digest: str) -> None:
+    """Nobody approves the same instruction twice; one whose account has changed since is signed again."""
+    signed = [who for who, (earlier, _) in payment.approvals.items() if earlier == digest]
+    require_another(person, signed, what=f"payment {payment.number}")
     if payment.proposer is not None:
         require_another(person, [payment.proposer], what=f"payment {payment.number} (proposed it)")

@@ -13,6 +13,9 @@ from clearing.payments.book import Amounts, Payment, PaymentBook, as_postings, o
 from clearing.payments.due import account_document
 from clearing.people import digest_of
 
+SUBJECT: Final = {"approve": "payments", "withdraw": "withdrawal"}
+"""What a person's signature is for, by what they do."""
+
 
 def instruction_of(payment: Payment, settings: Settings, on: datetime.date) -> dict[str, Any]:
     """What the bank will be told. A payment that came back goes to the account agreed today, else as proposed."""

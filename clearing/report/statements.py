@@ -100,7 +100,11 @@ def statement_csv(statement: Statement) -> str:
         ]
     records += [{"record": "position", **_only(row, "source", "fen")} for row in statement.positions]
     records += [
-        {"record": "payment", "code": f"{row['direction']}:{row['state']}", **_only(row, "source", "fen")}
+        {
+            "record": "payment" if row["payment"] else "unpaid",
+            "code": f"{row['direction']}:{row['state']}",
+            **_only(row, "source", "fen"),
+        }
         for row in statement.payments
     ]
     buffer = io.StringIO()

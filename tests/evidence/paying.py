@@ -92,6 +92,7 @@ class Paying:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the published ledger."""
         with duckdb.connect(str(self.directory / "ledger.duckdb"), read_only=True) as ledger:
+            ledger.execute(f"SET file_search_path = '{self.directory}'")
             return ledger.execute(sql).fetchall()
 
     def balance(self, kind: str, participant: int | None = None, source: int = 0) -> int:

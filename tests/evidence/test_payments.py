@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from clearing.calendar import seconds_of
 from clearing.errors import RefusedError
+from clearing.explain import explain, render_text
 from clearing.initialise import people_folder
+from clearing.settlement import Proposer, close_window
 from clearing.verify import rebuild, verify
 from evidence.centres import PASSPHRASE
-from evidence.paying import FUND, METRO_BUS, PEOPLE, SHOP, Paying
+from evidence.paying import FUND, METRO_BUS, PEOPLE, SHOP, Move, Paying, camt, pain002
 
 NAMESPACE = {"p": "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"}
 
@@ -134,6 +137,50 @@ def test_an_order_without_two_persons_is_found(paying: Paying) -> None:
     assert "payment 20260302-501-0 was ordered without two persons' approval of this instruction" in [
         finding.what for finding in verify(paying.directory, PASSPHRASE)
     ]
+
+
+def test_an_account_changed_between_two_signatures_is_signed_again(paying: Paying) -> None:
+    message = paying.order(SHOP).message
+    paying.bank(pain002(str(message), [(SHOP, "RJCT")]))
+    paying.approve(SHOP, by="approver.a")
+    settings = paying.directory / "centre.yaml"
+    old = paying.account(SHOP)
+    settings.write_text(settings.read_text("utf-8").replace(old, "6217888888888888"), "utf-8")
+    assert paying.approve(SHOP, by="approver.b").message is None, "they did not sign the same"
+    assert paying.approve(SHOP, by="approver.a").ordered == [SHOP]
+    assert paying.account(SHOP) == "6217888888888888"
+    assert verify(paying.directory, PASSPHRASE) == []
+
+
+def test_who_proposed_does_not_approve(paying: Paying) -> None:
+    settings = paying.directory / "centre.yaml"
+    settings.write_text(
+        settings.read_text("utf-8").replace("roles: [reconciler, intake]", "roles: [reconciler, approver]")
+    )
+    paying.approve(SHOP, by="approver.a", action="withdraw", reason="once more")
+    proposer = Proposer("reconciler", PEOPLE[0] / "reconciler.key")
+    date = datetime.date(2026, 3, 3)
+    now = seconds_of("2026-03-04T05:00:00")
+    close_window(paying.directory, date, passphrase=PASSPHRASE, now=now, proposer=proposer)
+    paying.clock = "2026-03-04T09:00:00"
+    with pytest.raises(RefusedError, match="proposed it"):
+        paying.approve("20260303-501-0", by="reconciler")
+    paying.order("20260303-501-0")
+    assert verify(paying.directory, PASSPHRASE) == []
+
+
+def test_explain_follows_the_money_to_the_bank(paying: Paying) -> None:
+    message = paying.order(SHOP).message
+    move = Move("debit", paying.fen(SHOP), payment=SHOP, reference="BK-1")
+    paying.bank(camt([move]))
+    [(txn_id,)] = paying.query("SELECT txn_id FROM retail WHERE amount = 20000")
+    told = explain(paying.directory, str(txn_id), passphrase=PASSPHRASE, language="en")
+    assert told.settlement is not None
+    (payment,) = told.settlement.payments
+    assert (payment.payment, payment.state, payment.order) == (SHOP, "settled", message)
+    (line,) = payment.bank
+    assert (line.outcome, line.fen, line.reference, line.entry.kind) == ("settled", paying.fen(SHOP), "BK-1", "bank")
+    assert "BK-1" in render_text(told, "en")
 
 
 def test_private_keys_are_not_in_the_centre(proposed: Paying) -> None:

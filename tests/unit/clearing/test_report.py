@@ -218,9 +218,7 @@ def test_payees_agree_with_rows_fees_and_ledger(closed_centre: Path, report: Tab
     *payees, total = report.tables["merchants"][1:]
     assert all(row[-1] == "0.00" for row in payees)
     assert fen(total[7]) == ledger(closed_centre, "SELECT SUM(fen)::BIGINT FROM fees")[0][0]
-    payable = ledger(
-        closed_centre, """SELECT SUM(fen)::BIGINT FROM postings WHERE kind IN ('merchant_payable', 'held_back')"""
-    )
+    payable = ledger(closed_centre, """SELECT SUM(fen)::BIGINT FROM postings WHERE kind = 'merchant_payable'""")
     assert fen(total[8]) == payable[0][0]
     by_source = [row for row in report.tables["payables"][1:] if not row[0].startswith("Σ") and len(row) == 3]
     assert fen(total[8]) * 2 == sum(fen(row[2]) for row in by_source) + sum(

@@ -1,5 +1,5 @@
 -- What each payee earned in the window and what the ledger owes it. A utility earns the bills that were paid.
--- difference = card paid + funds paid − fee − payable, 0 when rows and ledger agree. Grain: payee.
+-- difference = card paid + funds paid − fee − payable − held back, 0 when rows and ledger agree. Grain: payee.
 WITH sales AS (
     SELECT merchant_id AS participant, SUM(sign)::BIGINT AS rows, SUM(sign * card_paid)::BIGINT AS card_paid,
         SUM(sign * fund_paid)::BIGINT AS fund_paid, SUM(sign * operator_borne)::BIGINT AS operator_borne,
@@ -27,15 +27,17 @@ earned AS (
 charged AS (
     SELECT merchant AS participant, SUM(fen)::BIGINT AS fee FROM fees WHERE "window" = $date GROUP BY merchant),
 owed AS (
-    SELECT participant, SUM(fen)::BIGINT AS payable
-    FROM postings p JOIN journal j ON j.sequence = p.entry
-    WHERE p."window" = $date AND p.kind IN ('merchant_payable', 'held_back') AND j.kind IN ('batch', 'close')
+    SELECT participant, SUM(fen) FILTER (kind = 'merchant_payable')::BIGINT AS payable,
+        SUM(fen) FILTER (kind = 'held_back')::BIGINT AS held_back
+    FROM postings WHERE "window" = $date AND kind IN ('merchant_payable', 'held_back')
+        AND entry NOT IN (SELECT entry FROM orders UNION SELECT entry FROM bank_files)
     GROUP BY participant)
 SELECT participant, COALESCE(rows, 0) AS rows,
     COALESCE(card_paid + fund_paid + operator_borne, 0) AS gross, COALESCE(card_paid, 0) AS card_paid,
     COALESCE(fund_paid, 0) AS fund_paid, COALESCE(operator_borne, 0) AS operator_borne,
     COALESCE(overcharge, 0) AS overcharge, COALESCE(fee, 0) AS fee, COALESCE(payable, 0) AS payable,
-    COALESCE(card_paid + fund_paid, 0) - COALESCE(fee, 0) - COALESCE(payable, 0) AS difference
+    COALESCE(card_paid + fund_paid, 0) - COALESCE(fee, 0) - COALESCE(payable, 0) - COALESCE(held_back, 0)
+        AS difference
 FROM earned FULL JOIN owed USING (participant) FULL JOIN charged USING (participant)
 WHERE COALESCE(rows, 0) <> 0 OR COALESCE(fee, 0) <> 0 OR COALESCE(payable, 0) <> 0
 ORDER BY participant;

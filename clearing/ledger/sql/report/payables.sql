@@ -1,6 +1,5 @@
--- Net payable to payees of the window by source of money, what is held back included, payments apart.
--- Grain: payee and source.
-SELECT p.participant, p.source, SUM(p.fen)::BIGINT AS fen
-FROM postings p JOIN journal j ON j.sequence = p.entry
-WHERE p."window" = $date AND p.kind IN ('merchant_payable', 'held_back') AND j.kind IN ('batch', 'close')
-GROUP BY p.participant, p.source HAVING SUM(p.fen) <> 0 ORDER BY p.participant, p.source;
+-- Net payable to payees of the window by source of money, payments apart. Grain: payee and source.
+SELECT participant, source, SUM(fen)::BIGINT AS fen
+FROM postings WHERE "window" = $date AND kind = 'merchant_payable'
+    AND entry NOT IN (SELECT entry FROM orders UNION SELECT entry FROM bank_files)
+GROUP BY participant, source HAVING SUM(fen) <> 0 ORDER BY participant, source;
