@@ -345,7 +345,6 @@ def test_statements_say_what_the_ledger_holds_of_each_participant(closed_centre:
     held = [
         *ledger(closed_centre, "SELECT 'position', participant, source, fen FROM positions WHERE fen <> 0"),
         *ledger(closed_centre, "SELECT 'payment', participant, source, fen FROM payments"),
-        *ledger(closed_centre, "SELECT 'payment', participant, source, ABS(fen) FROM unpaid"),
         *ledger(closed_centre, "SELECT 'fee', merchant, 0, SUM(fen)::BIGINT FROM fees GROUP BY merchant"),
     ]
     assert told == {(record, who, source): fen for record, who, source, fen in held if who in everyone}
