@@ -16,6 +16,7 @@ from card_io.records import Algorithm, Mode, Service
 from clearing.agreements import Advance, Agreements, FeeSchedule, ServiceName, Settlement, SourceAccount
 from clearing.errors import ConfigError
 from clearing.people import Person
+from clearing.reconcile.policy import Reconciliation
 from clearing.status import NEVER_PAYABLE, ClearingStatus, Direction, Disposition, default_disposition
 from clearing.strict import Dated, Strict
 
@@ -162,6 +163,7 @@ class Settings(Strict):
     participants: tuple[Participant, ...]
     agreements: Agreements
     policy: Policy = Policy()
+    reconciliation: Reconciliation = Reconciliation()
     people: tuple[Person, ...] = ()
 
     @model_validator(mode="after")

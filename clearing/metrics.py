@@ -19,7 +19,9 @@ from prometheus_client.registry import Collector
 from clearing import calendar
 from clearing.config import load_settings
 from clearing.ledger.journal import Journal
-from clearing.report.facts import CheckResult, published_ledger, run_checks
+from clearing.reconcile.checks import CheckResult, run_checks
+from clearing.reconcile.policy import Reconciliation
+from clearing.report.facts import published_ledger
 from clearing.run_summary import RunSummary
 from clearing.store import Store
 
@@ -80,11 +82,11 @@ def write_metrics(directory: Path, summary: RunSummary | None) -> Path:
         ConfigError: ``centre.yaml`` cannot be used.
         ClearingError: projection or journal are missing or damaged.
     """
-    simulated = load_settings(directory).centre.simulated
+    settings = load_settings(directory)
     with published_ledger(directory) as store:
-        state = read_state(store)
+        state = read_state(store, settings.reconciliation)
     entries = len(Journal(directory / "journal").entries)
-    declared = state.newest_at if simulated else None
+    declared = state.newest_at if settings.centre.simulated else None
     now = declared or _wall_time(calendar.wall_clock())
     registry = CollectorRegistry()
     families = [*ledger_families(state, entries, now), *run_families(state, summary)]
@@ -95,7 +97,7 @@ def write_metrics(directory: Path, summary: RunSummary | None) -> Path:
     return path
 
 
-def read_state(store: Store) -> LedgerState:
+def read_state(store: Store, policy: Reconciliation) -> LedgerState:
     """The state of a published ledger."""
     row = store.named("metrics/state")[0]
     return LedgerState(
@@ -103,7 +105,7 @@ def read_state(store: Store) -> LedgerState:
         files=[(outcome, files) for outcome, files in store.named("metrics/files")],
         mismatches=[(service, mismatch, amounts) for service, mismatch, amounts in store.named("metrics/mismatches")],
         uncovered=[(service, reason, bills) for service, reason, bills in store.named("metrics/uncovered")],
-        checks=run_checks(store),
+        checks=run_checks(store, policy),
         imbalance_fen=row[0],
         oldest_held_at=row[1],
         newest_at=row[2],
@@ -131,9 +133,14 @@ def ledger_families(state: LedgerState, entries: int, now: datetime.datetime) ->
     files = CounterMetricFamily("citycard_files", "Deliveries by outcome.", labels=("outcome",))
     for outcome, number in state.files:
         files.add_metric((outcome,), number)
-    checks = GaugeMetricFamily("citycard_check_rows", "Rows a check finds wrong; 0 = passed.", labels=("check",))
-    for check in state.checks:
-        checks.add_metric((check.name,), check.rows)
+    checks = GaugeMetricFamily(
+        "citycard_check_rows", "Rows a check finds wrong; 0 = passed.", labels=("check", "severity")
+    )
+    disabled = GaugeMetricFamily("citycard_check_disabled", "1 = the check is switched off.", labels=("check",))
+    for each in state.checks:
+        disabled.add_metric((each.check.name,), each.rows is None)
+        if each.rows is not None:
+            checks.add_metric((each.check.name, each.check.severity), each.rows)
     mismatches = GaugeMetricFamily(
         "citycard_mismatches",
         "Amounts that differ from the tariff beyond the tolerance, by class.",
@@ -148,7 +155,7 @@ def ledger_families(state: LedgerState, entries: int, now: datetime.datetime) ->
         uncovered.add_metric((service, reason), bills)
     held = state.oldest_held_at
     age = 0 if held is None else (now - held).total_seconds()
-    yield from (rows, fen, files, checks, mismatches, uncovered)
+    yield from (rows, fen, files, checks, disabled, mismatches, uncovered)
     yield _gauge(
         "citycard_ledger_imbalance_fen", "Postings that do not balance, in fen; must be 0.", state.imbalance_fen
     )

@@ -29,6 +29,7 @@ from clearing.people import Signature, digest_of, load_key, sign
 from clearing.posting import AccountKey
 from clearing.proposal import write_proposal
 from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
+from clearing.reconcile.day_switch import Override, refuse_day_switch
 from clearing.run_summary import Progress, RunSummary
 from clearing.store import Store, sql_text
 
@@ -81,11 +82,13 @@ def close_window(
     wait: float = 60.0,
     progress: Progress | None = None,
     proposer: Proposer | None = None,
+    override: str | None = None,
 ) -> CloseSummary:
     """Close business date ``date``: drain what was received before its cut-off, then net.
 
     Raises:
-        RefusedError: before the cut-off, when the window is closed already, or an earlier one is open.
+        RefusedError: before the cut-off, when the window is closed already, or an earlier one is open; when a check
+            that blocks fails and ``proposer`` gives no reason in ``override``.
         ConfigError: a pay day falls into a year whose holidays are not official.
     """
     with opened(directory, passphrase, wait=wait, purpose="clearing close") as (centre, projection):
@@ -100,6 +103,8 @@ def close_window(
         if newest.kind == "batch" and not newest.body["files"]:
             # What was decided of grey rows goes to their issuers like any other decision.
             write_after_run(centre, newest, {})
+        overriding = Override(proposer.person, proposer.key, override) if proposer and override else None
+        refuse_day_switch(centre, projection.store, window, at, overriding)
         body = close_body(centre, projection, window)
         if proposer is not None:
             body["proposer"] = _signed_by(proposer, body, centre.settings, at).as_json()

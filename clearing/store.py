@@ -17,6 +17,7 @@ import pyarrow as pa
 from card_io.records import NULL
 from clearing.errors import ClearingError
 
+_STREAMED_ROWS = 50_000
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -85,6 +86,17 @@ class Store:
         except duckdb.Error as exc:
             raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
 
+    def stream(self, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Rows as dictionaries by column name, a part of them in memory at a time; no other query runs meanwhile."""
+        try:
+            cursor = self._connection.execute(sql, parameters or {})
+            names = [column[0] for column in cursor.description or ()]
+            while rows := cursor.fetchmany(_STREAMED_ROWS):
+                for row in rows:
+                    yield dict(zip(names, row, strict=True))
+        except duckdb.Error as exc:
+            raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
+
     def columns(self, sql: str, parameters: dict[str, Any] | None = None) -> dict[str, npt.NDArray[np.int64]]:
         """Rows of integers as one int64 array per column; missing values are :data:`NULL`."""
         try:
@@ -113,12 +125,6 @@ class Store:
 def sql_text(name: str) -> str:
     """The text of ``ledger/sql/<name>.sql``."""
     return files("clearing").joinpath("ledger", "sql", f"{name}.sql").read_text("utf-8")
-
-
-def check_names() -> list[str]:
-    """Names of all checks: SQL files that return the rows that are wrong."""
-    folder = files("clearing").joinpath("ledger", "sql", "checks")
-    return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
 
 
 def timestamp(seconds: int) -> datetime.datetime:

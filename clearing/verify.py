@@ -41,10 +41,12 @@ from clearing.participant_files import (
 from clearing.payments.audit import check_payments
 from clearing.pricing import PriceBook
 from clearing.proposal import proposal_document, proposal_path
+from clearing.reconcile.checks import run_checks
+from clearing.reconcile.day_switch import check_override
 from clearing.recover import feedback_from_segments
 from clearing.registers import load_registers
 from clearing.run_summary import RunSummary
-from clearing.store import Store, check_names, sql_text
+from clearing.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
     _check_vault(centre, report)
     check_corrections(centre, report)
     whole = _check_segments(centre, report)
+    for entry in centre.journal.of_kind("override"):
+        if (wrong := check_override(centre, entry.body, entry.at)) is not None:
+            report(f"journal/{entry.sequence:08d}.json", f"override: {wrong}")
     _check_answers(centre, report)
     check_payments(centre, report)
     if whole:
@@ -196,7 +201,7 @@ def _check_content(centre: Centre, report: Report) -> None:
 
 
 def _check_projections(centre: Centre, report: Report) -> None:
-    """Both copies of the database against a projection made afresh; then every check on the fresh one."""
+    """Both copies of the database against a projection made afresh; then every check that blocks on the fresh one."""
     with _fresh_projection(centre) as fresh:
         expected = _database_content(fresh.store)
         for name in (f"work/{PRIVATE_NAME}", PRIVATE_NAME):
@@ -210,10 +215,9 @@ def _check_projections(centre: Centre, report: Report) -> None:
                 report(name, exc.what)
                 continue
             _compare_databases(name, expected, found, report)
-        for name in check_names():
-            rows = fresh.store.run(sql_text(f"checks/{name}"))
-            if rows:
-                report(f"check {name}", f"{len(rows)} rows are wrong, the first: {rows[0]}")
+        for each in run_checks(fresh.store, centre.settings.reconciliation, ("blocks",), kept=1):
+            if each.failed:
+                report(f"check {each.check.name}", f"{each.rows} rows are wrong, the first: {each.findings[0]}")
 
 
 @contextmanager

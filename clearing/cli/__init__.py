@@ -15,7 +15,17 @@ set_kernel_cache()
 keep_freed_memory()
 
 # The kernel cache must be named before any kernel is imported; the order of the modules is the order of the help.
-from clearing.cli import card, corrections, day, evidence, payments, people, publish  # noqa: E402, F401
+from clearing.cli import (  # noqa: E402
+    card,  # noqa: F401
+    corrections,  # noqa: F401
+    day,  # noqa: F401
+    evidence,  # noqa: F401
+    exporting,  # noqa: F401
+    payments,  # noqa: F401
+    people,  # noqa: F401
+    publish,  # noqa: F401
+    reconciling,  # noqa: F401
+)
 from clearing.cli.app import app, run_app  # noqa: E402
 
 

@@ -125,6 +125,9 @@ def close(
     date: Date,
     by: Annotated[str | None, typer.Option(metavar="PERSON", help="who proposes the payments (reconciler)")] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="the private key of that person")] = None,
+    override: Annotated[
+        str | None, typer.Option(metavar="REASON", help="close although a check fails: why (with --by and --key)")
+    ] = None,
     now: Now = None,
     wait: Wait = 60.0,
     passphrase_file: PassphraseFile = None,
@@ -138,6 +141,8 @@ def close(
 
     if (by is None) != (key is None):
         raise typer.BadParameter("give --by and --key together", param_hint="--by")
+    if override is not None and by is None:
+        raise typer.BadParameter("an override is signed: give --by and --key", param_hint="--override")
     passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
     with Bar() as bar:
         summary = close_window(
@@ -148,6 +153,7 @@ def close(
             wait=wait,
             progress=bar,
             proposer=Proposer(by, key) if by and key else None,
+            override=override,
         )
     write_statements(directory, date.date())
     write_metrics(directory, summary.run)
@@ -179,14 +185,33 @@ def report(
     directory: Directory,
     date: Date,
     language: Annotated[str, typer.Option("--language", help="zh, en or both")] = "both",
+    form: Annotated[str, typer.Option("--format", help="any of html,xlsx,pdf,csv,parquet, by commas")] = "html",
+    sign: Annotated[bool, typer.Option("--sign", help="a detached signature of the centre beside each file")] = False,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
     as_json: AsJson = False,
 ) -> None:
-    """Daily reconciliation report as HTML, in Chinese and English."""
-    from clearing.report import write_daily_report
+    """Reconciliation report, workbook, statements, invoices, claims, reserve proof, month; Chinese and English."""
+    from clearing.centre import Centre
+    from clearing.report import FORMATS, write_reports
+    from clearing.report.signing import CentreSigner
 
     if language not in ("zh", "en", "both"):
         raise typer.BadParameter("write zh, en or both", param_hint="--language")
-    paths = write_daily_report(directory, date.date(), language=language)  # type: ignore[arg-type]
+    formats = tuple(dict.fromkeys(form.split(",")))
+    if not set(formats) <= set(FORMATS):
+        raise typer.BadParameter(f"write any of {','.join(FORMATS)}", param_hint="--format")
+    signer = None
+    if sign:
+        passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+        signer = CentreSigner(Centre.open(directory, passphrase, read_vault=False).signing)
+    paths = write_reports(
+        directory,
+        date.date(),
+        formats=formats,  # type: ignore[arg-type]
+        languages=("zh", "en") if language == "both" else (language,),  # type: ignore[arg-type]
+        signer=signer,
+    )
     show_or_json(
         {"reports": [str(path) for path in paths]}, as_json, lambda: stdout.print(*paths, sep="\n", soft_wrap=True)
     )

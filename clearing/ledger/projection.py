@@ -78,10 +78,13 @@ class Projection:
         )
         if kind == "intake":
             self.store.insert("files", [self._file(entry) for entry in entries])
+            self._registers(entries)
         elif kind == "batch":
             self._batch(entries[0])
         elif kind == "close":
             self._close(entries[0])
+        elif kind == "override":
+            self._override(entries[0])
         elif "postings" in entries[0].body:
             self._postings(entries[0])
         for entry in entries:
@@ -99,6 +102,36 @@ class Projection:
             "received_at": timestamp(entry.at),
             "received_window": date_of(int(received_window(entry.at, self.settings.calendar))),
         }
+
+    def _registers(self, entries: list[Entry]) -> None:
+        """Register totals of the terminals whose files were received."""
+        told = [
+            (entry.body["file_no"], register)
+            for entry in entries
+            if entry.body["outcome"] == "received"
+            for register in entry.body.get("registers") or ()
+        ]
+        named = ("counter_start", "counter_end", "drawn", "refused", "grey_rows", "grey_fen")
+        self.store.insert(
+            "terminal_registers",
+            [
+                {
+                    "file_no": file_no,
+                    "terminal_id": int(register["terminal_id"], 16),
+                    "rows": sum(kind["rows"] for kind in register["kinds"]),
+                    **{name: register[name] for name in (*named, "journal_sequence", "journal_digest")},
+                }
+                for file_no, register in told
+            ],
+        )
+        self.store.insert(
+            "register_kinds",
+            [
+                {"file_no": file_no, "terminal_id": int(register["terminal_id"], 16), **kind}
+                for file_no, register in told
+                for kind in register["kinds"]
+            ],
+        )
 
     def _batch(self, entry: Entry) -> None:
         body = entry.body
@@ -156,6 +189,17 @@ class Projection:
             "findings",
         ):
             self.store.insert(table, [{**common, **row} for row in body[table]])
+
+    def _override(self, entry: Entry) -> None:
+        body = entry.body
+        common = {"entry": entry.sequence, "window": date_of(body["window"]), "reason": body["reason"]}
+        self.store.insert(
+            "overrides",
+            [
+                {**common, "check": name, "rows": rows, "person": body["signature"]["person"]}
+                for name, rows in body["checks"].items()
+            ],
+        )
 
     def refresh(self, journal: Journal) -> None:
         """Reference tables and views as settings and journal give them now; made again only when these changed."""

@@ -5,5 +5,6 @@ Everything is read from the published projection and ``centre.yaml``; nothing is
 
 from clearing.report.daily import write_daily_report
 from clearing.report.statements import write_statements
+from clearing.report.write import FORMATS, Format, write_reports
 
-__all__ = ["write_daily_report", "write_statements"]
+__all__ = ["FORMATS", "Format", "write_daily_report", "write_reports", "write_statements"]

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from clearing.accounts import MEMO_KINDS
 from clearing.durable import write_durably
+from clearing.reconcile.checks import CheckResult, run_checks
 from clearing.report import charts
-from clearing.report.facts import CheckResult, Facts, Row, published_ledger, read_facts, run_checks
+from clearing.report.facts import Facts, Row, published_ledger, read_facts
 from clearing.report.messages import Language, Messages
 from clearing.report.pages import render, total
 from clearing.report.text import FEN_PER_YUAN, count, yuan
@@ -44,7 +45,7 @@ def write_daily_report(
     """
     with published_ledger(directory) as store:
         facts = read_facts(store, directory, date, RELATIONS)
-        checks = run_checks(store)
+        checks = run_checks(store, facts.settings.reconciliation)
     languages: tuple[Language, ...] = ("zh", "en") if language == "both" else (language,)
     paths = []
     for each in languages:
@@ -83,7 +84,7 @@ def problems(facts: Facts, checks: list[CheckResult]) -> dict[str, int]:
         "merchants": sum(1 for payee in facts["merchants"] if payee["difference"]),
         "fund_claims": sum(1 for claim in facts["fund_claims"] if claim["difference"]),
         "trial_balance": sum(1 for rows in balance.values() if total(rows, "closing")),
-        "checks": sum(1 for check in checks if check.rows),
+        "checks": sum(1 for each in checks if each.failed and each.check.severity == "blocks"),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a document says, read from the published projection: relations of ``ledger/sql/report`` and checks."""
+"""What a document says, read from the published projection: relations of ``ledger/sql/report``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,12 @@ from typing import Any, Final
 from clearing.config import Settings, load_settings
 from clearing.errors import RefusedError
 from clearing.ledger.projection import PRIVATE_NAME
-from clearing.store import Store, check_names, sql_text
+from clearing.store import Store, sql_text
 
 Row = dict[str, Any]
 
 SHARED: Final = ("journal", "windows", "participants", "positions", "payments")
 """Relations every document uses."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One check over the whole ledger: its name, the sentence its SQL file opens with, the number of wrong rows."""
-
-    name: str
-    sentence: str
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -77,21 +68,3 @@ def read_facts(store: Store, directory: Path, date: datetime.date, relations: tu
         sql = sql_text(f"report/{name}")
         read[name] = store.records(sql, {"date": date} if "$date" in sql else {})
     return Facts(load_settings(directory), date, read)
-
-
-def run_checks(store: Store) -> list[CheckResult]:
-    """Every check of ``ledger/sql/checks``, by name."""
-    return [
-        CheckResult(name, _opening_comment(sql_text(f"checks/{name}")), len(store.named(f"checks/{name}")))
-        for name in check_names()
-    ]
-
-
-def _opening_comment(sql: str) -> str:
-    """The comment lines an SQL file opens with, as one sentence."""
-    lines = []
-    for line in sql.splitlines():
-        if not line.startswith("--"):
-            break
-        lines.append(line.removeprefix("--").strip())
-    return " ".join(lines)

@@ -10,6 +10,7 @@ from typing import Literal
 import yaml
 
 from clearing.accounts import ACCOUNT_KINDS
+from clearing.reconcile.checks import CHECKS
 
 Language = Literal["zh", "en"]
 
@@ -38,4 +39,7 @@ def catalogue() -> Mapping[str, Mapping[Language, str]]:
     accounts: dict[str, dict[Language, str]] = {
         f"account.{kind}": {"zh": each.zh, "en": each.en} for kind, each in ACCOUNT_KINDS.items()
     }
-    return loaded | accounts
+    checks: dict[str, dict[Language, str]] = {
+        f"check.{name}": {"zh": each.zh, "en": each.en} for name, each in CHECKS.items()
+    }
+    return loaded | accounts | checks

@@ -21,10 +21,10 @@ from clearing.intake import Outcome
 from clearing.mac import TacVerdict
 from clearing.metrics import write_metrics
 from clearing.posting import LEGS, Chart, PostingTemplate
+from clearing.reconcile import CHECKS
 from clearing.settlement import close_window
 from clearing.simulate import simulate_day
 from clearing.status import ClearingStatus, Disposition, PriceVerdict
-from clearing.store import check_names
 
 ROOT = Path(__file__).resolve().parents[2]
 LEDGER, GLOSSARY, RUNBOOK, ARCHITECTURE, README = (
@@ -136,7 +136,7 @@ def test_the_codes_of_ledger_md_are_those_of_the_program() -> None:
 
 def test_the_runbook_explains_every_outcome_and_check() -> None:
     assert {outcome for outcome in Outcome if f"| `{outcome}` |" not in RUNBOOK} == set()
-    assert {check for check in check_names() if f"`{check}`" not in RUNBOOK} == set()
+    assert {check for check in CHECKS if f"`{check}`" not in RUNBOOK} == set()
 
 
 def test_the_glossary_has_every_metric(asked: dict[str, Any]) -> None:
@@ -197,3 +197,17 @@ def test_documents_name_files_that_exist() -> None:
     ]
 
     assert wrong == []
+
+
+def test_the_checklist_has_sixty_lines_and_names_checks_and_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "checklist.md").read_text("utf-8")
+    numbers = re.findall(r"^\| (\d+) \| ", text, re.MULTILINE)
+    tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    checks = re.findall(r"check `(\w+)`", text)
+    wrong = [f"{path}::{name}" for path, name in tests if f"def {name}(" not in (ROOT / path).read_text("utf-8")]
+
+    assert numbers == [str(number) for number in range(1, 61)]
+    assert wrong == []
+    assert set(checks) <= set(CHECKS)
+    assert len(tests) > 60
+    assert all("`" in line or "**missing**" in line for line in text.splitlines() if re.match(r"\| \d", line))

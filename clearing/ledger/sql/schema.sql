@@ -17,6 +17,13 @@ CREATE TABLE files (
     file_no BIGINT PRIMARY KEY, entry BIGINT NOT NULL, file VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
     reason VARCHAR, sender BIGINT, service VARCHAR, file_date DATE, sequence BIGINT, rows BIGINT, amount_fen BIGINT,
     received_at TIMESTAMP NOT NULL, received_window DATE NOT NULL, content_root VARCHAR NOT NULL, batch BIGINT);
+CREATE TABLE terminal_registers (
+    file_no BIGINT NOT NULL, terminal_id UBIGINT NOT NULL, counter_start BIGINT, counter_end BIGINT,
+    drawn BIGINT NOT NULL, refused BIGINT NOT NULL, rows BIGINT NOT NULL, grey_rows BIGINT NOT NULL,
+    grey_fen BIGINT NOT NULL, journal_sequence BIGINT NOT NULL, journal_digest VARCHAR NOT NULL);
+CREATE TABLE register_kinds (
+    file_no BIGINT NOT NULL, terminal_id UBIGINT NOT NULL, txn_type UTINYINT NOT NULL, rows BIGINT NOT NULL,
+    fen BIGINT NOT NULL);
 CREATE TABLE file_results (
     file_no BIGINT NOT NULL, status SMALLINT NOT NULL, disposition UTINYINT NOT NULL, rows BIGINT NOT NULL, fen BIGINT);
 CREATE TABLE postings (
@@ -67,6 +74,9 @@ CREATE TABLE bank_lines (
     entry BIGINT NOT NULL, line BIGINT NOT NULL, bank BIGINT, source BIGINT, payment VARCHAR NOT NULL,
     direction VARCHAR NOT NULL, fen BIGINT NOT NULL, outcome VARCHAR NOT NULL, event VARCHAR NOT NULL,
     reason VARCHAR NOT NULL, reference VARCHAR NOT NULL, booked DATE, open BOOLEAN NOT NULL);
+CREATE TABLE overrides (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, "check" VARCHAR NOT NULL, rows BIGINT NOT NULL,
+    person VARCHAR NOT NULL, reason VARCHAR NOT NULL);
 CREATE TABLE recomputed (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, service VARCHAR NOT NULL, bills BIGINT NOT NULL,
     covered BIGINT NOT NULL, tolerated BIGINT NOT NULL, findings BIGINT NOT NULL);

@@ -51,12 +51,12 @@ CREATE OR REPLACE VIEW bill_of_posted AS
 -- What every decision event posts, by the posting templates. Grain: transaction event and leg; fen, credits positive.
 CREATE OR REPLACE VIEW legs AS
     WITH rows_with_legs AS (
-        SELECT txn_id, "window", posting_template, sign, issuer, IF(payee_known, merchant_id, 0) AS merchant_id, fund,
+        SELECT txn_id, service, "window", posting_template, sign, issuer, IF(payee_known, merchant_id, 0) AS merchant_id, fund,
             amount, card_paid, overcharge, fund_paid, operator_borne, cardholder_suspense, granted,
             insurer, account_pay, cancel_sign
         FROM postable),
     plain AS (
-        SELECT r.txn_id, r."window", t.kind, t.side,
+        SELECT r.txn_id, r.service, r."window", t.kind, t.side,
             CASE t.party WHEN 'issuer' THEN r.issuer WHEN 'merchant_id' THEN r.merchant_id WHEN 'fund' THEN r.fund
                 WHEN 'insurer' THEN insurer WHEN 'centre' THEN (SELECT participant FROM participants WHERE kind = 'centre') END AS participant,
             CASE t.source WHEN 'reserve' THEN 0 WHEN 'fund' THEN r.fund WHEN 'merchant_id' THEN r.merchant_id
@@ -68,7 +68,7 @@ CREATE OR REPLACE VIEW legs AS
         FROM rows_with_legs r JOIN posting_templates t ON r.posting_template = t.template
         WHERE t.amount NOT IN ('bill_paid', 'medical_fund_pay')),
     medical_legs AS (
-        SELECT m.txn_id, m."window", t.kind, t.side,
+        SELECT m.txn_id, m.service, m."window", t.kind, t.side,
             IF(t.party = 'medical_fund', COALESCE(f.fund, m.insurer), IF(m.payee_known, m.merchant_id, 0)) AS participant,
             COALESCE(f.fund, m.insurer) AS source,
             m.sign * m.cancel_sign * m.pay AS fen
@@ -76,11 +76,11 @@ CREATE OR REPLACE VIEW legs AS
         JOIN posting_templates t ON m.posting_template = t.template AND t.amount = 'medical_fund_pay'
         LEFT JOIN medical_funds f ON f.insurer = m.insurer AND f.fund_column = m.fund_column),
     bill_legs AS (
-        SELECT b.txn_id, b."window", t.kind, t.side, b.utility_id::BIGINT AS participant, 0::BIGINT AS source,
+        SELECT b.txn_id, 'utility' AS service, b."window", t.kind, t.side, b.utility_id::BIGINT AS participant, 0::BIGINT AS source,
             b.sign * b.bill_paid * b.bill_amount AS fen
         FROM bill_of_posted b JOIN posting_templates t ON b.posting_template = t.template AND t.amount = 'bill_paid'),
     every_leg AS (SELECT * FROM plain UNION ALL SELECT * FROM medical_legs UNION ALL SELECT * FROM bill_legs)
-    SELECT txn_id, "window", participant, source, IF(side = 'credit', fen, -fen) AS fen,
+    SELECT txn_id, service, "window", participant, source, IF(side = 'credit', fen, -fen) AS fen,
         CASE kind WHEN 'card_side' THEN IF(own.participant IS NULL, 'counterparty_receivable', 'stored_value')
             WHEN 'card_side_load' THEN IF(own.participant IS NULL, 'counterparty_payable', 'stored_value')
             ELSE every_leg.kind END AS kind
@@ -99,3 +99,35 @@ CREATE OR REPLACE VIEW mismatches AS
     GROUP BY ALL HAVING SUM(sign) <> 0
     UNION ALL
     SELECT "window", service, participant, mismatch, field, amounts, "over", "under" FROM finding_totals;
+
+-- What the reserve owes and holds, term by term; every kind of the reserve is named once. Grain: one row.
+CREATE OR REPLACE VIEW reserve_terms AS
+    WITH reserve AS (SELECT kind, SUM(fen)::BIGINT AS fen FROM postings WHERE source = 0 GROUP BY ALL),
+    terms AS (
+        SELECT
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'stored_value'), 0)::BIGINT AS stored_value,
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('merchant_payable', 'held_back', 'counterparty_payable')), 0)::BIGINT
+                AS payables,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'suspense_payable'), 0)::BIGINT AS suspense,
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('fee_income', 'own_funds', 'written_off', 'overdraft_loss')), 0)::BIGINT
+                AS fees_not_swept,
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('cardholder_payable', 'cardholder_suspense', 'refund_payable',
+                'provisional_credit', 'card_deposit')), 0)::BIGINT AS cardholders,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'payment_in_transit'), 0)::BIGINT AS payments_in_transit,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'bank_difference'), 0)::BIGINT AS bank_over,
+            COALESCE(SUM(-fen) FILTER (WHERE kind = 'bank_account'), 0)::BIGINT AS bank,
+            COALESCE(SUM(-fen) FILTER (WHERE kind = 'agent_receivable'), 0)::BIGINT AS loads_in_transit,
+            COALESCE(SUM(-fen) FILTER (WHERE kind IN ('counterparty_receivable', 'dispute_receivable',
+                'provisional_receivable', 'overdraft', 'collection_in_transit')), 0)::BIGINT AS due,
+            COALESCE(SUM(fen) FILTER (WHERE kind = 'between_sources'), 0)::BIGINT AS brought_by_funds
+        FROM reserve),
+    picked_up AS (
+        SELECT COALESCE(SUM(l.sign * l.amount), 0)::BIGINT AS benefits_picked_up
+        FROM load l JOIN (SELECT DISTINCT template FROM posting_templates WHERE kind = 'pending_load' AND side = 'debit') t
+            ON t.template = l.posting_template),
+    sides AS (
+        SELECT *, stored_value + payables + suspense + fees_not_swept + cardholders + payments_in_transit + bank_over
+                AS owed,
+            bank + loads_in_transit + due + benefits_picked_up - brought_by_funds AS held
+        FROM terms, picked_up)
+    SELECT * FROM sides;

@@ -22,6 +22,7 @@ from clearing.errors import ClearingError, RefusedError
 from clearing.initialise import initialise_centre
 from clearing.intake import Outcome
 from clearing.posting import LEGS
+from clearing.reconcile import CHECKS
 from clearing.report import charts, write_daily_report, write_statements
 from clearing.report.messages import catalogue
 from clearing.report.text import count, grouped, masked, yuan
@@ -277,10 +278,11 @@ def test_refused_deliveries_tell_reason_and_remedy(closed_centre: Path, report: 
     assert all(reason.split("|")[0] and remedy for _, reason, remedy, *_ in refused)
 
 
-def test_checks_are_all_shown_green(report: Tables) -> None:
+def test_checks_are_all_shown_and_those_that_block_are_green(report: Tables) -> None:
     checks = report.tables["checks"][1:]
-    assert {row[1:][0] for row in checks} == {"✓ passed"}
-    assert len(checks) >= 6
+    assert [row[0].split("|")[1] for row in checks] == list(CHECKS)
+    assert {row[2] for row in checks if row[1].startswith("blocks")} == {"✓ passed"}
+    assert {row[2] for row in checks if row[1].startswith("warns")} == {"✓ passed", "! look"}
 
 
 def test_an_open_window_says_so_and_shows_no_net(documents: dict[str, str]) -> None:
@@ -310,7 +312,7 @@ def test_a_line_that_does_not_tie_is_marked(tampered: tuple[Path, Store]) -> Non
     at = next(at for at, row in enumerate(tables.tables["files"]) if f"|№ {first} " in row[0])
     assert tables.tables["files"][at][-1] == "-1|0.00"
     assert "bad" in tables.classes["files"][at][-1]
-    failed = {row[0].split("|")[1] for row in tables.tables["checks"] if row[1] == "✗ failed"}
+    failed = {row[0].split("|")[1] for row in tables.tables["checks"] if row[2] == "✗ failed"}
     assert {"rows_have_one_end", "segments_match_files", "postings_balance", "segments_match_postings"} <= failed
     assert any("bad" in classes[-1] for classes in tables.classes["merchants"])
 

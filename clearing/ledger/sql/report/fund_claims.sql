@@ -24,7 +24,8 @@ proven AS (
     FROM evidence GROUP BY participant),
 claimed AS (
     SELECT participant, -SUM(fen)::BIGINT AS claim_fen
-    FROM postings WHERE "window" = $date AND kind IN ('fund_receivable', 'insurer_receivable')
+    FROM postings p JOIN journal j ON j.sequence = p.entry
+    WHERE p."window" = $date AND p.kind IN ('fund_receivable', 'insurer_receivable') AND j.kind = 'batch'
     GROUP BY participant)
 SELECT participant, COALESCE(ride_rows, 0) AS ride_rows, COALESCE(grant_rows, 0) AS grant_rows,
     COALESCE(medical_rows, 0) AS medical_rows, COALESCE(evidence_fen, 0) AS evidence_fen,

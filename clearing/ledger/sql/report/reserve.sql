@@ -1,0 +1,2 @@
+-- The reserve proof with every term. Grain: one row.
+SELECT * FROM reserve_terms;
