@@ -20,7 +20,7 @@ FIRST = datetime.date(2024, 1, 2)
 """A thousand windows from here on lie in years whose holidays are known."""
 
 WINDOWS, PROCESSES = 2, 4
-CAMPAIGN_WINDOWS, CAMPAIGN_PROCESSES = int(os.environ.get("CAMPAIGN_CLOSINGS", "1000")), 16
+CAMPAIGN_WINDOWS, CAMPAIGN_PROCESSES = int(os.environ.get("CAMPAIGN_CLOSINGS", "0")), 16
 
 
 def _receive(directory: Path, now: int) -> None:
@@ -83,6 +83,7 @@ def test_closing_while_files_arrive_moves_no_fen(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.skipif(not CAMPAIGN_WINDOWS, reason="campaign: set CAMPAIGN_CLOSINGS")
 @pytest.mark.timeout(0)
 def test_a_thousand_closings_with_sixteen_intakes(tmp_path: Path) -> None:
     close_under_load(tmp_path, CAMPAIGN_WINDOWS, CAMPAIGN_PROCESSES)
