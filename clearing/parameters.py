@@ -6,7 +6,6 @@ What has not changed gets no new version; nothing that was published is ever cha
 
 from __future__ import annotations
 
-import csv
 import datetime
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,19 +26,16 @@ from card_io.parameters import (
     Parameter,
     read_parameter,
 )
-from clearing.calendar import SECONDS_PER_DAY, date_of, text_of
+from clearing.calendar import SECONDS_PER_DAY, date_of, day_number, load_business_days, text_of
 from clearing.centre import Centre
 from clearing.config import Participant
 from clearing.durable import write_durably
 from clearing.engine import declared_now, opened
-from clearing.errors import ConfigError
 from clearing.initialise import KEYSTORE
 from clearing.price_tables import tables_of
 
 EVERYBODY = 0
 FOLDER = "parameters"
-HOLIDAYS = Path("registers") / "holidays.csv"
-"""Optional register ``date,workday`` (1 = a weekend day worked, 0 = a holiday)."""
 
 
 @dataclass
@@ -76,7 +72,7 @@ def publish_parameters(
         blacklist = _blacklist(centre, moment, summary)
         common: dict[str, BaseModel] = {
             "keys": _keys(KeyStore.unlock(directory / KEYSTORE, passphrase)),
-            "calendar": _calendar(centre),
+            "calendar": _calendar(centre, moment),
         }
         day = date_of(moment // SECONDS_PER_DAY)
         for sender in sorted({p.sender for p in centre.settings.participants if p.sender is not None}):
@@ -175,18 +171,12 @@ def _keys(store: KeyStore) -> Keys:
     return Keys(slots=sorted(slots, key=lambda slot: tuple(slot.model_dump().values())))
 
 
-def _calendar(centre: Centre) -> Calendar:
-    path = centre.directory / HOLIDAYS
-    days = []
-    if path.exists():
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for line, row in enumerate(csv.DictReader(file), 2):
-                try:
-                    day = datetime.date.fromisoformat(row["date"]).isoformat()
-                    days.append(CalendarDay(date=day, workday={"0": False, "1": True}[row["workday"]]))
-                except (KeyError, ValueError, TypeError) as exc:
-                    raise ConfigError(
-                        f"line {line}: {exc}", where=path, remedy="write date,workday as 2026-10-01,0"
-                    ) from exc
-    days.sort(key=lambda each: each.date)
+def _calendar(centre: Centre, now: int) -> Calendar:
+    """Holidays and make-up days of this year and later, from the centre's own table."""
+    table = load_business_days(centre.directory)
+    first = day_number(date_of(now // SECONDS_PER_DAY).replace(month=1, day=1))
+    listed = [(day, False) for day in table.holidays] + [(day, True) for day in table.workdays]
+    days = [
+        CalendarDay(date=date_of(day).isoformat(), workday=worked) for day, worked in sorted(listed) if day >= first
+    ]
     return Calendar(day_cut_seconds=centre.settings.calendar.day_cut, days=days)

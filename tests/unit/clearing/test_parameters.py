@@ -233,7 +233,9 @@ def test_what_has_not_changed_gets_no_new_version(centre: Path) -> None:
     again = publish(centre, NOW + 60)
     assert again.published == {}
     assert again.unchanged == sum(len(names) for names in first.published.values())
-    (centre / "registers" / "holidays.csv").write_text("date,workday\n2026-10-01,0\n2026-10-10,1\n")
+    (centre / "registers" / "holidays.csv").write_text(
+        "date,kind,status\n2026-10-01,holiday,official\n2026-10-10,workday,official\n"
+    )
     third = publish(centre, NOW + 120)
     assert third.published["200"] == ["calendar-0000000000-00000002.json"]
     path = centre / "outbox" / "200" / "parameters" / "calendar-0000000000-00000002.json"

@@ -79,6 +79,17 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "entry": 6, "line": 1, "bank": 801, "source": 0, "payment": "", "direction": "credit", "fen": 100,
         "event": "", "reason": "", "reference": "",
     },
+    "adjustments": {
+        "entry": 7, "adjustment": "A-1", "window": "2026-03-02", "template": "REFUND", "fen": 100, "issuer": 10,
+        "merchant": 211, "payer": 0, "payee": 0, "source": 0, "reason": "charged twice", "proposer": "wang",
+        "approver": "li",
+    },
+    "disputes": {
+        "entry": 8, "dispute": "D-1", "step": 1, "txn_id": 1 << 32, "window": "2026-03-02", "actor": "issuer",
+        "action": "open", "code": "1001", "state": "open", "closed": False, "fen": 100, "reason": "not mine",
+        "proposer": "wang", "approver": "li",
+    },
+    "correction_legs": {"entry": 7, "correction": "A-1", "txn_id": 1 << 32, "source": 0},
     "register_kinds": {"file_no": 1, "terminal_id": 7, "txn_type": 6},
 }  # fmt: skip
 
