@@ -81,6 +81,11 @@ def test_the_whole_engine_agrees(city: City, tmp_path: Path) -> None:
     assert not lines, report(lines, SEED)
 
 
+def test_another_run_of_the_whole_engine_looks_the_same(city: City, whole: Visible, tmp_path: Path) -> None:
+    """Otherwise every mutant would be seen, whatever it left out."""
+    assert visible(_engine_on_a_copy(city, tmp_path)) == whole
+
+
 @pytest.mark.parametrize("mutant", [*CHECKS, *TEMPLATES, "MEMORY"])
 def test_mutant_is_seen(city: City, whole: Visible, tmp_path: Path, mutant: str) -> None:
     """The whole engine agrees with the auditor; what looks different to the comparison does not."""
