@@ -4,7 +4,8 @@
     record count 6 | clearing date 8 | receiver 11 | record length 4 | reserved 20, all F
     …
 
-Lines end in LF, a CR before it is allowed. GBK has no trail byte that is a line end, so the bytes may be cut first.
+Lines end in LF; CRs before it belong to the line end (a converter may have run twice). GBK has no trail byte that is
+a line end, so the bytes may be cut first.
 The record length does not count a TLV part that may follow to the end of the line.
 """
 
@@ -54,7 +55,7 @@ def read_frame(raw: bytes, file: str) -> Frame:
     """
     if not raw:
         raise EmptyDeliveryError(file)
-    lines = [line.removesuffix(b"\r") for line in raw.split(b"\n")]
+    lines = [line.rstrip(b"\r") for line in raw.split(b"\n")]
     if lines[-1] == b"":
         lines.pop()
     if not lines or lines[0] != VERSION:
@@ -107,5 +108,6 @@ def write_frame(header: Header, records: Sequence[bytes]) -> bytes:
     assert len(records) <= RECORDS_MAX, f"{len(records)} records do not fit one file"
     assert len(header.receiver) <= 11, header.receiver
     assert header.receiver.isascii(), header.receiver
+    assert not any(b"\n" in record or record.endswith(b"\r") for record in records), "a record is one line"
     head = f"{len(records):06d}{header.clearing_date:%Y%m%d}{header.receiver:<11}{header.record_length:04d}{'F' * 20}"
     return b"\n".join([VERSION, head.encode("ascii"), *records, b""])

@@ -7,6 +7,7 @@ own; columns and constants of both count. Profiles carry no bills; combined util
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -278,6 +279,10 @@ def _check_in_range(value: int, field: Field) -> None:
         raise ValueError(f"{value} is outside of {field.name}: {low} to {high}")
 
 
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""What profiles and their bases may be called: never a path."""
+
+
 def load_profile(name: str, folders: Sequence[Path] = ()) -> Profile:
     """The profile ``<name>.yaml`` of the first folder that has one; packaged profiles come last.
 
@@ -296,6 +301,9 @@ def load_profile(name: str, folders: Sequence[Path] = ()) -> Profile:
 def _parse(path: Path) -> Profile:
     content = _read_yaml(path)
     if base := content.pop("base", None):
+        if not _NAME.fullmatch(str(base)):
+            remedy = "name <base> of <base>.base.yaml beside the profile: small letters, digits and hyphens"
+            raise ProfileError(path.name, "base", repr(base)[:80], remedy)
         content = _with_base(content, _read_yaml(path.with_name(f"{base}.base.yaml")))
     try:
         return Profile.model_validate(content)

@@ -161,7 +161,8 @@ def _lines(length: int, tail: str = "") -> bytes:
 
 
 def _jtt978_seeds() -> list[bytes]:
-    return [_lines(record.length) for record in RECORDS.values()]
+    # Found by fuzzing: a line whose end was converted twice.
+    return [*(_lines(record.length) for record in RECORDS.values()), _lines(3, "\r\r")]
 
 
 def _delivery_seeds() -> list[bytes]:
@@ -180,7 +181,8 @@ def _delivery_seeds() -> list[bytes]:
 def _profile_seeds() -> list[bytes]:
     from card_io.delivery.profile import PACKAGED
 
-    return [path.read_bytes() for path in sorted(PACKAGED.glob("*.yaml"))]
+    # Found by fuzzing: a base that is a path.
+    return [*(path.read_bytes() for path in sorted(PACKAGED.glob("*.yaml"))), b"base: //szt-records\n"]
 
 
 def _journal_seeds() -> list[bytes]:
