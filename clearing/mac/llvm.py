@@ -90,8 +90,9 @@ def run(program: Program, registers: Words) -> None:
         op, target, source = program[step, 0], program[step, 1], program[step, 2]
         if op == _TRANSPOSE:
             _transpose(registers, target)
-        elif op == _COPY:
-            registers[target] = registers[source]
+        elif op == _COPY:  # by hand: numba compiles an assignment of slices with its error texts, for seconds
+            for row in range(ROWS):
+                registers[target, row] = registers[source, row]
         elif op == _INVERT:
             for row in range(ROWS):
                 registers[target, row] = ~registers[target, row]

@@ -26,7 +26,7 @@ from clearing.run_summary import RunSummary
 from clearing.simulate import FaultLevel, simulate_day
 
 PASSPHRASE = "evidence"
-CHEAP_SCRYPT = 2**14
+CHEAP_SCRYPT = 2
 DAY = datetime.date(2026, 3, 2)
 WINDOW_ENDS = ("2026-03-03T05:00:00", "2026-03-04T05:00:00")
 """Two declared clocks, each after the cut-off of one window of the simulated day."""

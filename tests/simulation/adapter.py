@@ -23,7 +23,7 @@ from clearing.status import ClearingStatus, Disposition, PriceVerdict
 from simulation.comparison import EngineResult
 
 PASSPHRASE = "simulated centre"
-CHEAP_SCRYPT = 2**14
+CHEAP_SCRYPT = 2
 DAY = "2026-03-02"
 DAY_SECONDS = 86_400
 

@@ -15,7 +15,7 @@ from simulation.comparison import EngineResult, differences, report, visible
 Visible = tuple[dict[Any, Any], dict[Any, int]]
 
 SEED = 7
-ROWS = 5_000
+ROWS = 3_000
 
 CHECKS = (
     "FORM_INVALID",

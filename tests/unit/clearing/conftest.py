@@ -22,7 +22,7 @@ CITY_PASSPHRASE: Final = "correct horse"
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated centre with two closed windows, faults and late records included."""
     centre = tmp_path_factory.mktemp("city") / "centre"
-    initialise_centre(centre, simulated=True, passphrase=CITY_PASSPHRASE, scrypt_n=1 << 10)
+    initialise_centre(centre, simulated=True, passphrase=CITY_PASSPHRASE, scrypt_n=2)
     simulate_day(centre, date=CITY_DAY, transactions=2_000, seed=7, faults="default", passphrase=CITY_PASSPHRASE)
     for date in (CITY_DAY, CITY_DAY + datetime.timedelta(days=1)):
         now = calendar.day_number(date + datetime.timedelta(days=1)) * 86400 + 5 * 3600

@@ -69,7 +69,7 @@ class City:
 def city(tmp_path_factory: pytest.TempPathFactory) -> City:
     folder = tmp_path_factory.mktemp("explain")
     centre, inbox, fresh = folder / "centre", folder / "inbox", folder / "fresh"
-    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=2**10)
+    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=2)
     simulate_day(centre, date=DAY, transactions=3000, seed=1, faults="heavy", passphrase=PASSPHRASE)
     _deliver(centre, 230, CSV_SEQUENCE, "szt-csv-10000", "2026-03-02T19:30:00", CSV.encode(), rows=1, fen=190)
     shutil.copytree(centre / "inbox", inbox)

@@ -38,7 +38,7 @@ def samples(path: Path) -> Samples:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunSummary]:
     """A simulated centre after its first run."""
     centre = tmp_path_factory.mktemp("metrics") / "centre"
-    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=1 << 10)
+    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=2)
     simulate_day(centre, date=DAY, transactions=1_000, seed=3, faults="default", passphrase=PASSPHRASE)
     return centre, run_centre(centre, passphrase=PASSPHRASE, now=seconds_of(NOW))
 
@@ -147,7 +147,7 @@ def test_the_textfile_replaces_itself_whole(ran: tuple[Path, RunSummary]) -> Non
 
 def test_a_centre_without_a_journal_has_metrics(tmp_path: Path) -> None:
     centre = tmp_path / "new"
-    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=1 << 10)
+    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=2)
     summary = run_centre(centre, passphrase=PASSPHRASE, now=seconds_of(NOW))
     found = samples(write_metrics(centre, summary))
     assert found["citycard_oldest_held_age_seconds", ()] == 0

@@ -24,7 +24,7 @@ BUS = 211
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("pricing") / "centre"
-    initialise_centre(directory, simulated=True, passphrase="pricing", scrypt_n=1 << 4)
+    initialise_centre(directory, simulated=True, passphrase="pricing", scrypt_n=2)
     return directory
 
 

@@ -31,7 +31,7 @@ HOUSEHOLDS = "test.households"
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("vocabulary") / "centre"
-    initialise_centre(directory, simulated=True, passphrase="x", scrypt_n=1 << 4)
+    initialise_centre(directory, simulated=True, passphrase="x", scrypt_n=2)
     for name in (EMPLOYEES, RESIDENTS, REGISTERS, PREPAID, BUSINESS):
         shutil.copy(LIBRARY / f"{name}.yaml", directory / "tariffs")
     content = yaml.safe_load((LIBRARY / f"{EMPLOYEES}.yaml").read_text("utf-8"))

@@ -303,7 +303,7 @@ def test_one_fen_in_the_published_ledger_is_found(city: Path, tmp_path: Path, ci
 def test_the_day_does_not_switch_while_a_check_fails(tmp_path: Path) -> None:
     """A fen too much in the writer's database: the close is refused, and a reconciler's override is sealed."""
     centre = tmp_path / "centre"
-    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=1 << 10)
+    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=2)
     day = datetime.date(2026, 3, 2)
     simulate_day(centre, date=day, transactions=200, seed=3, faults="none", passphrase=PASSPHRASE)
     now = seconds_of("2026-03-03T05:00:00")

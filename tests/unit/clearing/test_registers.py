@@ -74,7 +74,7 @@ def test_blacklists_list_what_a_search_lists(
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("registers") / "centre"
-    initialise_centre(folder, simulated=False, passphrase="registers", scrypt_n=2**14)
+    initialise_centre(folder, simulated=False, passphrase="registers", scrypt_n=2)
     return folder
 
 

@@ -89,7 +89,7 @@ def number(text: str) -> int:
 def open_centre(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated centre with a cleared day of an open window."""
     centre = tmp_path_factory.mktemp("report") / "open"
-    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=1 << 10)
+    initialise_centre(centre, simulated=True, passphrase=PASSPHRASE, scrypt_n=2)
     settings = centre / "centre.yaml"
     tolerant = f"tariffs: {{bus: demo.bus}}, price_tolerance: {TOLERANCE}"
     settings.write_text(settings.read_text("utf-8").replace("tariffs: {bus: demo.bus}", tolerant, 1), "utf-8")
@@ -364,7 +364,7 @@ def test_a_day_without_rows_is_a_report_of_zeros(open_centre: Path) -> None:
 def test_without_a_ledger_the_remedy_is_named(open_centre: Path, tmp_path: Path) -> None:
     with pytest.raises(ClearingError, match="clearing rebuild"):
         write_daily_report(tmp_path, DAY)
-    initialise_centre(tmp_path / "new", simulated=True, passphrase=PASSPHRASE, scrypt_n=1 << 10)
+    initialise_centre(tmp_path / "new", simulated=True, passphrase=PASSPHRASE, scrypt_n=2)
     run_centre(tmp_path / "new", passphrase=PASSPHRASE, now=AFTER_CUT_OFF)
     with pytest.raises(RefusedError, match="clearing run"):
         write_daily_report(tmp_path / "new", DAY)
