@@ -1,6 +1,6 @@
 """Compile the kernels of a whole day into the cache, once: two workers that start cold would both compile them.
 
-    python tests/compile_kernels.py
+python tests/compile_kernels.py
 """
 
 from __future__ import annotations

@@ -9,8 +9,11 @@ A value ``+n`` (``+-n``) is added to the ordinary one, ``-`` is missing, ``wrong
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import itertools
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,15 +94,10 @@ class Centre:
 
     @classmethod
     def create(cls, directory: Path) -> Centre:
-        """The sample centre with registers for the cards and terminals of this module."""
-        initialise_centre(directory, simulated=True, passphrase=PASSPHRASE, scrypt_n=CHEAP_SCRYPT)
-        store = KeyStore.unlock(directory / "keys" / "keystore.json", PASSPHRASE)
-        masters = {
-            (int(a.issuer_id, 16), a.kind is KeyKind.TAC_LOAD, a.key_version, a.key_index): issuer_master(key)
-            for key in store.stored(KeyKind.TAC_PURCHASE, KeyKind.TAC_LOAD)
-            for a in (key.attributes,)
-        }
-        _write_registers(directory / "registers", CardKeys.from_store(store))
+        """The sample centre with registers for the cards and terminals of this module, and what lies beside it."""
+        folder, masters = _made_once()
+        for part in Path(folder.name).iterdir():
+            shutil.copytree(part, directory.parent / part.name.replace("centre", directory.name, 1))
         return cls(directory, masters)
 
     def sign(self, sender: int) -> SigningKey:
@@ -313,6 +311,22 @@ def _of_service(service: str, number: int) -> dict[str, int]:
         fixed = {"txn_type": 0, "amount": 0, "benefit_id": number * 10, "list_id": 3, "list_line": number * 10}
         return {**merchant, **fixed, "granted": 200}
     return merchant
+
+
+@functools.cache
+def _made_once() -> tuple[tempfile.TemporaryDirectory[str], dict[tuple[int, bool, int, int], bytes]]:
+    """A centre to copy, and its master keys: every one of this process has the same."""
+    folder = tempfile.TemporaryDirectory(prefix="handmade-")
+    directory = Path(folder.name) / "centre"
+    initialise_centre(directory, simulated=True, passphrase=PASSPHRASE, scrypt_n=CHEAP_SCRYPT)
+    store = KeyStore.unlock(directory / "keys" / "keystore.json", PASSPHRASE)
+    masters = {
+        (int(a.issuer_id, 16), a.kind is KeyKind.TAC_LOAD, a.key_version, a.key_index): issuer_master(key)
+        for key in store.stored(KeyKind.TAC_PURCHASE, KeyKind.TAC_LOAD)
+        for a in (key.attributes,)
+    }
+    _write_registers(directory / "registers", CardKeys.from_store(store))
+    return folder, masters
 
 
 def _write_registers(folder: Path, keys: CardKeys) -> None:
