@@ -20,7 +20,7 @@ from clearing.errors import ConfigError
 from clearing.ledger.journal import Journal
 from clearing.posting import Chart
 from clearing.pricing import PriceBook
-from clearing.registers import CARD_STATES_FILE, REGISTER_FILES, Registers, load_registers
+from clearing.registers import REGISTER_FILES, Registers, load_registers
 from clearing.resolve import Keys
 
 
@@ -86,9 +86,7 @@ class Centre:
         registers = [folder / "registers" / name for name in REGISTER_FILES]
         tariffs = sorted(path for path in (folder / "tariffs").iterdir() if path.is_file())
         profiles = sorted((folder / "profiles").glob("*.yaml"))
-        states = folder / "registers" / CARD_STATES_FILE
-        optional = [states] if states.exists() else []
-        return [folder / "centre.yaml", *registers, *optional, *tariffs, *profiles]
+        return [folder / "centre.yaml", *registers, *tariffs, *profiles]
 
     def archive_agreements(self) -> dict[str, str]:
         """Archive copies of what a close decides by: settings and the business calendar; SHA-256 by relative path."""

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -163,12 +163,6 @@ class Registers:
             return np.array([owner], np.uint64)
         return np.union1d(self.owners.having(int(owner.view(np.int64))), np.array([owner], np.uint64))
 
-
-CardState = Literal["issued", "lost", "replaced", "closed", "unknown"]
-"""States of a card; a blacklisted one is in the blacklist, whatever its state."""
-
-CARD_STATES_FILE: Final = "card_states.parquet"
-"""Optional register: the states of cards by day (``clearing/card_accounts/states.py``)."""
 
 REGISTER_FILES: Final = ("terminals.csv", "senders.csv", "cards.parquet", "blacklist.parquet")
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Final
 
 from clearing.card_accounts.shadow import Movement, PurseAccount, account_of
-from clearing.card_accounts.states import read_states, state_on
+from clearing.card_accounts.states import state_on, states_of
 from clearing.centre import Centre
 from clearing.corrections.subject import CardSubject
 from clearing.corrections.templates import Legs
@@ -53,7 +53,8 @@ def card_subject(centre: Centre, store: Store, card_id: int, window: int) -> Car
     accounts: Legs = Counter()
     for kind, participant, source, fen in store.run(sql_text("corrections/card_accounts"), {"card": card_id}):
         accounts[kind, participant, source] = fen
-    state = state_on(read_states(centre.directory), centre.registers, card_id, window)
+    recorded = [each.row for each in states_of(store, card_id)]
+    state = state_on(recorded, centre.registers, card_id, window)
     issuers = {row["issuer"] for row in rows}
     own = sorted(centre.chart.own_issuers)
     issuer = issuers.pop() if len(issuers) == 1 else (own[0] if not issuers and len(own) == 1 else 0)

@@ -10,7 +10,7 @@ from typing import Any
 from card_io.keys.keystore import KeyStore
 from card_io.records import mask_card
 from clearing.card_accounts.account import movements_of, purses_of
-from clearing.card_accounts.states import read_states, state_on, states_of
+from clearing.card_accounts.states import state_on, states_of
 from clearing.cards import CardKeys
 from clearing.config import load_settings
 from clearing.errors import ClearingError
@@ -76,11 +76,11 @@ def card_statement(
         benefits = ledger.records(sql_text("corrections/card_benefits"), wanted)
         corrections = ledger.records(sql_text("corrections/card_corrections"), wanted)
         open_items = ledger.records(sql_text("corrections/card_open"), wanted)
+        recorded = states_of(ledger, card_id)
         own = ledger.run(sql_text("corrections/card_accounts"), wanted)
         [(newest,)] = ledger.run('SELECT MAX("at") FROM journal')
     day = (newest.date() - datetime.date(1970, 1, 1)).days if newest is not None else 0
-    listed = read_states(directory)
-    state = state_on(listed, registers, card_id, day)
+    state = state_on([each.row for each in recorded], registers, card_id, day)
     if not rows and not benefits and state.state == "unknown":
         raise ClearingError("the centre knows no such card", remedy="check the number; a card shows once it is used")
     held = {kind: sum(fen for name, _, _, fen in own if name == kind) for kind in ("card_deposit", "refund_payable")}
@@ -89,7 +89,16 @@ def card_statement(
         card=mask_card(number),
         card_id=f"{card_id:016x}",
         state=state.state,
-        states=[{"state": each.state, "since": _date(each.since)} for each in states_of(listed, card_id)],
+        states=[
+            {
+                "state": each.row.state,
+                "since": _date(each.row.since),
+                "reason": each.reason,
+                "persons": list(each.persons),
+                "entry": each.entry,
+            }
+            for each in recorded
+        ],
         blacklisted=[
             {"published_at": _time(at), "removed_at": None if until_ == STILL_LISTED else _time(until_)}
             for at, until_ in registers.blacklist.entries_of(card_id)

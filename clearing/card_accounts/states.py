@@ -1,28 +1,21 @@
-"""Card states by validity: the register ``registers/card_states.parquet`` (docs/clearing-rules.md §16).
+"""Card states by validity, as two persons recorded them in the journal (docs/clearing-rules.md §16).
 
-A row says since when a card is in a state; it holds until the card's next row. The register is optional: without a
-row a card is ``issued`` while the card register covers the day, else ``unknown``.
+A row says since when a card is in a state; it holds until the card's next row. Without a row a card is ``issued``
+while the card register covers the day, else ``unknown``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from clearing.calendar import date_of
-from clearing.durable import durable_file
-from clearing.errors import ConfigError, RefusedError
-from clearing.registers import CARD_STATES_FILE, CardState, Registers
+from clearing.calendar import date_of, day_number
+from clearing.errors import RefusedError
+from clearing.registers import Registers
+from clearing.store import Store, sql_text
 
-SCHEMA: Final = pa.schema(
-    [("card_id", pa.uint64()), ("state", pa.string()), ("since", pa.int32()), ("replaced_by", pa.uint64())]
-)
 _NEXT: Final[dict[str, frozenset[str]]] = {
     "unknown": frozenset({"issued", "lost", "closed"}),
     "issued": frozenset({"lost", "replaced", "closed"}),
@@ -43,61 +36,91 @@ class StateRow:
     replaced_by: int | None = None
 
 
-def read_states(directory: Path) -> list[StateRow]:
-    """The register's rows by (card, since).
-
-    Raises:
-        ConfigError: naming file and row.
-    """
-    path = directory / "registers" / CARD_STATES_FILE
-    if not path.exists():
-        return []
-    try:
-        columns = pq.read_table(path, schema=SCHEMA).to_pydict()
-    except (OSError, pa.ArrowException, ValueError) as exc:
-        raise ConfigError(f"no register of card states: {exc}", where=path, remedy="restore it from backup") from exc
-    rows = [StateRow(*each) for each in zip(*(columns[name] for name in SCHEMA.names), strict=True)]
-    for number, row in enumerate(rows, 1):
-        if row.state not in get_args(CardState):
-            raise ConfigError(
-                f"row {number}: state {row.state!r}", where=path, remedy=f"one of {', '.join(get_args(CardState))}"
-            )
-    return sorted(rows, key=lambda row: (row.card_id, row.since))
+def state_document(row: StateRow) -> dict[str, Any]:
+    """A state as proposals and entries hold it: cards by their ids in hex, ``since`` as a day number."""
+    other = row.replaced_by
+    return {
+        "card_id": f"{row.card_id:016x}",
+        "state": row.state,
+        "since": row.since,
+        "replaced_by": None if other is None else f"{other:016x}",
+    }
 
 
-def states_of(rows: Iterable[StateRow], card_id: int) -> list[StateRow]:
+def state_row(document: dict[str, Any]) -> StateRow:
+    """The state of a document."""
+    other = document["replaced_by"]
+    return StateRow(
+        int(document["card_id"], 16),
+        document["state"],
+        document["since"],
+        None if other is None else int(other, 16),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedState:
+    """A state of a card as its journal entry holds it: who wanted it, who agreed, why."""
+
+    row: StateRow
+    reason: str
+    persons: tuple[str, str]
+    entry: int
+
+
+def states_of(store: Store, card_id: int) -> list[RecordedState]:
     """The states of one card, oldest first."""
-    return [row for row in rows if row.card_id == card_id]
+    return [
+        RecordedState(StateRow(card_id, state, day_number(since), replaced_by), reason, (proposer, approver), entry)
+        for state, since, replaced_by, reason, proposer, approver, entry in store.run(
+            sql_text("corrections/card_states"), {"card": card_id}
+        )
+    ]
 
 
 def state_on(rows: list[StateRow], registers: Registers, card_id: int, day: int) -> StateRow:
-    """A card's state on a day; ``since`` of one without a row is that day."""
-    before = [row for row in states_of(rows, card_id) if row.since <= day]
+    """A card's state on a day by its own rows, oldest first; ``since`` of one without a row is that day."""
+    before = [row for row in rows if row.since <= day]
     if before:
         return before[-1]
     known = registers.cards.at(np.array([card_id], np.uint64), np.array([day], np.int32))[0] >= 0
     return StateRow(card_id, "issued" if known else "unknown", day)
 
 
-def add_state(directory: Path, registers: Registers, row: StateRow) -> None:
-    """Put a card into a state; under the centre's lock.
+def refuse_change(rows: list[StateRow], registers: Registers, change: StateRow) -> None:
+    """Refuse to put a card into a state it cannot go to.
+
+    Args:
+        rows: the card's own, oldest first.
+        registers: tell the state of a card without a row.
+        change: the new row.
 
     Raises:
-        RefusedError: the card cannot go there, or a later state is recorded already.
+        RefusedError: naming the state it is in, or the later one that is recorded already.
     """
-    rows = read_states(directory)
-    mine = states_of(rows, row.card_id)
-    if mine and mine[-1].since > row.since:
+    if rows:
+        refuse_later(rows[-1], change)
+    else:
+        _refuse_step(state_on([], registers, change.card_id, change.since).state, change)
+
+
+def refuse_later(before: StateRow, change: StateRow) -> None:
+    """Refuse what does not follow from a card's newest row (raises RefusedError)."""
+    if before.since > change.since:
         raise RefusedError(
-            f"the card is {mine[-1].state} since {date_of(mine[-1].since)}", remedy="name a day not before it"
+            f"the card is {before.state} since {date_of(before.since)}", remedy="name a day not before it"
         )
-    now = state_on(rows, registers, row.card_id, row.since)
-    if row.state not in _NEXT[now.state]:
-        allowed = ", ".join(sorted(_NEXT[now.state])) or "no other state"
-        raise RefusedError(f"the card is {now.state}", remedy=f"it may become {allowed}")
-    if (row.state == "replaced") != (row.replaced_by is not None) or row.replaced_by == row.card_id:
+    _refuse_step(before.state, change)
+
+
+def refuse_first(change: StateRow) -> None:
+    """Refuse what can be no card's first row, whatever the register said then (raises RefusedError)."""
+    _refuse_step("issued" if change.state == "replaced" else "unknown", change)
+
+
+def _refuse_step(now: str, change: StateRow) -> None:
+    if change.state not in _NEXT[now]:
+        allowed = ", ".join(sorted(_NEXT[now])) or "no other state"
+        raise RefusedError(f"the card is {now}", remedy=f"it may become {allowed}")
+    if (change.state == "replaced") != (change.replaced_by is not None) or change.replaced_by == change.card_id:
         raise RefusedError("a replaced card names the card in its place, others none", remedy="give both numbers")
-    listed = [*rows, row]
-    columns = {name: [getattr(each, name) for each in listed] for name in SCHEMA.names}
-    with durable_file(directory / "registers" / CARD_STATES_FILE) as file:
-        pq.write_table(pa.table(columns, schema=SCHEMA), file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -16,6 +16,7 @@ from clearing.cli.app import (
     AsJson,
     Directory,
     Language,
+    Now,
     PassphraseFd,
     PassphraseFile,
     Wait,
@@ -24,10 +25,14 @@ from clearing.cli.app import (
     show_or_json,
     show_text,
     stdout,
+    wall_seconds,
     yuan,
 )
-from clearing.cli.corrections import card_number
+from clearing.cli.corrections import By, Key, Reason, card_number, needed, signer
 from clearing.status import STATUS_TEXT, ClearingStatus
+
+if TYPE_CHECKING:
+    from clearing.card_accounts.states import StateRow
 
 _WORDS: Final = {
     "card": ("卡号", "Card"), "state": ("状态", "State"), "listed": ("黑名单", "Blacklisted"),
@@ -48,18 +53,26 @@ _WORDS: Final = {
 @app.command()
 def card(
     directory: Directory,
-    action: Annotated[str, typer.Argument(metavar="[ACTION]", help="statement, state or hits")] = "statement",
+    action: Annotated[
+        str, typer.Argument(metavar="[ACTION]", help="statement, state, approve or hits")
+    ] = "statement",
+    proposal: Annotated[str | None, typer.Argument(metavar="[PROPOSAL]", help="state to approve")] = None,
     state: Annotated[str | None, typer.Option(help="new state: issued, lost, replaced, closed")] = None,
     on: Annotated[datetime.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="day of the new state")] = None,
     since: Annotated[datetime.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day listed")] = None,
     until: Annotated[datetime.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day listed")] = None,
+    reason: Reason = "",
+    by: By = None,
+    key: Key = None,
+    now: Now = None,
     language: Language = "zh",
     wait: Wait = 60.0,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
     as_json: AsJson = False,
 ) -> None:
-    """A citizen's statement, its number from a prompt or standard input; card states; blacklist hits by terminal."""
+    """A citizen's statement, its number from a prompt or standard input; states by two persons; blacklist hits."""
+    from clearing.card_accounts.change import approve_state, propose_state
     from clearing.card_accounts.hits import blacklist_hits
     from clearing.card_accounts.statement import card_statement
 
@@ -69,37 +82,53 @@ def card(
         show_or_json({"hits": hits}, as_json, lambda: _show_hits(hits))
         return
     passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
+    moment = wall_seconds(now)
     if action == "state":
         if state is None or on is None:
             raise typer.BadParameter("a new state needs --state and --on", param_hint="state")
-        document = _new_state(directory, passphrase, state, on.date(), wait)
-        show_or_json(document, as_json, lambda: show_text(f"{document['card']}: {state} {on.date()}"))
+        change = _asked_state(directory, passphrase, state, on.date())
+        told = propose_state(
+            directory, change, reason=reason, passphrase=passphrase, by=signer(by, key), now=moment, wait=wait
+        )
+        show_or_json(asdict(told), as_json, lambda: _show_change(asdict(told)))
+        return
+    if action == "approve":
+        named = needed(proposal, "PROPOSAL")
+        told = approve_state(directory, named, passphrase=passphrase, by=signer(by, key), now=moment, wait=wait)
+        show_or_json(asdict(told), as_json, lambda: _show_change(asdict(told)))
         return
     if action != "statement":
-        raise typer.BadParameter("write statement, state or hits", param_hint="ACTION")
-    told = card_statement(
+        raise typer.BadParameter("write statement, state, approve or hits", param_hint="ACTION")
+    account = card_statement(
         directory,
         card_number(),
         passphrase=passphrase,
         since=None if since is None else since.date(),
         until=None if until is None else until.date(),
     )
-    show_or_json(asdict(told), as_json, lambda: _show_statement(asdict(told), 0 if chosen == "zh" else 1))
+    show_or_json(asdict(account), as_json, lambda: _show_statement(asdict(account), 0 if chosen == "zh" else 1))
 
 
-def _new_state(directory: Path, passphrase: str, state: str, day: datetime.date, wait: float) -> dict[str, Any]:
-    from card_io.records import mask_card
+def _asked_state(directory: Path, passphrase: str, state: str, day: datetime.date) -> StateRow:
+    """The state that a command line asks for; a replaced card's successor is the second number."""
     from clearing.calendar import day_number
     from clearing.card_accounts.number import card_id_from
-    from clearing.card_accounts.states import StateRow, add_state
-    from clearing.engine import opened
+    from clearing.card_accounts.states import StateRow
 
-    number = card_number()
-    card_id = card_id_from(directory, passphrase, number)
+    card_id = card_id_from(directory, passphrase, card_number())
     replaced_by = card_id_from(directory, passphrase, card_number()) if state == "replaced" else None
-    with opened(directory, passphrase, wait=wait, purpose="clearing card") as (centre, _):
-        add_state(directory, centre.registers, StateRow(card_id, state, day_number(day), replaced_by))
-    return {"card": mask_card(number), "state": state, "since": day.isoformat()}
+    return StateRow(card_id, state, day_number(day), replaced_by)
+
+
+def _show_change(told: dict[str, Any]) -> None:
+    for each in told["states"]:
+        show_text(f"{each['card_id']}: {each['state']} {each['since']}  {each['reason']}")
+    if told["entry"] is not None:
+        show_text(f"journal entry {told['entry']}")
+    else:
+        show_text(
+            f"proposed as {told['proposal']}; next, another person: clearing card DIR approve {told['proposal']}"
+        )
 
 
 def _show_statement(told: dict[str, Any], at: int) -> None:
@@ -107,6 +136,9 @@ def _show_statement(told: dict[str, Any], at: int) -> None:
         return _WORDS[name][at]
 
     show_text(f"{word('card')} {told['card']}  {word('state')} {word(told['state'])}")
+    for each in told["states"]:
+        persons = " / ".join(each["persons"])
+        show_text(f"  {word(each['state'])} {each['since']}  {each['reason']}  ({persons}; {each['entry']})")
     for entry in told["blacklisted"]:
         show_text(f"{word('listed')} {entry['published_at']} – {entry['removed_at'] or ''}")
     table = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -25,6 +25,9 @@ from clearing.cli.app import (
     wall_seconds,
     yuan,
 )
+
+if TYPE_CHECKING:
+    from clearing.corrections.persons import Signer
 
 By = Annotated[str | None, typer.Option("--by", help="the person who acts")]
 Key = Annotated[Path | None, typer.Option("--key", help="file with that person's signing key", dir_okay=False)]
@@ -73,23 +76,21 @@ def adjust(
     amounts = {"fen": fen, "merchant": merchant, "payer": payer, "payee": payee, "source": source}
     outcome: Any
     if action == "sheet":
-        path = _needed(out, "--out")
+        path = needed(out, "--out")
         rows = sheets.write_exceptions(directory, path, passphrase=passphrase, now=moment, wait=wait)
         show_or_json({"sheet": str(path), "rows": rows}, as_json, lambda: show_text(f"{path}: {rows} rows"))
         return
     if action == "upload":
-        file = Path(_needed(subject, "SUBJECT"))
-        signer = _signer(by, key) if apply else None
-        outcome = sheets.upload(directory, file, passphrase=passphrase, by=signer, now=moment, wait=wait)
+        file = Path(needed(subject, "SUBJECT"))
+        who = signer(by, key) if apply else None
+        outcome = sheets.upload(directory, file, passphrase=passphrase, by=who, now=moment, wait=wait)
     elif action == "approve":
-        name = _needed(subject, "SUBJECT")
-        outcome = adjusting.approve(
-            directory, name, passphrase=passphrase, by=_signer(by, key), now=moment, wait=wait
-        )
+        name = needed(subject, "SUBJECT")
+        outcome = adjusting.approve(directory, name, passphrase=passphrase, by=signer(by, key), now=moment, wait=wait)
     else:
         items = _asked_items(directory, passphrase, action, subject, reason, card, linked, amounts, moment, wait)
         outcome = adjusting.propose(
-            directory, items, passphrase=passphrase, by=_signer(by, key), now=moment, wait=wait
+            directory, items, passphrase=passphrase, by=signer(by, key), now=moment, wait=wait
         )
     document = asdict(outcome)
     show_or_json(document, as_json, lambda: _show_outcome(document, "adjust"))
@@ -133,18 +134,18 @@ def dispute(
     moment = wall_seconds(now)
     others: list[dict[str, Any]] = []
     if action == "approve":
-        name = _needed(subject, "SUBJECT")
+        name = needed(subject, "SUBJECT")
         outcome = disputes.approve_moves(
-            directory, name, passphrase=passphrase, by=_signer(by, key), now=moment, wait=wait
+            directory, name, passphrase=passphrase, by=signer(by, key), now=moment, wait=wait
         )
     else:
         if action == "lapse":
             asked = disputes.lapsed(directory, passphrase, moment, wait)
         elif action == "feedback":
-            file = Path(_needed(subject, "SUBJECT"))
+            file = Path(needed(subject, "SUBJECT"))
             asked, others = disputes.reported_tac_failures(directory, file, passphrase)
         else:
-            named = _needed(subject, "SUBJECT")
+            named = needed(subject, "SUBJECT")
             txn_id = txn_id_of(named) if ":" in named else None
             asked = [
                 disputes.Asked(
@@ -152,7 +153,7 @@ def dispute(
                 )
             ]
         outcome = disputes.propose_moves(
-            directory, asked, passphrase=passphrase, by=_signer(by, key), now=moment, wait=wait
+            directory, asked, passphrase=passphrase, by=signer(by, key), now=moment, wait=wait
         )
     document = {**asdict(outcome), "findings": others}
     show_or_json(document, as_json, lambda: _show_moves(document))
@@ -189,7 +190,7 @@ def _asked_items(
     item = Item(
         template,
         reason,
-        txn_id=txn_id_of(_needed(subject, "SUBJECT")) if about == "transaction" else None,
+        txn_id=txn_id_of(needed(subject, "SUBJECT")) if about == "transaction" else None,
         card_id=_card_id(directory, passphrase) if card or about == "card" else None,
         linked_txn_id=None if linked is None else txn_id_of(linked),
         undoes=subject if about == "adjustment" else None,
@@ -198,17 +199,19 @@ def _asked_items(
     return [item]
 
 
-def _needed(value: Any, name: str) -> Any:
+def needed(value: Any, name: str) -> Any:
+    """A word of the command line that this action cannot do without."""
     if value is None:
         raise typer.BadParameter("is needed here", param_hint=name)
     return value
 
 
-def _signer(by: str | None, key: Path | None) -> Any:
+def signer(by: str | None, key: Path | None) -> Signer:
+    """Who acts, with the key in the file named."""
     from clearing.corrections.persons import Signer
     from clearing.people import load_key
 
-    return Signer(_needed(by, "--by"), load_key(_needed(key, "--key")))
+    return Signer(needed(by, "--by"), load_key(needed(key, "--key")))
 
 
 def _card_id(directory: Path, passphrase: str) -> int:

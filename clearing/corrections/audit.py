@@ -1,4 +1,4 @@
-"""What an audit looks at in adjustment and dispute entries: signatures, what was proposed, what was posted."""
+"""What an audit looks at in entries of corrections: signatures, what was proposed and posted, states in order."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Final
 
 from clearing.archive import file_sha256
+from clearing.card_accounts.states import StateRow, refuse_first, refuse_later, state_row
 from clearing.centre import Centre
 from clearing.config import Settings, parse_settings
 from clearing.corrections.persons import check_pair
+from clearing.corrections.proposals import CORRECTION_KINDS
 from clearing.corrections.templates import Legs, nonzero
-from clearing.errors import ClearingError
+from clearing.errors import ClearingError, RefusedError
 from clearing.ledger.journal import Entry
 from clearing.people import Signature, digest_of
 
@@ -24,6 +26,7 @@ _ASKED: Final = {
         *("fen", "merchant", "payer", "payee", "source"),
     ),
     "dispute": ("reason", "actor", "action", "code"),
+    "card_state": ("reason", "card_id", "state", "since", "replaced_by"),
 }
 """What of a posted correction must be as it was proposed."""
 
@@ -31,7 +34,7 @@ _ASKED: Final = {
 def check_corrections(centre: Centre, report: Report) -> None:
     """Report every correction that two persons did not sign as it stands, or whose legs are not its postings."""
     seen: set[str] = set()
-    for kind in ("adjustment", "dispute"):
+    for kind in CORRECTION_KINDS:
         for entry in centre.journal.of_kind(kind):
             where = f"journal/{entry.sequence:08d}.json"
             if entry.body["proposal"] in seen:
@@ -42,6 +45,24 @@ def check_corrections(centre: Centre, report: Report) -> None:
             except ClearingError as exc:
                 report(where, exc.what)
             _check_legs(entry, functools.partial(report, where))
+    _check_states(centre, report)
+
+
+def _check_states(centre: Centre, report: Report) -> None:
+    """Every card went from state to state as cards may."""
+    newest: dict[int, StateRow] = {}
+    for entry in centre.journal.of_kind("card_state"):
+        for item in entry.body["items"]:
+            change = state_row(item)
+            before = newest.get(change.card_id)
+            try:
+                if before is None:
+                    refuse_first(change)
+                else:
+                    refuse_later(before, change)
+            except RefusedError as exc:
+                report(f"journal/{entry.sequence:08d}.json", f"state of card {item['card_id']}: {exc.what}")
+            newest[change.card_id] = change
 
 
 def _check_signatures(centre: Centre, entry: Entry) -> None:
@@ -73,7 +94,7 @@ def _check_legs(entry: Entry, report: Callable[[str], None]) -> None:
         posted[kind, participant, source] += fen
     legs: Legs = Counter()
     for item in entry.body["items"]:
-        for _, _, kind, participant, source, fen in item["legs"]:
+        for _, _, kind, participant, source, fen in item.get("legs", ()):
             legs[kind, participant, source] += fen
     if nonzero(legs) != nonzero(posted):
         report("the legs of its corrections are not its postings")

@@ -17,6 +17,9 @@ from clearing.ledger.journal import Journal
 from clearing.people import digest_of
 
 FOLDER: Final = "corrections"
+CORRECTION_KINDS: Final = ("adjustment", "dispute", "card_state")
+"""Kinds of the journal entries that a reconciler proposed and an approver signed too."""
+
 _SHOWN: Final = 12
 """Digits of a digest by which people name a proposal."""
 
@@ -85,7 +88,7 @@ def open_proposals(directory: Path) -> list[Proposal]:
 
 def posted_digests(journal: Journal) -> set[str]:
     """Digests of the proposals that are entries already."""
-    return {str(e.body["proposal"]) for kind in ("adjustment", "dispute") for e in journal.of_kind(kind)}
+    return {str(e.body["proposal"]) for kind in CORRECTION_KINDS for e in journal.of_kind(kind)}
 
 
 def posted_sheets(journal: Journal) -> set[str]:

@@ -1,4 +1,4 @@
-"""Which corrections and disputes are about a transaction, with what each moved on it."""
+"""Which corrections and disputes are about a transaction, with what each moved on it; the states of its card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clearing.explain.model import Correction, Leg, Text
 
 
 def corrections_of(txn_id: int, centre: Centre, evidence: Evidence) -> tuple[Correction, ...]:
-    """Adjustments of a transaction and moves of disputes about it, in the order of the journal."""
+    """Adjustments of a transaction, moves of disputes about it, states of its card; in the journal's order."""
     wanted = {"txn": txn_id}
     legs: dict[tuple[int, str], list[Leg]] = {}
     for entry, name, kind, participant, source, fen in evidence.store.run(_LEGS, wanted):
@@ -53,4 +53,7 @@ _MOVES = """
     UNION ALL
     SELECT entry, dispute, 'dispute', trim(actor || ' ' || "action" || ' ' || code), state, fen, reason, proposer,
         approver, "window"
-    FROM disputes WHERE txn_id = $txn ORDER BY 1, 2"""
+    FROM disputes WHERE txn_id = $txn
+    UNION ALL
+    SELECT entry, change, 'card_state', state, since::VARCHAR, 0, reason, proposer, approver, "window"
+    FROM card_states WHERE card_id IN (SELECT card_id FROM decisions WHERE txn_id = $txn) ORDER BY 1, 2"""

@@ -306,13 +306,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What persons corrected: an adjustment by its template, or a move of a dispute and the state it led to.
+    """What persons corrected: an adjustment by its template, a move of a dispute, or the state of its card.
 
     ``fen`` is the amount moved, of a dispute what is still in dispute; ``legs`` are those on this transaction.
     """
 
     name: str
-    kind: Literal["adjustment", "dispute"]
+    kind: Literal["adjustment", "dispute", "card_state"]
     what: str
     meaning: Text
     state: str | None

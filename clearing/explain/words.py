@@ -120,6 +120,7 @@ WORDS: Final[dict[str, Text]] = {
     "corrections": Text("更正与争议", "Corrections and disputes"),
     "adjustment": Text("调整", "Adjustment"),
     "dispute": Text("争议", "Dispute"),
+    "card_state": Text("卡状态", "Card state"),
     "by_persons": Text("经办与复核", "by"),
     "seals": Text("封存", "Seals"),
     "batch": Text("批次凭证", "Batch entry"),

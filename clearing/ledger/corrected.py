@@ -1,4 +1,4 @@
-"""What an adjustment or dispute entry says in the projection's tables."""
+"""What the entry of an adjustment, a dispute or a card's state says in the projection's tables."""
 
 from __future__ import annotations
 
@@ -28,8 +28,15 @@ def correction_rows(entry: Entry) -> dict[str, list[dict[str, Any]]]:
             for item in items
         ]
         return {"adjustments": named, "correction_legs": _legs(entry, "adjustment")}
+    if entry.kind == "card_state":
+        return {"card_states": [{**common, **_state(item)} for item in items]}
     moves = [{**common, **_without_legs(item), "deadline": _date(item["deadline"])} for item in items]
     return {"disputes": moves, "correction_legs": _legs(entry, "dispute")}
+
+
+def _state(item: dict[str, Any]) -> dict[str, Any]:
+    cards = {name: _card(item[name]) for name in ("card_id", "replaced_by")}
+    return {**item, **cards, "since": _date(item["since"])}
 
 
 def _without_legs(item: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from card_io.records import BILL_FIELDS, Service
 from clearing.accounts import ACCOUNT_KINDS
 from clearing.calendar import date_of, received_window
 from clearing.config import Settings
+from clearing.corrections.proposals import CORRECTION_KINDS
 from clearing.durable import fsync_folder
 from clearing.ledger.corrected import correction_rows
 from clearing.ledger.journal import Entry, Journal
@@ -88,7 +89,7 @@ class Projection:
         elif "postings" in entries[0].body:
             self._postings(entries[0])
         for entry in entries:
-            tables = correction_rows(entry) if entry.kind in ("adjustment", "dispute") else payment_rows(entry)
+            tables = correction_rows(entry) if entry.kind in CORRECTION_KINDS else payment_rows(entry)
             for table, rows in tables.items():
                 self.store.insert(table, rows)
 

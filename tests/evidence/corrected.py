@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from clearing.calendar import seconds_of
+from clearing.card_accounts.change import StateChange, approve_state, propose_state
+from clearing.card_accounts.states import StateRow
 from clearing.corrections.adjust import Outcome, approve, propose
 from clearing.corrections.disputes import Asked, DisputeOutcome, approve_moves, propose_moves
 from clearing.corrections.persons import Signer
@@ -81,6 +83,14 @@ class Corrected:
 
     def item(self, template: str, name: str, **given: Any) -> Item:
         return Item(template, "test", txn_id=self.txn[name], **given)
+
+    def state(
+        self, change: StateRow, *, by: str = "reconciler", and_by: str = "approver.a", now: str = NEXT_NOON
+    ) -> StateChange:
+        """Propose and approve a card's state."""
+        clock, at = seconds_of(now), self.directory
+        asked = propose_state(at, change, reason="test", passphrase=PASSPHRASE, by=self.signer(by), now=clock)
+        return approve_state(at, asked.proposal, passphrase=PASSPHRASE, by=self.signer(and_by), now=clock)
 
     def move(self, *asked: Asked, now: str = NEXT_NOON) -> DisputeOutcome:
         """Propose and approve moves of disputes."""

@@ -11,18 +11,22 @@ from typing import Any
 
 import pytest
 
-from clearing.calendar import day_number
+from clearing.calendar import day_number, seconds_of
 from clearing.card_accounts.account import card_subject
+from clearing.card_accounts.change import approve_state, propose_state
 from clearing.card_accounts.hits import blacklist_hits
 from clearing.card_accounts.statement import card_statement
-from clearing.card_accounts.states import StateRow, add_state
+from clearing.card_accounts.states import StateRow, state_document
 from clearing.corrections.adjust import judge
+from clearing.corrections.commit import post
+from clearing.corrections.persons import check_signed, signed
 from clearing.corrections.rules import Item
 from clearing.engine import opened
 from clearing.errors import ClearingError, RefusedError
+from clearing.explain import explain
 from clearing.verify import verify
 from evidence.centres import PASSPHRASE
-from evidence.corrected import Corrected, account_text, closed_centre, copied, moved_between
+from evidence.corrected import NEXT_NOON, Corrected, account_text, closed_centre, copied, moved_between
 
 DAY = day_number(datetime.date(2026, 3, 3))
 POLICY = """
@@ -122,8 +126,7 @@ def test_states_go_on_by_rule(fresh: Corrected) -> None:
     card, other = card_id(fresh, "retail"), card_id(fresh, "load")
 
     def go(state: str, since: int, replaced_by: int | None = None) -> None:
-        with opened(fresh.directory, PASSPHRASE, purpose="test") as (centre, _):
-            add_state(fresh.directory, centre.registers, StateRow(card, state, since, replaced_by))
+        fresh.state(StateRow(card, state, since, replaced_by))
 
     go("lost", DAY)
     with pytest.raises(RefusedError, match="name a day not before it"):
@@ -138,14 +141,87 @@ def test_states_go_on_by_rule(fresh: Corrected) -> None:
         go("issued", DAY + 3)
     told = statement(fresh, "retail")
     assert [each["state"] for each in told.states] == ["lost", "replaced", "closed"]
+    assert {(each["reason"], *each["persons"]) for each in told.states} == {("test", "reconciler", "approver.a")}
+    assert verify(fresh.directory, PASSPHRASE) == []
+
+
+def test_a_state_is_by_two_persons_and_once(fresh: Corrected) -> None:
+    card, clock = card_id(fresh, "retail"), seconds_of(NEXT_NOON)
+    lost = StateRow(card, "lost", DAY)
+
+    def proposed(change: StateRow) -> str:
+        by = fresh.signer("reconciler")
+        return propose_state(
+            fresh.directory, change, reason="hotline", passphrase=PASSPHRASE, by=by, now=clock
+        ).proposal
+
+    def approved(name: str, person: str) -> int | None:
+        by = fresh.signer(person)
+        return approve_state(fresh.directory, name, passphrase=PASSPHRASE, by=by, now=clock).entry
+
+    name = proposed(lost)
+    assert statement(fresh, "retail").state == "issued"
+    with pytest.raises(RefusedError, match="does not hold the role approver"):
+        approved(name, "reconciler")
+    kept = fresh.directory / "corrections" / f"{name}.json"
+    document = kept.read_bytes()
+    before = fresh.trial_balance()
+    entry = approved(name, "approver.a")
+    assert (statement(fresh, "retail").state, fresh.trial_balance()) == ("lost", before)
+    kept.write_bytes(document)
+    with pytest.raises(RefusedError, match="posted already"):
+        approved(name, "approver.b")
+    kept.unlink()
+
+    # A step that was possible when it was proposed is decided again when it is approved.
+    late = proposed(StateRow(card, "issued", DAY + 1))
+    fresh.state(StateRow(card, "closed", DAY + 1))
+    with pytest.raises(RefusedError, match="no other state"):
+        approved(late, "approver.b")
+    with pytest.raises(RefusedError, match="no reason"):
+        propose_state(
+            fresh.directory, lost, reason=" ", passphrase=PASSPHRASE, by=fresh.signer("reconciler"), now=clock
+        )
+
+    told = explain(fresh.directory, str(fresh.txn["retail"]), passphrase=PASSPHRASE, language="en")
+    states = [each for each in told.corrections if each.kind == "card_state"]
+    assert [(each.what, each.state, each.reason, each.persons) for each in states] == [
+        ("lost", "2026-03-03", "hotline", ("reconciler", "approver.a")),
+        ("closed", "2026-03-04", "test", ("reconciler", "approver.a")),
+    ]
+    assert states[0].entry.sequence == entry
+
+
+def test_an_audit_finds_a_state_nobody_may_record(fresh: Corrected) -> None:
+    """Two persons sign, the engine is bypassed: the entry is found, and so is one with a changed state."""
+    card = card_id(fresh, "retail")
+    fresh.state(StateRow(card, "closed", DAY))
+    with opened(fresh.directory, PASSPHRASE, purpose="test") as (centre, projection):
+        entry = next(centre.journal.of_kind("card_state"))
+        at = seconds_of(NEXT_NOON) + 60
+        item = {**state_document(StateRow(card, "issued", DAY + 1)), "reason": "reopened"}
+        content = {"kind": "card_state", "at": at, "after": entry.sequence, "items": [item]}
+        proposal = signed(centre, content, fresh.signer("reconciler"), at)
+        signatures = check_signed(centre, proposal, fresh.signer("approver.b"), at)
+        forged = {"proposal": proposal.digest, "proposed": content, "signatures": signatures}
+        for number, state in enumerate(("issued", "lost"), 1):
+            items = [{"change": f"S0-{number}", **item, "state": state}]
+            post(centre, projection, "card_state", {**forged, "items": items}, [], DAY, at)
+    found = [finding.what for finding in verify(fresh.directory, PASSPHRASE)]
+    assert sorted(found) == sorted(
+        [
+            f"state of card {card:016x}: the card is closed",
+            "its proposal was posted before: one decision, money twice",
+            "what was posted is not what was proposed",
+        ]
+    )
 
 
 def test_balance_of_a_lost_card_after_the_waiting_period(fresh: Corrected) -> None:
     card = card_id(fresh, "retail")
     refund = Item("CARD_REFUND", "lost", card_id=card)
     assert "the card is issued" in str(decide(fresh, refund)[0])
-    with opened(fresh.directory, PASSPHRASE, purpose="test") as (centre, _):
-        add_state(fresh.directory, centre.registers, StateRow(card, "lost", DAY))
+    fresh.state(StateRow(card, "lost", DAY))
 
     early, due = decide(fresh, refund, day=DAY + 14)[0], decide(fresh, refund, day=DAY + 15)[0]
     assert "lost for 14 days, not 15" in str(early)
@@ -173,8 +249,7 @@ def test_balance_of_a_lost_card_after_the_waiting_period(fresh: Corrected) -> No
 
 def test_a_replaced_cards_balance_goes_to_the_new_card(fresh: Corrected) -> None:
     card, other = card_id(fresh, "retail"), card_id(fresh, "load")
-    with opened(fresh.directory, PASSPHRASE, purpose="test") as (centre, _):
-        add_state(fresh.directory, centre.registers, StateRow(card, "replaced", DAY, other))
+    fresh.state(StateRow(card, "replaced", DAY, other))
     assert decide(fresh, Item("BALANCE_TRANSFER", "replaced", card_id=card), day=DAY + 15)[0] == {
         "stored_value 10": -49_800, "refund_payable 10": 49_800,
     }  # fmt: skip
@@ -183,8 +258,7 @@ def test_a_replaced_cards_balance_goes_to_the_new_card(fresh: Corrected) -> None
 def test_residue_of_a_closed_card(fresh: Corrected) -> None:
     card = card_id(fresh, "retail")
     residue = Item("RESIDUE_TO_INCOME", "closed", card_id=card)
-    with opened(fresh.directory, PASSPHRASE, purpose="test") as (centre, _):
-        add_state(fresh.directory, centre.registers, StateRow(card, "closed", DAY))
+    fresh.state(StateRow(card, "closed", DAY))
     assert "open for 59 days, not 60" in str(decide(fresh, residue, day=DAY + 59)[0])
     assert decide(fresh, residue, day=DAY + 60)[0] == {"stored_value 10": -49_800, "written_off 1": 49_800}
 

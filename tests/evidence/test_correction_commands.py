@@ -29,7 +29,7 @@ def call(closed: Corrected, command: str, *words: str, by: str = "", stdin: str 
     arguments = [command, str(closed.directory), *words, "--passphrase-file", str(secret)]
     if by:
         arguments += ["--by", by, "--key", str(people_folder(closed.directory) / f"{by}.key")]
-    if command != "card":
+    if command != "card" or by:
         arguments += ["--now", NEXT_NOON]
     result = CliRunner().invoke(app, arguments, input=stdin)
     if isinstance(result.exception, RefusedError):
@@ -116,7 +116,18 @@ def test_a_statement_in_both_languages_never_shows_the_number(closed: Corrected)
 
 def test_a_card_is_reported_lost(closed: Corrected) -> None:
     number = closed.lines["medical"].card
-    call(closed, "card", "state", "--state", "lost", "--on", "2026-03-03", stdin=number + "\n")
+    words = ("state", "--state", "lost", "--on", "2026-03-03", "--reason", "hotline", "--json")
+    asked = document(call(closed, "card", *words, by="reconciler", stdin=number + "\n"))
+    assert (asked["entry"], document(call(closed, "card", "--json", stdin=number + "\n"))["state"]) == (
+        None,
+        "issued",
+    )
+    shown = call(closed, "card", "approve", asked["proposal"], by="approver.a")
+    assert "lost 2026-03-03  hotline" in shown
     told = document(call(closed, "card", "--json", stdin=number + "\n"))
-    assert (told["state"], told["states"]) == ("lost", [{"state": "lost", "since": "2026-03-03"}])
+    [state] = told["states"]
+    assert (told["state"], state["state"], state["since"]) == ("lost", "lost", "2026-03-03")
+    assert f"挂失 2026-03-03  hotline  (reconciler / approver.a; {state['entry']})" in call(
+        closed, "card", stdin=number + "\n"
+    )
     assert document(call(closed, "card", "hits", "--json"))["hits"][0]["disposition"] == "rejected"

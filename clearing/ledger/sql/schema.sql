@@ -104,6 +104,10 @@ CREATE TABLE disputes (
 CREATE TABLE correction_legs (
     entry BIGINT NOT NULL, correction VARCHAR NOT NULL, txn_id BIGINT, card_id UBIGINT, kind VARCHAR NOT NULL,
     participant BIGINT NOT NULL, source BIGINT NOT NULL, fen BIGINT NOT NULL);
+CREATE TABLE card_states (
+    entry BIGINT NOT NULL, change VARCHAR PRIMARY KEY, "window" DATE NOT NULL, card_id UBIGINT NOT NULL,
+    state VARCHAR NOT NULL, since DATE NOT NULL, replaced_by UBIGINT, reason VARCHAR NOT NULL,
+    proposer VARCHAR NOT NULL, approver VARCHAR NOT NULL);
 CREATE VIEW dispute_status AS
     SELECT dispute, txn_id, state, closed, fen, deadline, FIRST("window") OVER (PARTITION BY dispute ORDER BY step) AS opened,
         "window" AS moved, step

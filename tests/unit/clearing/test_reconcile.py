@@ -89,6 +89,10 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "action": "open", "code": "1001", "state": "open", "closed": False, "fen": 100, "reason": "not mine",
         "proposer": "wang", "approver": "li",
     },
+    "card_states": {
+        "entry": 9, "change": "S-1", "window": "2026-03-02", "card_id": 5, "state": "lost", "since": "2026-03-02",
+        "reason": "hotline", "proposer": "wang", "approver": "li",
+    },
     "correction_legs": {"entry": 7, "correction": "A-1", "txn_id": 1 << 32, "source": 0},
     "register_kinds": {"file_no": 1, "terminal_id": 7, "txn_type": 6},
 }  # fmt: skip
