@@ -136,7 +136,9 @@ class Term(Dated):
 class WriteOff(Term):
     """What of an account may go to income after some days, up to a limit in fen per item."""
 
-    account: Literal["suspense_payable", "cardholder_suspense", "cardholder_payable", "stored_value"]
+    account: Literal[
+        "suspense_payable", "cardholder_suspense", "cardholder_payable", "stored_value", "bank_difference"
+    ]
     max_fen: Annotated[int, Field(ge=1)]
 
 
@@ -149,6 +151,8 @@ class Policy(Strict):
     write_offs: tuple[WriteOff, ...] = ()
     benefit_expiry: tuple[Term, ...] = ()
     """After how many days a granted benefit that nobody picked up may go back to its fund."""
+    bank_interest: tuple[Dated, ...] = ()
+    """When interest on the reserve's account is the centre's own money; without such days it stays in the reserve."""
     card_refunds: tuple[Term, ...] = ()
     """After how many days in its state a lost, replaced or closed card's balance may be given back."""
 

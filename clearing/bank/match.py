@@ -249,7 +249,7 @@ class _Judge:
             return "confirmed"
         forward = (line.direction == "debit") == outgoing
         if not forward:
-            return "returned" if payment.status == "settled" else "not_settled"
+            return "returned" if payment.status == "settled" and not payment.matched else "not_settled"
         if payment.status in SENT:
             return "settled"
         return "paid_twice" if payment.status == "settled" else "before_order"

@@ -32,18 +32,27 @@ if TYPE_CHECKING:
 By = Annotated[str | None, typer.Option("--by", help="the person who acts")]
 Key = Annotated[Path | None, typer.Option("--key", help="file with that person's signing key", dir_okay=False)]
 Reason = Annotated[str, typer.Option("--reason", help="why; it stays in the journal")]
+Action = Annotated[
+    str,
+    typer.Argument(
+        metavar="ACTION", help="list, bank-lines, approve, sheet, upload, expire-benefits, or a correction"
+    ),
+]
+Subject = Annotated[
+    str | None,
+    typer.Argument(metavar="[SUBJECT]", help="FILE_NO:ROW, ENTRY:LINE of a bank file, adjustment, proposal or file"),
+]
+Opening = Annotated[
+    Path | None, typer.Option("--opening", help="Parquet of card_id and balance: opening stored value")
+]
 Fen = Annotated[int | None, typer.Option("--fen", min=1, help="amount; all there is when left out")]
 
 
 @app.command()
 def adjust(
     directory: Directory,
-    action: Annotated[
-        str, typer.Argument(metavar="ACTION", help="list, approve, sheet, upload, expire-benefits, or a correction")
-    ],
-    subject: Annotated[
-        str | None, typer.Argument(metavar="[SUBJECT]", help="FILE_NO:ROW, adjustment, proposal or sheet file")
-    ] = None,
+    action: Action,
+    subject: Subject = None,
     fen: Fen = None,
     merchant: Annotated[int, typer.Option(help="whose money, where several hold it")] = 0,
     payer: Annotated[int, typer.Option(help="who gives, between participants")] = 0,
@@ -51,6 +60,9 @@ def adjust(
     source: Annotated[int, typer.Option(help="source of money: a fund or insurer; 0 the reserve")] = 0,
     linked: Annotated[str | None, typer.Option(help="FILE_NO:ROW whose refund a load pays")] = None,
     card: Annotated[bool, typer.Option("--card", help="read a card number from standard input")] = False,
+    payment: Annotated[str | None, typer.Option(help="payment that a bank line is")] = None,
+    returns: Annotated[str | None, typer.Option(help="ENTRY:LINE of the receipt that goes back")] = None,
+    opening: Opening = None,
     reason: Reason = "",
     by: By = None,
     key: Key = None,
@@ -65,15 +77,14 @@ def adjust(
     """Correct transactions, cards and accounts: one person proposes, another approves. Exit 1 when refused."""
     from clearing.corrections import adjust as adjusting
     from clearing.corrections import sheet as sheets
-    from clearing.corrections.proposals import open_proposals
 
-    if action == "list":
-        listed = [{"proposal": each.name, **each.content} for each in open_proposals(directory)]
-        show_or_json({"proposals": listed}, as_json, lambda: _show_proposals(listed))
+    if action in ("list", "bank-lines"):
+        _show_waiting(directory, action, as_json)
         return
     passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
     moment = wall_seconds(now)
-    amounts = {"fen": fen, "merchant": merchant, "payer": payer, "payee": payee, "source": source}
+    amounts: dict[str, Any] = {"fen": fen, "merchant": merchant, "payer": payer, "payee": payee, "source": source}
+    amounts |= {"payment": payment, "linked_line": returns}
     outcome: Any
     if action == "sheet":
         path = needed(out, "--out")
@@ -90,7 +101,13 @@ def adjust(
     else:
         items = _asked_items(directory, passphrase, action, subject, reason, card, linked, amounts, moment, wait)
         outcome = adjusting.propose(
-            directory, items, passphrase=passphrase, by=signer(by, key), now=moment, wait=wait
+            directory,
+            items,
+            passphrase=passphrase,
+            by=signer(by, key),
+            now=moment,
+            wait=wait,
+            opening=opening,
         )
     document = asdict(outcome)
     show_or_json(document, as_json, lambda: _show_outcome(document, "adjust"))
@@ -161,6 +178,19 @@ def dispute(
         raise typer.Exit(1)
 
 
+def _show_waiting(directory: Path, action: str, as_json: bool) -> None:
+    """Proposals that wait for a second person, or bank lines that wait for the first."""
+    from clearing.corrections.adjust import open_bank_lines
+    from clearing.corrections.proposals import open_proposals
+
+    if action == "list":
+        listed = [{"proposal": each.name, **each.content} for each in open_proposals(directory)]
+        show_or_json({"proposals": listed}, as_json, lambda: _show_proposals(listed))
+        return
+    lines = open_bank_lines(directory)
+    show_or_json({"bank_lines": lines}, as_json, lambda: _show_bank_lines(lines))
+
+
 def _asked_items(
     directory: Path,
     passphrase: str,
@@ -184,7 +214,7 @@ def _asked_items(
     if template not in RULES:
         known = ", ".join(name.lower().replace("_", "-") for name in RULES)
         raise typer.BadParameter(
-            f"list, approve, sheet, upload, expire-benefits, or one of {known}", param_hint="ACTION"
+            f"list, bank-lines, approve, sheet, upload, expire-benefits, or one of {known}", param_hint="ACTION"
         )
     about = RULES[template].subject
     item = Item(
@@ -194,6 +224,7 @@ def _asked_items(
         card_id=_card_id(directory, passphrase) if card or about == "card" else None,
         linked_txn_id=None if linked is None else txn_id_of(linked),
         undoes=subject if about == "adjustment" else None,
+        bank_line=needed(subject, "SUBJECT") if about == "bank_line" else None,
         **amounts,
     )
     return [item]
@@ -243,13 +274,22 @@ def _show_outcome(document: dict[str, Any], command: str) -> None:
     table = Table("correction", "subject", "yuan", "account", "participant", "legs (yuan)")
     for item in document["items"]:
         for at, leg in enumerate(item["legs"]):
-            about = item["transaction"] or item["card_id"] or ""
+            about = item["transaction"] or item["card_id"] or item["bank_line"] or ""
             head = (item["template"], about, yuan(item["fen"])) if at == 0 else ("", "", "")
             table.add_row(*head, leg["account"], str(leg["participant"]), yuan(leg["fen"]))
     stdout.print(table)
     for each in document["refused"]:
         show_text(f"{each['row']}  {each['field']}: {each['what']} — {each['remedy']}")
     _show_end(document, command)
+
+
+def _show_bank_lines(lines: list[dict[str, Any]]) -> None:
+    table = Table("line", "days", "bank", "source", "payment", "outcome", "open yuan", "to return", "reference")
+    for each in lines:
+        cells = (each["name"], str(each["age_days"]), str(each["bank"] or ""), str(each["source"] or 0))
+        money = (yuan(each["open_fen"]), yuan(each["returning_fen"]))
+        table.add_row(*cells, each["payment"], each["outcome"], *money, each["reference"])
+    stdout.print(table)
 
 
 def _show_moves(document: dict[str, Any]) -> None:

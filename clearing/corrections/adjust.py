@@ -10,7 +10,10 @@ from typing import Any
 from clearing.calendar import date_of
 from clearing.card_accounts.account import card_subject
 from clearing.centre import Centre
+from clearing.config import load_settings
+from clearing.corrections.bank_lines import BankBooks, bank_lines_of
 from clearing.corrections.commit import drop, open_window, post, refuse_posted
+from clearing.corrections.opening import TEMPLATE, read_opening, refuse_card_again
 from clearing.corrections.persons import Signer, check_signed, signed
 from clearing.corrections.proposals import posted_sheets, read_proposal, write_proposal
 from clearing.corrections.rules import (
@@ -28,6 +31,8 @@ from clearing.corrections.subject import CardSubject, Subject, reference_of, sub
 from clearing.corrections.templates import Legs, joined
 from clearing.engine import declared_now, opened
 from clearing.errors import ClearingError, RefusedError
+from clearing.ledger.projection import PRIVATE_NAME
+from clearing.payments.book import PaymentBook
 from clearing.store import Store, sql_text
 
 Attributed = tuple[int | None, str | None, str, int, int, int]
@@ -41,6 +46,14 @@ class Judged:
     item: Item
     decided: Decided | None
     refusal: RefusedError | None = None
+
+
+def open_bank_lines(directory: Path) -> list[dict[str, Any]]:
+    """Lines of bank files that wait for a person, oldest first, from the published ledger."""
+    threads = load_settings(directory).centre.threads
+    with Store(directory / PRIVATE_NAME, directory, read_only=True, threads=threads) as ledger:
+        rows = ledger.records(sql_text("corrections/open_bank_lines"))
+    return [{**row, "since": row["since"].isoformat()} for row in rows]
 
 
 def item_document(item: Item) -> dict[str, Any]:
@@ -68,6 +81,7 @@ def judge(centre: Centre, store: Store, items: list[Item], window: int) -> list[
     """
     undoable = dict(_undoable(store)) if any(item.template == "UNDO" for item in items) else {}
     about = [*items, *(undoable[i.undoes][0] for i in items if i.undoes in undoable)]
+    lines = {name for item in about for name in (item.bank_line, item.linked_line) if name is not None}
     txns = [txn for item in about for txn in (item.txn_id, item.linked_txn_id) if txn is not None]
     cards = {item.card_id for item in about if item.card_id is not None}
     books = _Books(
@@ -75,6 +89,9 @@ def judge(centre: Centre, store: Store, items: list[Item], window: int) -> list[
         subjects_of(centre, store, txns, window) if txns else {},
         {card: card_subject(centre, store, card, window) for card in cards},
         undoable,
+        BankBooks(bank_lines_of(store, lines, window), PaymentBook(centre.journal).payments)
+        if lines
+        else BankBooks(),
     )
     found = []
     for item in items:
@@ -96,6 +113,7 @@ class _Books:
     subjects: dict[int, Subject]
     cards: dict[int, CardSubject]
     undoable: dict[str, tuple[Item, int, list[Attributed]]]
+    bank: BankBooks
 
     def decide(self, item: Item) -> Decided:
         if not item.reason.strip():
@@ -107,6 +125,8 @@ class _Books:
             return self._undo(item)
         if about == "participants":
             return decide_participants(item, self.centre.settings)
+        if about == "bank_line":
+            return self.bank.decide(item, self.centre.settings)
         if about == "card":
             if item.card_id is None:
                 raise refused(item, "no card", "give its number on standard input: --card")
@@ -146,6 +166,8 @@ class _Books:
             check_undo(item, backwards, self.subjects[original.txn_id])
         elif original.card_id is not None:
             check_card_undo(item, backwards, self.cards[original.card_id])
+        elif original.bank_line is not None:
+            self.bank.check_undo(item, backwards)
         return Decided(item, issuer, backwards)
 
     def move(self, decided: Decided) -> None:
@@ -158,6 +180,7 @@ class _Books:
             elif card is not None and int(card, 16) in self.cards:
                 subject_card = self.cards[int(card, 16)]
                 self.cards[int(card, 16)] = replace(subject_card, accounts=joined([subject_card.accounts, legs]))
+        self.bank.move(decided)
         self.undoable.pop(decided.item.undoes or "", None)
 
 
@@ -184,7 +207,8 @@ def _undoable(store: Store) -> list[tuple[str, tuple[Item, int, list[Attributed]
     found = []
     for row in store.records(sql_text("corrections/undoable")):
         names = ("template", "reason", "txn_id", "card_id", "linked_txn_id", "undoes", "fen", "merchant", "payer")
-        item = Item(**{name: row[name] for name in (*names, "payee", "source")})
+        lines = ("bank_line", "linked_line", "payment")
+        item = Item(**{name: row[name] for name in (*names, *lines, "payee", "source")})
         found.append((row["adjustment"], (item, row["issuer"], legs[row["adjustment"]])))
     return found
 
@@ -209,8 +233,11 @@ def propose(
     now: int | None = None,
     wait: float = 60.0,
     sheet: str | None = None,
+    opening: Path | None = None,
 ) -> Outcome:
     """Decide corrections and leave them, signed by one person, for another; nothing is posted.
+
+    ``opening`` is the file of an ``OPENING_VALUE``, ``sheet`` the digest of an exception sheet.
 
     Raises:
         RefusedError: the first item that the rules refuse, or a sheet that was applied already.
@@ -218,6 +245,8 @@ def propose(
     with opened(directory, passphrase, wait=wait, purpose="clearing adjust") as (centre, projection):
         at = declared_now(centre, now)
         window = open_window(centre, at)
+        if opening is not None or any(each.template == TEMPLATE for each in items):
+            items, sheet = _opened(centre, items, opening, window)
         _refuse_sheet_again(centre, sheet)
         projection.refresh_if_stale(centre.journal)
         decided = [_must(each) for each in judge(centre, projection.store, items, window)]
@@ -254,6 +283,11 @@ def approve(
         _refuse_sheet_again(centre, proposal.content["sheet"])
         projection.refresh_if_stale(centre.journal)
         items = [item_of(document) for document in proposal.content["items"]]
+        if any(each.template == TEMPLATE for each in items):
+            archived = centre.archive.folder / "config" / str(proposal.content["sheet"])
+            items, sheet = _opened(centre, items, archived, window)
+            if sheet != proposal.content["sheet"]:
+                raise RefusedError("the opening file is not the one that was proposed", remedy="propose it again")
         decided = [_must(each) for each in judge(centre, projection.store, items, window)]
         named = f"A{len(centre.journal.entries) + 1}"
         listed = [
@@ -272,9 +306,23 @@ def approve(
             "sheet": proposal.content["sheet"],
             "signatures": signatures,
         }
-        entry = post(centre, projection, "adjustment", body, [each.legs for each in decided], window, at)
+        files = {"opening.parquet": body["sheet"]} if any(each.template == TEMPLATE for each in items) else {}
+        entry = post(centre, projection, "adjustment", body, [each.legs for each in decided], window, at, files)
         drop(directory, proposal)
     return Outcome(proposal.name, date_of(window).isoformat(), entry.sequence, [shown(e) for e in decided], [])
+
+
+def _opened(centre: Centre, items: list[Item], opening: Path | None, window: int) -> tuple[list[Item], str]:
+    """An opening with the sum of its file, and the file's digest; a copy of the file is archived."""
+    if opening is None or [each.template for each in items] != [TEMPLATE]:
+        raise RefusedError("an opening is one correction with its file", remedy="opening-value, with --opening FILE")
+    read = read_opening(opening, centre.registers, window)
+    refuse_card_again(read, centre.journal, centre.archive)
+    if items[0].fen not in (None, read.fen):
+        raise RefusedError(
+            f"the file sums to {read.fen} fen, not {items[0].fen}", where=opening, remedy="leave the amount out"
+        )
+    return [replace(items[0], fen=read.fen)], centre.archive.store_config(opening)
 
 
 def _must(judged: Judged) -> Decided:
@@ -296,6 +344,7 @@ def shown(decided: Decided) -> dict[str, Any]:
         "template": item.template,
         "transaction": None if item.txn_id is None else reference_of(item.txn_id),
         "card_id": None if item.card_id is None else f"{item.card_id:016x}",
+        "bank_line": item.bank_line,
         "fen": item.fen,
         "reason": item.reason,
         "legs": [

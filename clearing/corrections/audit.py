@@ -11,6 +11,7 @@ from clearing.archive import file_sha256
 from clearing.card_accounts.states import StateRow, refuse_first, refuse_later, state_row
 from clearing.centre import Centre
 from clearing.config import Settings, parse_settings
+from clearing.corrections.opening import TEMPLATE, opening_fen
 from clearing.corrections.persons import check_pair
 from clearing.corrections.proposals import CORRECTION_KINDS
 from clearing.corrections.templates import Legs, nonzero
@@ -23,7 +24,7 @@ Report = Callable[[str, str], None]
 _ASKED: Final = {
     "adjustment": (
         *("reason", "template", "txn_id", "card_id", "linked_txn_id", "undoes"),
-        *("fen", "merchant", "payer", "payee", "source"),
+        *("fen", "merchant", "payer", "payee", "source", "bank_line", "linked_line", "payment"),
     ),
     "dispute": ("reason", "actor", "action", "code"),
     "card_state": ("reason", "card_id", "state", "since", "replaced_by"),
@@ -45,7 +46,16 @@ def check_corrections(centre: Centre, report: Report) -> None:
             except ClearingError as exc:
                 report(where, exc.what)
             _check_legs(entry, functools.partial(report, where))
+            _check_opening(centre, entry, functools.partial(report, where))
     _check_states(centre, report)
+
+
+def _check_opening(centre: Centre, entry: Entry, report: Callable[[str], None]) -> None:
+    """Opening stored value is what the archived file of every card sums to."""
+    items = [item for item in entry.body["items"] if item.get("template") == TEMPLATE]
+    path = centre.archive.folder / "config" / str(entry.body.get("sheet"))
+    if items and (not path.exists() or opening_fen(path) != sum(item["fen"] for item in items)):
+        report("the opening stored value is not what its archived file sums to")
 
 
 def _check_states(centre: Centre, report: Report) -> None:
@@ -74,7 +84,7 @@ def _check_signatures(centre: Centre, entry: Entry) -> None:
     asked, made = body["proposed"]["items"], body["items"]
     same = _ASKED[entry.kind]
     if len(asked) != len(made) or any(
-        one[name] != other[name] for one, other in zip(asked, made, strict=True) for name in same
+        one.get(name) != other.get(name) for one, other in zip(asked, made, strict=True) for name in same
     ):
         raise ClearingError("what was posted is not what was proposed")
 

@@ -36,15 +36,24 @@ def post(
     legs: list[Legs],
     window: int,
     at: int,
+    files: dict[str, str] | None = None,
 ) -> Entry:
-    """Append the entry and project it; what it posts is the sum of its corrections' legs."""
+    """Append the entry and project it; what it posts is the sum of its corrections' legs.
+
+    ``files`` are archived copies, SHA-256 by name, that it was decided by besides the configuration.
+    """
     total = joined(legs)
     assert sum(total.values()) == 0, "corrections balance"
     # Policy and registers decided it too: they are archived like those of a batch.
     postings = [[window, *account, fen] for account, fen in sorted(total.items())]
     entry = centre.journal.append(
         kind,
-        {**body, "window": window, "postings": postings, "configuration": centre.archive_configuration()},
+        {
+            **body,
+            "window": window,
+            "postings": postings,
+            "configuration": {**centre.archive_configuration(), **(files or {})},
+        },
         at=at,
         key=centre.signing,
     )

@@ -31,7 +31,10 @@ from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which subjects a template is for, and by what its amount is limited."""
+    """Which subjects a template is for, and by what its amount is limited.
+
+    Of a bank line, dispositions are its direction (none: an answer), services the source of money, statuses outcomes.
+    """
 
     template: str
     subject: str
@@ -68,7 +71,8 @@ RULES: Final = _load()
 class Item:
     """One correction as persons ask for it. ``fen`` None = all there is; 0 as a party = nobody named.
 
-    ``linked_txn_id`` is the transaction whose money this one moves on (a refund that a load pays).
+    ``linked_txn_id`` is the transaction whose money this one moves on (a refund that a load pays). ``bank_line`` is
+    ``ENTRY:LINE`` of a bank file, ``linked_line`` the receipt that leaves again with it, ``payment`` the one it is.
     """
 
     template: str
@@ -82,6 +86,9 @@ class Item:
     payer: int = 0
     payee: int = 0
     source: int = RESERVE
+    bank_line: str | None = None
+    linked_line: str | None = None
+    payment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,8 @@ def refused(item: Item, what: str, remedy: str) -> RefusedError:
     where = item.undoes or "card"
     if item.txn_id is not None:
         where = reference_of(item.txn_id)
+    elif item.bank_line is not None:
+        where = item.bank_line
     elif item.card_id is None and item.undoes is None:
         where = f"{item.payer} → {item.payee}"
     return RefusedError(what, where=f"{item.template} {where}", remedy=remedy)

@@ -58,15 +58,18 @@ class Parties:
     payer: int = 0
     payee: int = 0
     source: int = RESERVE
+    bank: int = 0
 
     def participant(self, name: str, chart: Chart) -> int:
         """The participant a template calls ``name``."""
         return chart.centre if name == "centre" else int(getattr(self, name))
 
-    def money(self, name: str) -> int:
+    def money(self, name: str, chart: Chart) -> int:
         """The source of money a template calls ``name``."""
         if name == "reserve":
             return RESERVE
+        if name == "own":
+            return chart.centre
         return self.source if name == "given" else int(getattr(self, name))
 
 
@@ -87,7 +90,7 @@ def account_of(leg: TemplateLeg, parties: Parties, chart: Chart) -> Account:
     kind = leg.kind
     if kind == CARD_REFUND:
         kind = "refund_payable" if owner in chart.own_issuers else "counterparty_payable"
-    return chart.kind(kind, owner), owner, parties.money(leg.source)
+    return chart.kind(kind, owner), owner, parties.money(leg.source, chart)
 
 
 def reversal_of(posted: Legs, issuer: int, chart: Chart) -> Legs:

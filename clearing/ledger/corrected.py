@@ -9,6 +9,7 @@ import numpy as np
 
 from clearing.calendar import date_of
 from clearing.ledger.journal import Entry
+from clearing.ledger.payments import event_rows
 
 
 def correction_rows(entry: Entry) -> dict[str, list[dict[str, Any]]]:
@@ -27,7 +28,8 @@ def correction_rows(entry: Entry) -> dict[str, list[dict[str, Any]]]:
             {**common, **_without_legs(item), "card_id": _card(item["card_id"]), "sheet": body.get("sheet")}
             for item in items
         ]
-        return {"adjustments": named, "correction_legs": _legs(entry, "adjustment")}
+        legs = _legs(entry, "adjustment")
+        return {"adjustments": named, "correction_legs": legs, "payment_events": event_rows(entry)}
     if entry.kind == "card_state":
         return {"card_states": [{**common, **_state(item)} for item in items]}
     moves = [{**common, **_without_legs(item), "deadline": _date(item["deadline"])} for item in items]

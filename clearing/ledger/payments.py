@@ -14,7 +14,7 @@ Tables = dict[str, list[dict[str, Any]]]
 
 def payment_rows(entry: Entry) -> Tables:
     """Rows by table. Proposals of closes older than the payment rule hold no money and are left out."""
-    tables: Tables = {"payment_events": _events(entry)}
+    tables: Tables = {"payment_events": event_rows(entry)}
     if entry.kind == "close":
         tables |= _proposal(entry)
     elif entry.kind == "approval":
@@ -36,7 +36,8 @@ def payment_rows(entry: Entry) -> Tables:
     return tables
 
 
-def _events(entry: Entry) -> list[dict[str, Any]]:
+def event_rows(entry: Entry) -> list[dict[str, Any]]:
+    """What happened to payments in an entry, in order."""
     common = {"entry": entry.sequence, "at": timestamp(entry.at)}
     return [{**common, "number": number, **event} for number, event in enumerate(events_of(entry), 1)]
 

@@ -43,6 +43,8 @@ class Payment:
     """Person → digest of the instruction they signed and the sequence of their entry, of this round."""
     instruction: dict[str, Any] | None = None
     """As last ordered."""
+    matched: bool = False
+    """Two persons settled it with a bank line of another amount, or one that did not name it."""
     messages: list[str] = field(default_factory=list)
     """Every message that ordered it, oldest first; answers to any but the newest come too late."""
 
@@ -147,6 +149,7 @@ class PaymentBook:
             payment.approvals = {}
         if name != "confirmed":
             payment.status = name
+            payment.matched = entry.kind == "adjustment"
 
     def live(self) -> Iterator[Payment]:
         """Payments that hold money which is not on the way."""
@@ -195,6 +198,14 @@ def events_of(entry: Entry) -> list[dict[str, Any]]:
         ]
     if entry.kind == "order":
         return [_event(i["payment"], "ordered", i["fen"], reference=body["message"]) for i in body["instructions"]]
+    if entry.kind == "adjustment":
+        return [
+            _event(
+                item["payment"], "settled", _settled_fen(item), reason=item["reason"], reference=item["adjustment"]
+            )
+            for item in body["items"]
+            if item.get("payment") and item["template"] != "UNDO"
+        ]
     if entry.kind == "bank":
         return [
             _event(line["payment"], line["event"], line["fen"], reason=line["reason"], reference=line["reference"])
@@ -202,6 +213,11 @@ def events_of(entry: Entry) -> list[dict[str, Any]]:
             if line["event"]
         ]
     return []
+
+
+def _settled_fen(item: dict[str, Any]) -> int:
+    """What a correction took off the way to the bank or from it: the payment's own amount."""
+    return sum(abs(leg[5]) for leg in item["legs"] if leg[2] in ("payment_in_transit", "collection_in_transit"))
 
 
 def _event(payment: str, event: str, fen: int, *, reason: str = "", reference: str = "") -> dict[str, Any]:

@@ -429,6 +429,7 @@ def test_every_rule_is_tried_here() -> None:
     elsewhere = {
         "REFUND_LOADED", "REFUND_CASH", "FEE_RETURN", "CLAIM", "UNDO", "WRITE_OFF_SUSPENSE", "BENEFIT_EXPIRED",
         *(name for name, rule in RULES.items() if rule.subject == "card"),
+        *(name for name, rule in RULES.items() if rule.subject == "bank_line"),
         "WRITE_OFF_EXCESS", "WRITE_OFF_OVERCHARGE",
     }  # fmt: skip
     assert set(RULES) - {name.split()[0] for name in EXPECTED} == elsewhere

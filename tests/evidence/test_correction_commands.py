@@ -14,6 +14,7 @@ from clearing.errors import RefusedError
 from clearing.initialise import people_folder
 from evidence.centres import PASSPHRASE
 from evidence.corrected import NEXT_NOON, Corrected, closed_centre
+from evidence.paying import Move, camt
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,19 @@ def test_a_refusal_names_row_rule_and_remedy(closed: Corrected) -> None:
 )
 def test_wrong_words_are_a_usage_error(closed: Corrected, words: tuple[str, ...]) -> None:
     call(closed, "adjust", *words, code=2)
+
+
+def test_open_bank_lines_are_listed_with_their_age(closed: Corrected) -> None:
+    path = closed.directory.parent / "statement.xml"
+    path.write_text(camt([Move("debit", 500, text="fee")], opening=0), "utf-8")
+    call(closed, "bank", str(path), code=1)
+    [line] = document(call(closed, "adjust", "bank-lines", "--json"))["bank_lines"]
+    assert (line["open_fen"], line["outcome"], line["age_days"]) == (-500, "unknown_payment", 0)
+    words = ("bank-charge", line["name"], "--reason", "monthly fee", "--json")
+    asked = document(call(closed, "adjust", *words, by="reconciler"))
+    shown = call(closed, "adjust", "approve", asked["proposal"], by="approver.a")
+    assert line["name"] in shown
+    assert document(call(closed, "adjust", "bank-lines", "--json")) == {"bank_lines": []}
 
 
 def test_sheet_down_and_up(closed: Corrected, tmp_path: Path) -> None:

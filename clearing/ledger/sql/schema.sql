@@ -93,7 +93,8 @@ CREATE TABLE findings (
     delivered BIGINT NOT NULL, recomputed BIGINT NOT NULL, tariff VARCHAR NOT NULL, rule VARCHAR NOT NULL);
 CREATE TABLE adjustments (
     entry BIGINT NOT NULL, adjustment VARCHAR PRIMARY KEY, "window" DATE NOT NULL, template VARCHAR NOT NULL,
-    txn_id BIGINT, card_id UBIGINT, linked_txn_id BIGINT, undoes VARCHAR, fen BIGINT NOT NULL, issuer BIGINT NOT NULL,
+    txn_id BIGINT, card_id UBIGINT, linked_txn_id BIGINT, undoes VARCHAR, bank_line VARCHAR, linked_line VARCHAR,
+    payment VARCHAR, fen BIGINT NOT NULL, issuer BIGINT NOT NULL,
     merchant BIGINT NOT NULL, payer BIGINT NOT NULL, payee BIGINT NOT NULL, source BIGINT NOT NULL,
     reason VARCHAR NOT NULL, proposer VARCHAR NOT NULL, approver VARCHAR NOT NULL, sheet VARCHAR);
 CREATE TABLE disputes (
@@ -112,6 +113,30 @@ CREATE VIEW dispute_status AS
     SELECT dispute, txn_id, state, closed, fen, deadline, FIRST("window") OVER (PARTITION BY dispute ORDER BY step) AS opened,
         "window" AS moved, step
     FROM disputes QUALIFY ROW_NUMBER() OVER (PARTITION BY dispute ORDER BY step DESC) = 1;
+-- Lines of bank files that fit no payment: what of their money nothing explains yet (above 0: it came in), what of it is
+-- to go back and has not left, whether somebody looked at one without money. Grain: line.
+CREATE VIEW bank_line_states AS
+    WITH standing AS (
+        SELECT * FROM adjustments a WHERE bank_line IS NOT NULL AND template <> 'UNDO'
+            AND NOT EXISTS (SELECT 1 FROM adjustments u WHERE u.template = 'UNDO' AND u.undoes = a.adjustment)),
+    explained AS (
+        SELECT s.bank_line AS name, SUM(l.fen)::BIGINT AS fen
+        FROM standing s JOIN correction_legs l ON l.correction = s.adjustment AND l.kind = 'bank_difference' GROUP BY ALL),
+    returning_ AS (
+        SELECT COALESCE(s.linked_line, s.bank_line) AS name, SUM(l.fen)::BIGINT AS fen
+        FROM standing s JOIN correction_legs l ON l.correction = s.adjustment AND l.kind = 'bank_return' GROUP BY ALL)
+    SELECT b.entry || ':' || b.line AS name, b.* EXCLUDE (open), j."at"::DATE AS since,
+        (CASE b.direction WHEN 'credit' THEN b.fen WHEN 'debit' THEN -b.fen ELSE 0 END + COALESCE(e.fen, 0))::BIGINT
+            AS open_fen,
+        COALESCE(r.fen, 0)::BIGINT AS returning_fen, COALESCE(n.noted, false) AS noted
+    FROM (SELECT * FROM bank_lines WHERE open) b JOIN journal j ON j.sequence = b.entry
+        LEFT JOIN explained e ON e.name = b.entry || ':' || b.line
+        LEFT JOIN returning_ r ON r.name = b.entry || ':' || b.line
+        LEFT JOIN (SELECT DISTINCT bank_line AS name, true AS noted FROM standing WHERE template = 'BANK_NOTED') n
+            ON n.name = b.entry || ':' || b.line;
+-- Those that wait for a person: money unexplained or on its way back, answers nobody has looked at. Grain: line.
+CREATE VIEW open_bank_lines AS
+    SELECT * FROM bank_line_states WHERE open_fen <> 0 OR returning_fen <> 0 OR direction = '' AND NOT noted;
 CREATE VIEW balances AS
     SELECT "window", kind, participant, source, SUM(fen)::BIGINT AS fen
     FROM postings GROUP BY ALL HAVING SUM(fen) <> 0;

@@ -109,12 +109,13 @@ CREATE OR REPLACE VIEW reserve_terms AS
             COALESCE(SUM(fen) FILTER (WHERE kind IN ('merchant_payable', 'held_back', 'counterparty_payable')), 0)::BIGINT
                 AS payables,
             COALESCE(SUM(fen) FILTER (WHERE kind = 'suspense_payable'), 0)::BIGINT AS suspense,
-            COALESCE(SUM(fen) FILTER (WHERE kind IN ('fee_income', 'own_funds', 'written_off', 'overdraft_loss')), 0)::BIGINT
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('fee_income', 'own_funds', 'written_off', 'overdraft_loss',
+                'bank_interest')), 0)::BIGINT
                 AS fees_not_swept,
             COALESCE(SUM(fen) FILTER (WHERE kind IN ('cardholder_payable', 'cardholder_suspense', 'refund_payable',
                 'provisional_credit', 'card_deposit')), 0)::BIGINT AS cardholders,
             COALESCE(SUM(fen) FILTER (WHERE kind = 'payment_in_transit'), 0)::BIGINT AS payments_in_transit,
-            COALESCE(SUM(fen) FILTER (WHERE kind = 'bank_difference'), 0)::BIGINT AS bank_over,
+            COALESCE(SUM(fen) FILTER (WHERE kind IN ('bank_difference', 'bank_return')), 0)::BIGINT AS bank_over,
             COALESCE(SUM(-fen) FILTER (WHERE kind = 'bank_account'), 0)::BIGINT AS bank,
             COALESCE(SUM(-fen) FILTER (WHERE kind = 'agent_receivable'), 0)::BIGINT AS loads_in_transit,
             COALESCE(SUM(-fen) FILTER (WHERE kind IN ('counterparty_receivable', 'dispute_receivable',

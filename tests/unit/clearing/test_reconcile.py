@@ -194,6 +194,7 @@ PROOF = {
     "card_deposit": 2_000, "payment_in_transit": 5_000, "bank_difference": 17, "bank_account": -60_000,
     "agent_receivable": -50_000, "counterparty_receivable": -18_000, "dispute_receivable": -19,
     "provisional_receivable": -21, "overdraft": -23, "collection_in_transit": -100, "between_sources": 50,
+    "bank_interest": 9, "bank_return": 8,
 }  # fmt: skip
 """A reserve in which no term is zero; what these accounts do not balance is a benefit that a card picked up."""
 

@@ -24,8 +24,7 @@ WITH items AS (
     FROM payment_status
     WHERE status IN ('ordered', 'accepted', 'rejected', 'returned') AND "window" <= $date GROUP BY ALL
     UNION ALL
-    SELECT 'bank_line', l.outcome, 'reconciler', COALESCE(l.bank, 0), j."at"::DATE, COUNT(*),
-        SUM(IF(l.direction = 'credit', l.fen, -l.fen))::BIGINT
-    FROM bank_lines l JOIN journal j ON j.sequence = l.entry WHERE l.open GROUP BY ALL)
+    SELECT 'bank_line', outcome, 'reconciler', COALESCE(bank, 0), since, COUNT(*), SUM(open_fen + returning_fen)::BIGINT
+    FROM open_bank_lines GROUP BY ALL)
 SELECT item, cause, owner, participant, since, $date - since AS age_days, rows, fen
 FROM items ORDER BY age_days DESC, item, cause, participant;
