@@ -39,8 +39,10 @@ class FeeTier(Strict):
 
 
 class FeeSchedule(Strict):
-    """A fee per merchant and window: base, fixed part, rate or tiers of it, bounds in fen, weights of the shares."""
+    """A fee per merchant: level, base, fixed part, rate or tiers of it, bounds in fen, weights of the shares."""
 
+    level: Literal["transaction", "window", "month"] = "window"
+    """What one fee is for, and is rounded once for: base, tiers and bounds are of a transaction, window or month."""
     base: Literal["card_paid", "gross", "card_paid_and_fund_paid"]
     bps: Bps = 0
     fixed: Fen = 0
@@ -61,7 +63,7 @@ class FeeSchedule(Strict):
         return self
 
     def amount(self, base: int) -> int:
-        """The fee in fen for a window's base: rounded once half up; nothing when the base is not above 0."""
+        """The fee in fen for a base of the schedule's level: rounded once half up; nothing when it is not above 0."""
         if base <= 0:
             return 0
         edges = [0, *(tier.above for tier in self.tiers)]

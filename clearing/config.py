@@ -273,9 +273,13 @@ class Settings(Strict):
 
     def fee_schedule(self, merchant: int, on: datetime.date) -> FeeSchedule | None:
         """The fee schedule of a merchant on a date: by its settlement agreement, else its own."""
-        agreement = self.settlement(merchant, on)
-        name = self.participant(merchant).fee if agreement is None or agreement.fee is None else agreement.fee
+        name = self.fee_name(merchant, on)
         return None if name is None else self.agreements.fees[name]
+
+    def fee_name(self, merchant: int, on: datetime.date) -> str | None:
+        """The name of that fee schedule."""
+        agreement = self.settlement(merchant, on)
+        return self.participant(merchant).fee if agreement is None or agreement.fee is None else agreement.fee
 
     def participant(self, number: int) -> Participant:
         """The participant of that number; KeyError if there is none."""

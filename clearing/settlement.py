@@ -10,17 +10,16 @@ import datetime
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from clearing import calendar
 from clearing.accounts import MEMO_KINDS
-from clearing.agreements import FeeSchedule
-from clearing.allotment import largest_remainder
 from clearing.batch import Batch
 from clearing.centre import Centre
-from clearing.config import RESERVE, Participant, Settings
+from clearing.config import Settings
 from clearing.engine import clear_pending, declared_now, opened, project
 from clearing.errors import RefusedError
+from clearing.fees import fee_postings, fees_at_close, takings_of
 from clearing.interchange import write_after_run, write_at_close
 from clearing.ledger.projection import Projection
 from clearing.payments.book import PAYMENT_KINDS, PaymentBook, cumulative
@@ -32,17 +31,6 @@ from clearing.recompute import finding_totals, kept_findings, recompute_window, 
 from clearing.reconcile.day_switch import Override, refuse_day_switch
 from clearing.run_summary import Progress, RunSummary
 from clearing.store import Store, sql_text
-
-
-@dataclass(frozen=True, slots=True)
-class Takings:
-    """What one merchant took from the cards of one issuer in a window: Σ over accepted rows, fen."""
-
-    merchant: int
-    issuer: int
-    gross: int
-    card_paid: int
-    fund_paid: int
 
 
 @dataclass
@@ -130,10 +118,11 @@ def close_body(centre: Centre, projection: Projection, window: int) -> dict[str,
     date, settings = calendar.date_of(window), centre.settings
     closes = list(centre.journal.of_kind("close"))
     earlier = max([entry.body["window"] for entry in closes], default=window - 1)
-    fees = fee_rows(takings_of(projection.store, date), settings, date)
+    takings = takings_of(projection.store, date, settings)
+    fees = fees_at_close(takings, (entry.body for entry in closes), settings, window, earlier)
     # Counter's own + would drop negative balances.
     balances = sealed_postings(centre, window)
-    postings = fee_postings(fees, window)
+    postings = fee_postings(fees.rows, window)
     balances.update(postings)
     kept, released = hold_backs(
         _payables(balances),
@@ -157,7 +146,9 @@ def close_body(centre: Centre, projection: Projection, window: int) -> dict[str,
     recomputed = recompute_window(projection.store, date, settings, centre.prices)
     return {
         "window": window,
-        "fees": fees,
+        "fees": fees.rows,
+        "accrued": fees.accrued,
+        "months": fees.months,
         "held": kept,
         "released": released,
         "postings": [[*account, fen] for account, fen in sorted(postings.items()) if fen],
@@ -247,76 +238,11 @@ def held_postings(kept: list[dict[str, Any]], released: list[dict[str, Any]], wi
     return balances
 
 
-def takings_of(store: Store, date: datetime.date) -> list[Takings]:
-    """Accepted money per merchant and issuer of a window, from the segments."""
-    rows = store.run(sql_text("settlement/takings"), {"window": date})
-    return [Takings(*row) for row in rows]
-
-
 def claims_of(store: Store, date: datetime.date) -> list[dict[str, Any]]:
     """What each fund owes for the window, per merchant, with the number of rows that prove it."""
     names = ("fund", "merchant", "rows", "fen")
     rows = store.run(sql_text("settlement/claims"), {"window": date})
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def fee_rows(takings: list[Takings], settings: Settings, date: datetime.date) -> list[dict[str, Any]]:
-    """Fees of every merchant with a schedule on the date, one row per share and participant.
-
-    Shares sum to the fee exactly; a rebate's are negative.
-    """
-    rows: list[dict[str, Any]] = []
-    for merchant in sorted({taking.merchant for taking in takings}):
-        schedule = settings.fee_schedule(merchant, date)
-        if schedule is None:
-            continue
-        mine = [taking for taking in takings if taking.merchant == merchant]
-        base = sum(_base(taking, schedule) for taking in mine)
-        direction = -1 if schedule.sign == "rebate" else 1
-        fee = schedule.amount(base)
-        for share, owner, fen in _shares(fee, schedule, settings.participant(merchant), mine, settings):
-            rows.append(
-                {
-                    "merchant": merchant,
-                    "base": base,
-                    "fee": direction * fee,
-                    "share": share,
-                    "participant": owner,
-                    "fen": direction * fen,
-                }
-            )
-    return rows
-
-
-def _base(taking: Takings, schedule: FeeSchedule) -> int:
-    return {
-        "card_paid": taking.card_paid,
-        "gross": taking.gross,
-        "card_paid_and_fund_paid": taking.card_paid + taking.fund_paid,
-    }[schedule.base]
-
-
-def _shares(
-    fee: int, schedule: FeeSchedule, merchant: Participant, takings: list[Takings], settings: Settings
-) -> list[tuple[str, int, int]]:
-    order: tuple[Literal["issuer", "acquirer", "centre"], ...] = ("issuer", "acquirer", "centre")
-    parts = largest_remainder(fee, [schedule.shares.get(name, 0) for name in order])
-    issuers = sorted({taking.issuer for taking in takings})
-    # What corrections of earlier windows take back can outweigh the day's rides of an issuer.
-    weights = [max(sum(t.card_paid for t in takings if t.issuer == issuer), 0) for issuer in issuers]
-    rows = [("issuer", *each) for each in zip(issuers, largest_remainder(parts[0], weights), strict=True)]
-    acquirer = settings.centre.id if merchant.acquirer is None else merchant.acquirer
-    rows += [("acquirer", acquirer, parts[1]), ("centre", settings.centre.id, parts[2])]
-    return [row for row in rows if row[2]]
-
-
-def fee_postings(fees: list[dict[str, Any]], window: int) -> Counter[AccountKey]:
-    """merchant_payable → fee_income, out of the reserve until swept."""
-    balances: Counter[AccountKey] = Counter()
-    for row in fees:
-        balances[window, "merchant_payable", row["merchant"], RESERVE] -= row["fen"]
-        balances[window, "fee_income", row["participant"], RESERVE] += row["fen"]
-    return balances
 
 
 def net_positions(balances: Counter[AccountKey]) -> list[dict[str, Any]]:

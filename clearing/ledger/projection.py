@@ -6,6 +6,7 @@ each commit a copy is published by rename, so that readers never block a run. No
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import itertools
 import shutil
@@ -181,7 +182,6 @@ class Projection:
         self.store.insert("windows", [{**common, "closed_at": timestamp(entry.at)}])
         self._postings(entry)
         for table in (
-            "fees",
             "positions",
             "claims",
             "recomputed",
@@ -190,6 +190,17 @@ class Projection:
             "findings",
         ):
             self.store.insert(table, [{**common, **row} for row in body[table]])
+        self._fees(entry, common)
+
+    def _fees(self, entry: Entry, common: dict[str, Any]) -> None:
+        """What is charged; by the month what each close notes, and what the one that ends the month charges."""
+        body = entry.body
+        named: dict[str, Any] = {"schedule": None, "level": None, "month": None}
+        rows = [{**common, **named, **row} for row in body["fees"]]
+        self.store.insert("fees", [{**row, "month": _date(row["month"])} for row in rows])
+        months = [{**row, "month": _date(row["month"])} for row in body.get("months", ())]
+        self.store.insert("month_fees", [{**common, **row} for row in months])
+        self.store.insert("accrued_fees", [{**row, **common} for row in body.get("accrued", ())])
 
     def _override(self, entry: Entry) -> None:
         body = entry.body
@@ -306,6 +317,10 @@ class Projection:
         # They look through the views over segments; what these list does not change them.
         if self._renewed("views", (sql_text("views"), sorted(named))):
             self.store.script("views")
+
+
+def _date(day: int | None) -> datetime.date | None:
+    return None if day is None else date_of(day)
 
 
 def _empty_view(fields: list[tuple[str, str]]) -> str:

@@ -58,7 +58,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class FeeSchedule:
-    """How a merchant's window fee is computed and shared."""
+    """How a merchant's fee per transaction, window or month is computed and shared."""
 
     base: str
     bps: int
@@ -69,6 +69,7 @@ class FeeSchedule:
     tiers: tuple[tuple[int, int], ...] = ()
     """(above, bps) in ascending order."""
     rebate: bool = False
+    level: str = "window"
 
 
 @dataclass
@@ -218,6 +219,7 @@ def _fee(entry: dict[str, Any]) -> FeeSchedule:
         entry.get("maximum"),
         tuple((tier["above"], tier["bps"]) for tier in entry.get("tiers", ())),
         entry.get("sign") == "rebate",
+        entry.get("level", "window"),
     )
 
 

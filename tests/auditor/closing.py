@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -25,28 +26,50 @@ def balances_of(rows: Iterable[Row]) -> Balances:
     return dict(balances)
 
 
-def fees_of(rows: Iterable[Row], centre: Centre) -> dict[tuple[int, int], Shares]:
-    """(window, merchant) → shares of its fee by (role, participant)."""
-    rows_of: dict[tuple[int, int], list[Row]] = defaultdict(list)
+def fees_of(rows: Iterable[Row], centre: Centre, last: int) -> dict[tuple[int, int], Shares]:
+    """(window, merchant) → shares of its fees by (role, participant); every window up to ``last`` is closed."""
+    charged: dict[tuple[int, int, str], list[Row]] = defaultdict(list)
     for row in rows:
-        if row.disposition == "ACCEPTED" and centre.fee_of(row.value["merchant_id"], row.window):
-            rows_of[row.window, row.value["merchant_id"]].append(row)
-    fees = {}
-    for (window, number), its_rows in rows_of.items():
-        merchant = centre.participants[number]
-        schedule = centre.fees[centre.fee_of(number, window)]
-        shares = _shares(its_rows, merchant, schedule, centre)
-        if schedule.rebate:
-            shares = {who: -amount for who, amount in shares.items()}
-        if shares:
-            fees[window, number] = shares
+        if row.disposition == "ACCEPTED" and (name := centre.fee_of(row.value["merchant_id"], row.window)):
+            by_month = centre.fees[name].level == "month"
+            charged[month_end(row.window) if by_month else row.window, row.value["merchant_id"], name].append(row)
+    fees: dict[tuple[int, int], Shares] = {}
+    for (window, number, name), its_rows in charged.items():
+        if window > last:
+            continue
+        merchant, schedule = centre.participants[number], centre.fees[name]
+        for who, amount in _shares(its_rows, merchant, schedule, centre).items():
+            shares = fees.setdefault((window, number), {})
+            shares[who] = shares.get(who, 0) + (-amount if schedule.rebate else amount)
     return fees
 
 
+def month_end(day: int) -> int:
+    """The last day of a day's month."""
+    date = datetime.date(1970, 1, 1) + datetime.timedelta(day)
+    following = (date.replace(day=28) + datetime.timedelta(4)).replace(day=1)
+    return (following - datetime.date(1970, 1, 1)).days - 1
+
+
+def _fee(rows: list[Row], schedule: FeeSchedule) -> int:
+    """One fee for all of them together, or the sum of one for each; what is taken back gives its own back."""
+    if schedule.level != "transaction":
+        return fee_amount(sum(row.sign * _base(row, schedule.base) for row in rows), schedule)
+    fee = 0
+    for row in rows:
+        base = _base(row, schedule.base)
+        fee += row.sign * (fee_amount(base, schedule) if base >= 0 else -fee_amount(-base, schedule))
+    return fee
+
+
 def _shares(rows: list[Row], merchant: Participant, schedule: FeeSchedule, centre: Centre) -> Shares:
-    fee = fee_amount(sum(row.sign * _base(row, schedule.base) for row in rows), schedule)
-    if not fee:
-        return {}
+    fee = _fee(rows, schedule)
+    if fee < 0:
+        return {who: -amount for who, amount in _split(-fee, rows, merchant, schedule, centre).items()}
+    return _split(fee, rows, merchant, schedule, centre) if fee else {}
+
+
+def _split(fee: int, rows: list[Row], merchant: Participant, schedule: FeeSchedule, centre: Centre) -> Shares:
     weights = [schedule.shares.get(role, 0) for role in ROLES]
     issuer_share, acquirer_share, centre_share = largest_remainder(fee, weights)
     card_paid: dict[int, int] = defaultdict(int)
@@ -57,8 +80,8 @@ def _shares(rows: list[Row], merchant: Participant, schedule: FeeSchedule, centr
     if issuers:
         parts = largest_remainder(issuer_share, [card_paid[number] for number in issuers])
         shares.update({("issuer", number): part for number, part in zip(issuers, parts, strict=True)})
-    else:
-        centre_share += issuer_share
+    elif card_paid:
+        shares["issuer", min(card_paid)] = issuer_share
     shares["acquirer", merchant.acquirer or centre.id] = acquirer_share
     shares["centre", centre.id] = centre_share
     return {who: amount for who, amount in shares.items() if amount}

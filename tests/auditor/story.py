@@ -52,11 +52,13 @@ def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[st
     poster.post(rows)
     _decide_grey(rows, replayed, centre)
     events = [event for row in rows for event in poster.decisions(row)]
+    balances = closing.balances_of(events)
+    last = max((window for window, *_ in balances), default=0)
     result = AuditResult(
         rows={row.key: row for row in rows},
         interchangeable=replayed.interchangeable,
-        balances=closing.balances_of(events),
-        fees=closing.fees_of(events, centre),
+        balances=balances,
+        fees=closing.fees_of(events, centre, last),
     )
     result.closed_balances = closing.close(result.balances, result.fees)
     result.positions = closing.positions_of(result.closed_balances)

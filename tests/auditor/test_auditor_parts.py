@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from auditor.centre import FeeSchedule
 from auditor.cipher import card_factor, cbc_mac, diversify, mac_key
-from auditor.closing import fee_amount, largest_remainder
+from auditor.closing import fee_amount, fees_of, largest_remainder
 from auditor.columns import OF_SERVICE
 from auditor.fares import CLASS_NAMES, Tariff, read_tariffs
 from auditor.reading import Deliveries, read_deliveries
@@ -103,6 +105,29 @@ def test_worked_examples_of_the_tariff_files(tariff: Tariff, test: dict[str, Any
 @pytest.mark.parametrize(("base", "fee"), [(0, 0), (-5, 0), (1, 2), (83, 2), (416, 2), (417, 3), (583, 3), (584, 4)])
 def test_fee_rounds_half_up_and_keeps_its_minimum(base: int, fee: int) -> None:
     assert fee_amount(base, FeeSchedule("card_paid", 60, 2, {})) == fee
+
+
+def test_each_level_is_charged_where_it_ends() -> None:
+    """By hand: 60 bps of 84 and 83 fen are 1 and 0, of all 251 together 2; April has not ended and owes nothing."""
+    shares = {"issuer": 0, "acquirer": 0, "centre": 1}
+    kinds = {1: "transaction", 2: "window", 3: "month"}
+    centre = SimpleNamespace(
+        id=9,
+        fees={level: FeeSchedule("card_paid", 60, 0, shares, level=level) for level in kinds.values()},
+        fee_of=lambda merchant, window: kinds[merchant],
+        participants={number: SimpleNamespace(acquirer=0) for number in kinds},
+        issuers={7: SimpleNamespace(id=10)},
+    )
+    march_30 = day_of(date(2026, 3, 30))
+
+    def paid(merchant: int, window: int, fen: int, sign: int = 1) -> Any:
+        value = {"merchant_id": merchant, "issuer_id": 7}
+        return SimpleNamespace(disposition="ACCEPTED", value=value, window=window, sign=sign, card_paid=fen)
+
+    rows = [paid(merchant, march_30, fen) for merchant in kinds for fen in (84, 83, 84)]
+    rows += [paid(1, march_30 + 1, 84, -1), paid(3, march_30 + 1, 100), paid(3, march_30 + 2, 100)]
+    owed = {key: sum(parts.values()) for key, parts in fees_of(rows, centre, march_30 + 5).items() if parts}
+    assert owed == {(march_30, 1): 2, (march_30, 2): 2, (march_30 + 1, 1): -1, (march_30 + 1, 3): 2}
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def _found(centre: Path) -> EngineResult:
     result.rows = _readable_rows(centre) | _unreadable_rows(centre)
     for window, kind, participant, source, fen in _query(centre, "FROM balances"):
         result.balances[day_number(window), kind, participant, source] = fen
-    for window, merchant, fee in _query(centre, 'SELECT DISTINCT "window", merchant, fee FROM fees'):
+    for window, merchant, fee in _query(centre, 'SELECT "window", merchant, SUM(fen)::BIGINT FROM fees GROUP BY ALL'):
         result.fees[day_number(window), merchant] = fee
     for window, participant, source, fen in _query(
         centre, 'SELECT "window", participant, source, fen FROM positions'

@@ -34,7 +34,13 @@ CREATE TABLE content_roots (entry BIGINT NOT NULL, "window" DATE NOT NULL, root 
 CREATE TABLE windows ("window" DATE PRIMARY KEY, entry BIGINT NOT NULL, closed_at TIMESTAMP NOT NULL);
 CREATE TABLE fees (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, merchant BIGINT NOT NULL, base BIGINT NOT NULL, fee BIGINT NOT NULL,
-    share VARCHAR NOT NULL, participant BIGINT NOT NULL, fen BIGINT NOT NULL);
+    share VARCHAR NOT NULL, participant BIGINT NOT NULL, fen BIGINT NOT NULL, schedule VARCHAR, level VARCHAR, "month" DATE);
+CREATE TABLE accrued_fees (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, merchant BIGINT NOT NULL, schedule VARCHAR NOT NULL,
+    issuer BIGINT NOT NULL, base BIGINT NOT NULL, card_paid BIGINT NOT NULL);
+CREATE TABLE month_fees (
+    entry BIGINT NOT NULL, "window" DATE NOT NULL, "month" DATE NOT NULL, merchant BIGINT NOT NULL,
+    schedule VARCHAR NOT NULL, base BIGINT NOT NULL, fee BIGINT NOT NULL);
 CREATE TABLE claims (
     entry BIGINT NOT NULL, "window" DATE NOT NULL, fund BIGINT NOT NULL, merchant BIGINT NOT NULL, rows BIGINT NOT NULL,
     fen BIGINT NOT NULL);

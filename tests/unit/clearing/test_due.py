@@ -16,9 +16,9 @@ from clearing.agreements import FeeSchedule
 from clearing.calendar import business_days_of, day_number
 from clearing.config import Settings
 from clearing.errors import ConfigError
+from clearing.fees import Takings, fees_at_close
 from clearing.payments.book import Amounts, Payment, PaymentBook
 from clearing.payments.due import Due, due_at_close, hold_backs, legs_of
-from clearing.settlement import Takings, fee_rows
 
 PLAIN = yaml.safe_load(resources.files("clearing.centre_template").joinpath("centre.yaml").read_text("utf-8"))
 DATE = datetime.date(2026, 3, 2)
@@ -106,6 +106,44 @@ def test_more_than_the_cap_is_a_finding() -> None:
     assert due(settings, {("agent_receivable", 701, 0): -1000}).over_cap == [
         {"participant": 701, "source": 0, "fen": 1000, "cap": 999}
     ]
+
+
+@pytest.mark.parametrize(
+    ("balances", "payments", "legs", "over_cap"),
+    [
+        # Zero net: two kinds of one source cancel each other; nothing is paid, left or over a cap.
+        ({("merchant_payable", 501, 0): 500, ("agent_receivable", 501, 0): -500}, [], [], []),
+        # Negative net: the rest is collected, both kinds are settled by it, and the cap looks at the rest.
+        (
+            {("merchant_payable", 501, 0): 300, ("agent_receivable", 501, 0): -500},
+            [(501, 0, "collect", 200, "settlement")],
+            [[["merchant_payable", 300], ["agent_receivable", -500]]],
+            [(0, 200)],
+        ),
+        # At the cap it is no finding.
+        (
+            {("merchant_payable", 501, 0): 401, ("agent_receivable", 501, 0): -500},
+            [(501, 0, "collect", 99, "settlement")],
+            [[["merchant_payable", 401], ["agent_receivable", -500]]],
+            [],
+        ),
+        # Sources are never set off against each other: owed by a fund and owing the reserve is both.
+        (
+            {("merchant_payable", 501, 0): -500, ("merchant_payable", 501, 901): 500},
+            [(501, 0, "collect", 500, "settlement")],
+            [[["merchant_payable", -500]]],
+            [(0, 500)],
+        ),
+    ],
+    ids=["zero", "negative", "at_the_cap", "two_sources"],
+)  # fmt: skip
+def test_kinds_are_netted_within_a_source_and_the_cap_looks_at_the_net(
+    balances: dict[tuple[str, int, int], int], payments: list[Any], legs: list[Any], over_cap: list[tuple[int, int]]
+) -> None:
+    found = due(centre({"participant": 501, "debit_cap": 99}), balances)
+    assert paid(found) == payments
+    assert [row["legs"] for row in found.payments] == legs
+    assert [(row["source"], row["fen"]) for row in found.over_cap] == over_cap
 
 
 # --- funds ------------------------------------------------------------------------------------
@@ -288,7 +326,8 @@ def test_a_fee_changes_with_the_date_of_its_agreement_and_a_rebate_is_paid_back(
     )
     takings = [Takings(501, 10, 100_000, 100_000, 0)]
     sums = [
-        sum(row["fen"] for row in fee_rows(takings, settings, DATE + datetime.timedelta(days))) for days in (-1, 0, 1)
+        sum(row["fen"] for row in fees_at_close(takings, [], settings, day, day - 1).rows)
+        for day in (WINDOW - 1, WINDOW, WINDOW + 1)
     ]
     assert sums == [380, 100, -100]
 

@@ -59,6 +59,12 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "postings": {"entry": 2, "window": "2026-03-02", "source": 0},
     "windows": {"window": "2026-03-02", "entry": 3, "closed_at": "2026-03-03 05:00:00"},
     "fees": {"entry": 3, "window": "2026-03-02", "base": 0, "share": "centre"},
+    "accrued_fees": {
+        "entry": 3, "window": "2026-03-02", "merchant": 303, "schedule": "community", "issuer": 10, "card_paid": 0,
+    },
+    "month_fees": {
+        "entry": 5, "window": "2026-03-31", "month": "2026-03-31", "merchant": 303, "schedule": "community",
+    },
     "claims": {"entry": 3, "window": "2026-03-02", "merchant": 211},
     "positions": {"entry": 3, "window": "2026-03-02", "source": 0},
     "terminal_registers": {"terminal_id": 7, "refused": 0, "grey_rows": 0, "grey_fen": 0, "journal_digest": ""},
