@@ -6,6 +6,7 @@ figure and account it was decided with.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,6 +84,13 @@ class BankAccount(Strict):
     name: Annotated[str, Field(pattern=r"^[^|\x00-\x1f]{1,140}$")]
 
 
+class Mandate(Strict):
+    """What a debtor signed so that its bank debits it on our word (代扣协议): number and day."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9A-Za-z+?/:().,'-]{1,35}$")]
+    signed: datetime.date
+
+
 class SourceAccount(BankAccount):
     """An account of the centre: it holds the money of one source (0 the reserve, the centre's number its own)."""
 
@@ -135,6 +143,18 @@ class Settlement(Dated):
     """What it owes on balance is collected, or carried and netted from what it is owed later."""
     debit_cap: Fen | None = None
     account: BankAccount | None = None
+    mandate: Mandate | None = None
+    """What it owes is collected by direct debit; without one, by a list."""
+
+    @model_validator(mode="after")
+    def _debited_account(self) -> Settlement:
+        if self.mandate is not None and self.account is None:
+            raise ValueError(f"participant {self.participant}: a mandate debits an account; give it")
+        if self.mandate is not None and self.debts == "carry":
+            raise ValueError(
+                f"participant {self.participant}: what is carried is not debited; collect, or no mandate"
+            )
+        return self
 
     @field_validator("cycle")
     @classmethod

@@ -51,8 +51,9 @@ def _status_report(root: ET.Element) -> BankFile:
     group = _one(report, "OrgnlGrpInfAndSts")
     status = group.findtext("GrpSts", "")
     reason = _reason(group)
+    debtor = group.findtext("OrgnlMsgNmId", "").startswith("pain.008")
     answers = tuple(
-        answer for information in report.findall("OrgnlPmtInfAndSts") for answer in _information(information)
+        answer for information in report.findall("OrgnlPmtInfAndSts") for answer in _information(information, debtor)
     )
     rows = group.findtext("OrgnlNbOfTxs")
     total = group.findtext("OrgnlCtrlSum")
@@ -68,8 +69,12 @@ def _status_report(root: ET.Element) -> BankFile:
     return BankFile("pain.002", _text(_one(report, "GrpHdr"), "MsgId"), answers=(original,))
 
 
-def _information(information: ET.Element) -> Iterator[Answer]:
-    """Answers of one payment information; a status of the whole holds for transactions without their own."""
+def _information(information: ET.Element, debtor: bool) -> Iterator[Answer]:
+    """Answers of one payment information; a status of the whole holds for transactions without their own.
+
+    The other side's account is the creditor's of a transfer, the debtor's of a direct debit.
+    """
+    party = "DbtrAcct" if debtor else "CdtrAcct"
     whole = information.findtext("PmtInfSts", "")
     told = information.findall("TxInfAndSts")
     if not told and whole in _REJECTED | _ACCEPTED:
@@ -86,7 +91,7 @@ def _information(information: ET.Element) -> Iterator[Answer]:
             result=result,
             reason=_reason(transaction) or _reason(information) or status,
             fen=None if amount is None else _fen(amount),
-            account=_account(transaction.find("OrgnlTxRef/CdtrAcct")),
+            account=_account(transaction.find(f"OrgnlTxRef/{party}")),
         )
 
 

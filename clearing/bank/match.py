@@ -17,6 +17,7 @@ from clearing.config import Settings
 from clearing.ledger.journal import Entry
 from clearing.payments.book import SENT, TRANSFERS, Amounts, Payment, PaymentBook
 from clearing.payments.pain001 import payment_informations
+from clearing.payments.pain008 import SUFFIX, debit_informations, debited
 
 OPEN_OUTCOMES: Final = frozenset(
     {
@@ -75,8 +76,18 @@ def _single(answer: Answer, order: Entry) -> list[Answer]:
     """An answer about a whole payment information as one for each of its payments."""
     if not answer.information:
         return [answer]
-    rows = [row for name, _, group in payment_informations(order) if name == answer.information for row in group]
+    informations = [*payment_informations(order), *debit_informations(order)]
+    rows = [row for name, _, group in informations if name == answer.information for row in group]
     return [replace(answer, payment=row["payment"], information="") for row in rows] or [answer]
+
+
+def _carried(order: Entry, original: str) -> list[dict[str, Any]]:
+    """The instructions of an order that a message of it carried: its direct debits, or all others."""
+    debits = debited(order)
+    if original != order.body["message"]:
+        return debits
+    named = {row["payment"] for row in debits}
+    return [row for row in order.body["instructions"] if row["payment"] not in named]
 
 
 class _Judge:
@@ -98,11 +109,11 @@ class _Judge:
             raise BankFileError("duplicate_message", f"message {file.message} was taken before")
 
     def refuse_answers(self, answers: Answers) -> None:
-        order = self.book.orders.get(answers.original)
-        if order is None:
+        order = self._order_of(answers.original)
+        listed = [] if order is None else _carried(order, answers.original)
+        if not listed:
             raise BankFileError("unknown_message", f"message {answers.original} is none of ours")
-        ordered = [row for row in order.body["instructions"] if row["direction"] == "pay"]
-        listed = order.body["instructions"]
+        ordered = [row for row in listed if row["direction"] == "pay"]
         counts = {len(ordered), len(listed), len(listed) - len(ordered)}
         sums = {
             sum(row["fen"] for row in rows)
@@ -150,16 +161,25 @@ class _Judge:
     # --- answers to an order --------------------------------------------------------------
 
     def take_answers(self, answers: Answers) -> None:
-        order = self.book.orders[answers.original]
+        order = self._order_of(answers.original)
+        assert order is not None, "a message that is none of ours was refused"
+        carried = _carried(order, answers.original)
         listed = [each for answer in answers.listed for each in _single(answer, order)]
         if answers.rejected is not None and not listed:
-            rows = [row for row in order.body["instructions"] if row["direction"] == "pay"]
+            debits = answers.original != order.body["message"]
+            rows = [row for row in carried if debits or row["direction"] == "pay"]
             listed = [Answer(row["payment"], "rejected", answers.rejected) for row in rows]
+        others = {row["payment"] for row in order.body["instructions"]} - {row["payment"] for row in carried}
         for answer in listed:
-            self._take_answer(answers.original, answer)
+            self._take_answer(order.body["message"], answer, answer.payment in others)
 
-    def _take_answer(self, message: str, answer: Answer) -> None:
-        payment = self.book.payments.get(answer.payment)
+    def _order_of(self, original: str) -> Entry | None:
+        """The order that a message of ours carried: its own MsgId, or that of its direct debits."""
+        return self.book.orders.get(original) or self.book.orders.get(original.removesuffix(SUFFIX))
+
+    def _take_answer(self, message: str, answer: Answer, elsewhere: bool) -> None:
+        """One answer; ``elsewhere``: the order carried the payment in its other message."""
+        payment = None if elsewhere else self.book.payments.get(answer.payment)
         outcome = self._answer_outcome(message, answer, payment)
         event = answer.result if outcome == answer.result else ""
         if payment is not None and event == "rejected":

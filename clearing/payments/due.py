@@ -269,7 +269,14 @@ def _row(
         "theirs": account_document(account),
         "to_source": None if theirs is None else theirs[1].source,
         "to_bank": None if theirs is None else theirs[0],
+        "mandate": mandate_document(claim.agreement) if collect else None,
     }
+
+
+def mandate_document(agreement: Settlement) -> dict[str, str] | None:
+    """The mandate of an agreement as entries and files name it."""
+    mandate = agreement.mandate
+    return None if mandate is None else {"id": mandate.id, "signed": mandate.signed.isoformat()}
 
 
 def account_document(account: BankAccount) -> dict[str, str]:

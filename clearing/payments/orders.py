@@ -10,7 +10,7 @@ from clearing.centre import Centre
 from clearing.config import Settings
 from clearing.ledger.journal import Entry
 from clearing.payments.book import Amounts, Payment, PaymentBook, as_postings, open_window
-from clearing.payments.due import account_document
+from clearing.payments.due import account_document, mandate_document
 from clearing.people import digest_of
 
 SUBJECT: Final = {"approve": "payments", "withdraw": "withdrawal"}
@@ -22,9 +22,11 @@ def instruction_of(payment: Payment, settings: Settings, on: datetime.date) -> d
     row = {name: payment.proposed[name] for name in _INSTRUCTION}
     agreement = settings.settlement(row["participant"], on)
     came_back = payment.instruction is not None
+    mandate = payment.proposed.get("mandate")
     if came_back and row["to_source"] is None and agreement is not None and agreement.account is not None:
         row["theirs"] = account_document(agreement.account)
-    return row
+        mandate = mandate_document(agreement) if row["direction"] == "collect" else None
+    return row if mandate is None else {**row, "mandate": mandate}
 
 
 _INSTRUCTION: Final = (

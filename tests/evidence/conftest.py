@@ -86,7 +86,32 @@ def proposed(tmp_path_factory: pytest.TempPathFactory) -> Paying:
     return paying
 
 
+MANDATE = '{participant: 701, from: 2026-01-01, mandate: {id: "DK-701-1", signed: 2025-12-20}, '
+
+
+@pytest.fixture(scope="session")
+def mandated(tmp_path_factory: pytest.TempPathFactory) -> Paying:
+    """The same, but agent 701 has signed a mandate. Read only."""
+    centre = Centre.create(tmp_path_factory.mktemp("mandated") / "centre")
+    path = centre.directory / "centre.yaml"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("{participant: 701, from: 2026-01-01, ", MANDATE, 1), "utf-8")
+    centre.deliver(Cases(centre).read(PAYABLE))
+    paying = Paying(centre.directory)
+    paying.close(WINDOW, CLOSED_AT)
+    remember_people(centre.directory)
+    return paying
+
+
+@pytest.fixture
+def debiting(mandated: Paying, tmp_path: Path) -> Paying:
+    """A centre whose agent is collected from by direct debit, to go on with."""
+    remember_people(mandated.directory)
+    return mandated.copy(tmp_path / "centre")
+
+
 @pytest.fixture
 def paying(proposed: Paying, tmp_path: Path) -> Paying:
     """The same centre, to go on with."""
+    remember_people(proposed.directory)
     return proposed.copy(tmp_path / "centre")

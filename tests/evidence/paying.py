@@ -184,13 +184,14 @@ def pain002(
     rows: int | None = None,
     fen: int | None = None,
     group: str = "PART",
+    about: str = "pain.001.001.09",
     changes: dict[str, tuple[int, str]] | None = None,
 ) -> str:
     """pain.002.001.12: (payment, status) pairs; ``changes`` gives (fen, account) the bank repeats."""
     told = "".join(
         f"<TxInfAndSts><OrgnlEndToEndId>{payment}</OrgnlEndToEndId><TxSts>{status}</TxSts>"
         f"{'<StsRsnInf><Rsn><Cd>AC04</Cd></Rsn></StsRsnInf>' if status == 'RJCT' else ''}"
-        f"{_original(*changes[payment]) if changes and payment in changes else ''}</TxInfAndSts>"
+        f"{_original(*changes[payment], about) if changes and payment in changes else ''}</TxInfAndSts>"
         for payment, status in answers
     )
     count = f"<OrgnlNbOfTxs>{rows}</OrgnlNbOfTxs>" if rows is not None else ""
@@ -199,14 +200,15 @@ def pain002(
     return (
         '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.12"><CstmrPmtStsRpt>'
         f"<GrpHdr><MsgId>{message}</MsgId><CreDtTm>2026-03-03T10:00:00</CreDtTm></GrpHdr>"
-        f"<OrgnlGrpInfAndSts><OrgnlMsgId>{original}</OrgnlMsgId><OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId>"
+        f"<OrgnlGrpInfAndSts><OrgnlMsgId>{original}</OrgnlMsgId><OrgnlMsgNmId>{about}</OrgnlMsgNmId>"
         f"{count}{total}<GrpSts>{group}</GrpSts></OrgnlGrpInfAndSts>{information}"
         "</CstmrPmtStsRpt></Document>"
     )
 
 
-def _original(fen: int, account: str) -> str:
+def _original(fen: int, account: str, about: str) -> str:
+    party = "DbtrAcct" if about.startswith("pain.008") else "CdtrAcct"
     return (
         f"<OrgnlTxRef><Amt><InstdAmt Ccy='CNY'>{yuan(fen)}</InstdAmt></Amt>"
-        f"<CdtrAcct><Id><Othr><Id>{account}</Id></Othr></Id></CdtrAcct></OrgnlTxRef>"
+        f"<{party}><Id><Othr><Id>{account}</Id></Othr></Id></{party}></OrgnlTxRef>"
     )

