@@ -22,7 +22,7 @@ from clearing.errors import RefusedError
 from clearing.fees import fee_postings, fees_at_close, takings_of
 from clearing.interchange import write_after_run, write_at_close
 from clearing.ledger.projection import Projection
-from clearing.payments.book import PAYMENT_KINDS, PaymentBook, cumulative
+from clearing.payments.book import PAYMENT_KINDS, PaymentBook, cumulative, explains_bank_lines
 from clearing.payments.due import due_at_close, hold_backs
 from clearing.people import Signature, digest_of, load_key, sign
 from clearing.posting import AccountKey
@@ -210,7 +210,7 @@ def sealed_postings(centre: Centre, window: int) -> Counter[AccountKey]:
     """Balances that transactions and their corrections posted in a window; payments and bank lines are no part."""
     balances: Counter[AccountKey] = Counter()
     for entry in centre.journal:
-        if entry.kind in PAYMENT_KINDS:
+        if entry.kind in PAYMENT_KINDS or explains_bank_lines(entry):
             continue
         for day, kind, participant, source, fen in entry.body.get("postings", ()):
             if day == window:

@@ -252,6 +252,8 @@ def propose(
         decided = [_must(each) for each in judge(centre, projection.store, items, window)]
         if not decided:
             raise RefusedError("nothing to correct", remedy="name at least one correction")
+        if len({each.item.bank_line is None for each in decided}) > 1:
+            raise RefusedError("bank lines are explained in proposals of their own", remedy="propose them apart")
         content = {
             "kind": "adjustment",
             "at": at,

@@ -228,6 +228,11 @@ PAYMENT_KINDS: Final = frozenset({"order", "bank"})
 """Journal entries that move money that is due; they count whatever their window, or it would be paid twice."""
 
 
+def explains_bank_lines(entry: Entry) -> bool:
+    """Whether an entry is a correction of bank lines: money moved at the bank, no position of its window."""
+    return entry.kind == "adjustment" and any(item.get("bank_line") for item in entry.body["items"])
+
+
 def cumulative(entries: Iterable[Entry], window: int) -> Amounts:
     """Σ credits − Σ debits per account: all windows up to ``window``, and every payment ordered or answered since."""
     total = Amounts()
