@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from clearing import calendar
 from clearing.config import load_settings
 from clearing.ledger.journal import Journal
-from clearing.reconcile.checks import CheckResult, run_checks
+from clearing.reconcile.checks import CheckResult
+from clearing.reconcile.latest import latest_checks
 from clearing.reconcile.policy import Reconciliation
 from clearing.report.facts import published_ledger
 from clearing.run_summary import RunSummary
@@ -39,7 +40,7 @@ class LedgerState:
         files: (outcome, deliveries) over all deliveries.
         mismatches: (service, class, amounts) that differ from the tariff beyond the tolerance.
         uncovered: (service, reason, bills) not compared with a tariff.
-        checks: every check with its wrong rows.
+        checks: every check with its wrong rows of the newest day.
         imbalance_fen: Σ |Σ postings| over entries and windows.
         oldest_held_at: receipt of the oldest row still held, None when nothing is held.
         newest_at: time of the newest entry, None before the first.
@@ -84,7 +85,7 @@ def write_metrics(directory: Path, summary: RunSummary | None) -> Path:
     """
     settings = load_settings(directory)
     with published_ledger(directory) as store:
-        state = read_state(store, settings.reconciliation)
+        state = read_state(store, directory, settings.reconciliation)
     entries = len(Journal(directory / "journal").entries)
     declared = state.newest_at if settings.centre.simulated else None
     now = declared or _wall_time(calendar.wall_clock())
@@ -97,7 +98,7 @@ def write_metrics(directory: Path, summary: RunSummary | None) -> Path:
     return path
 
 
-def read_state(store: Store, policy: Reconciliation) -> LedgerState:
+def read_state(store: Store, directory: Path, policy: Reconciliation) -> LedgerState:
     """The state of a published ledger."""
     row = store.named("metrics/state")[0]
     return LedgerState(
@@ -105,7 +106,7 @@ def read_state(store: Store, policy: Reconciliation) -> LedgerState:
         files=[(outcome, files) for outcome, files in store.named("metrics/files")],
         mismatches=[(service, mismatch, amounts) for service, mismatch, amounts in store.named("metrics/mismatches")],
         uncovered=[(service, reason, bills) for service, reason, bills in store.named("metrics/uncovered")],
-        checks=run_checks(store, policy),
+        checks=latest_checks(store, directory, policy),
         imbalance_fen=row[0],
         oldest_held_at=row[1],
         newest_at=row[2],
@@ -134,7 +135,7 @@ def ledger_families(state: LedgerState, entries: int, now: datetime.datetime) ->
     for outcome, number in state.files:
         files.add_metric((outcome,), number)
     checks = GaugeMetricFamily(
-        "citycard_check_rows", "Rows a check finds wrong; 0 = passed.", labels=("check", "severity")
+        "citycard_check_rows", "Rows a check finds wrong in the newest day; 0 = passed.", labels=("check", "severity")
     )
     disabled = GaugeMetricFamily("citycard_check_disabled", "1 = the check is switched off.", labels=("check",))
     for each in state.checks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -23,12 +23,18 @@ from clearing.report.messages import Messages
 
 
 @app.command()
-def reconcile(directory: Directory, date: Date, language: Language = "zh", as_json: AsJson = False) -> None:
+def reconcile(
+    directory: Directory,
+    date: Date,
+    whole: Annotated[bool, typer.Option("--all", help="over the whole ledger, not the newest day alone")] = False,
+    language: Language = "zh",
+    as_json: AsJson = False,
+) -> None:
     """Every check with the rows that are wrong, open items by age, trust horizon. Exit 1 with findings."""
     from clearing.reconcile.day import reconcile as reconcile_day
 
     chosen = language_of(language)
-    found = reconcile_day(directory, date.date())
+    found = reconcile_day(directory, date.date(), whole=whole)
     show_or_json(found.as_json(), as_json, lambda: _show(found.as_json(), Messages(chosen)))
     raise typer.Exit(1 if found.failed else 0)
 

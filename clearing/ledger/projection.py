@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import itertools
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -305,22 +306,32 @@ class Projection:
 
     def _views(self, journal: Journal) -> None:
         """Views over exactly the segments the journal names, with paths relative to the centre's folder."""
-        named: dict[str, list[str]] = {}
-        for entry in journal.of_kind("batch"):
-            for segment in entry.body["segments"]:
-                named.setdefault(segment["name"].split("/")[0], []).append(f"segments/{segment['name']}")
-        services = [service.name.lower() for service in Service]
-        for name in (*services, "bill", "unreadable"):
-            listed = ", ".join(f"'{path}'" for path in named.get(name, ()))
-            source = f"SELECT * FROM read_parquet([{listed}])" if listed else _EMPTY_VIEWS[name]
-            self.store.run(f"CREATE OR REPLACE VIEW {'bills' if name == 'bill' else name} AS {source}")
+        listed = [segment["name"] for entry in journal.of_kind("batch") for segment in entry.body["segments"]]
+        named = segments_by_service(listed)
+        for view, names in named.items():
+            self.store.run(f"CREATE OR REPLACE VIEW {view} AS {segment_view(view, names)}")
         # They look through the views over segments; what these list does not change them.
-        if self._renewed("views", (sql_text("views"), sorted(named))):
+        if self._renewed("views", (sql_text("views"), sorted(view for view, names in named.items() if names))):
             self.store.script("views")
 
 
 def _date(day: int | None) -> datetime.date | None:
     return None if day is None else date_of(day)
+
+
+def segments_by_service(listed: Iterable[str]) -> dict[str, list[str]]:
+    """Names of segments by the view that reads them; every view is there, with nothing to read as well."""
+    named: dict[str, list[str]] = {view: [] for view in _EMPTY_VIEWS}
+    for name in listed:
+        service = name.split("/")[0]
+        named["bills" if service == "bill" else service].append(name)
+    return named
+
+
+def segment_view(view: str, names: list[str]) -> str:
+    """The query of a view over segments, with paths relative to the centre's folder."""
+    listed = ", ".join(f"'segments/{name}'" for name in names)
+    return f"SELECT * FROM read_parquet([{listed}])" if names else _EMPTY_VIEWS[view]
 
 
 def _empty_view(fields: list[tuple[str, str]]) -> str:
@@ -352,7 +363,7 @@ def _empty_views() -> dict[str, str]:
     views = {
         service.name.lower(): _empty_view([(f.name, f.dtype) for f in segment_fields(service)]) for service in Service
     }
-    views["bill"] = _empty_view([(f.name, f.dtype) for f in (*BILL_FIELDS, *BILL_EXTRA)])
+    views["bills"] = _empty_view([(f.name, f.dtype) for f in (*BILL_FIELDS, *BILL_EXTRA)])
     views["unreadable"] = _empty_view([("txn_id", "int64"), ("field", "text"), ("value", "text"), ("remedy", "text")])
     return views
 

@@ -1,6 +1,4 @@
-"""Reconciliation: checks that return the bad rows, open items with owner and age, the trust horizon (DESIGN §9)."""
+"""Reconciliation: checks that return the bad rows, open items with owner and age, the trust horizon (DESIGN §9).
 
-from clearing.reconcile.checks import CHECKS, Check, CheckResult, run_checks
-from clearing.reconcile.policy import Reconciliation
-
-__all__ = ["CHECKS", "Check", "CheckResult", "Reconciliation", "run_checks"]
+``policy`` is part of the settings that everything reads, so nothing is imported here.
+"""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from clearing.config import load_settings
-from clearing.reconcile.checks import FINDINGS_KEPT, CheckResult, Row, run_checks
+from clearing.reconcile.checks import CheckResult, Row, plain
+from clearing.reconcile.latest import latest_checks
 from clearing.report.facts import published_ledger
 from clearing.store import Store, sql_text
 
@@ -18,7 +19,7 @@ class Reconciled:
     """What a reconciliation found.
 
     Attributes:
-        date: business date; checks look at the whole ledger, open items at what is open up to this date.
+        date: business date; open items are those open up to it.
         checks: every check, switched-off ones included.
         open_items: what somebody has to work, oldest first (``report/open_items.sql``).
         horizon: trust horizon of capture (``report/trust_horizon.sql``).
@@ -48,17 +49,17 @@ class Reconciled:
                     "state": "disabled" if each.rows is None else "failed" if each.rows else "passed",
                     "reason": each.reason,
                     "rows": each.rows,
-                    "findings": [_plain(row) for row in each.findings],
+                    "findings": each.findings,
                 }
                 for each in self.checks
             ],
-            "open_items": [_plain(row) for row in self.open_items],
-            "horizon": _plain(self.horizon),
+            "open_items": [plain(row) for row in self.open_items],
+            "horizon": plain(self.horizon),
         }
 
 
-def reconcile(directory: Path, date: datetime.date) -> Reconciled:
-    """Reconcile a business date from the published projection.
+def reconcile(directory: Path, date: datetime.date, *, whole: bool = False) -> Reconciled:
+    """Reconcile a business date from the published projection; ``whole``: every check looks at all of the ledger.
 
     Raises:
         ConfigError: ``centre.yaml`` cannot be used.
@@ -66,7 +67,7 @@ def reconcile(directory: Path, date: datetime.date) -> Reconciled:
     """
     settings = load_settings(directory)
     with published_ledger(directory) as store:
-        return reconciled(store, run_checks(store, settings.reconciliation, kept=FINDINGS_KEPT), date)
+        return reconciled(store, latest_checks(store, directory, settings.reconciliation, date, whole=whole), date)
 
 
 def reconciled(store: Store, checks: list[CheckResult], date: datetime.date) -> Reconciled:
@@ -77,10 +78,3 @@ def reconciled(store: Store, checks: list[CheckResult], date: datetime.date) -> 
         store.records(sql_text("report/open_items"), {"date": date}),
         store.records(sql_text("report/trust_horizon"))[0],
     )
-
-
-_TEXT_TYPES: Final = (datetime.date, datetime.datetime)
-
-
-def _plain(row: Row) -> Row:
-    return {name: value.isoformat() if isinstance(value, _TEXT_TYPES) else value for name, value in row.items()}

@@ -11,6 +11,7 @@ from clearing.centre import Centre
 from clearing.errors import RefusedError
 from clearing.people import Signature, check_signature, digest_of, load_key, sign
 from clearing.reconcile.checks import CheckResult, run_checks
+from clearing.reconcile.scope import newest_day
 from clearing.store import Store
 
 ENTRY_KIND = "override"
@@ -27,14 +28,21 @@ class Override:
 
 
 def refuse_day_switch(centre: Centre, store: Store, window: int, at: int, override: Override | None) -> None:
-    """Let a window close only when every check that blocks passes, or a person overrides the ones that do not.
+    """Let a window close only when every check that blocks passes in its day, or a person overrides what fails.
 
     The override is a journal entry of its own: window, checks with their rows, reason, person and signature.
 
     Raises:
         RefusedError: checks fail and nobody overrides them, or the person may not.
     """
-    failed = [each for each in run_checks(store, centre.settings.reconciliation, ("blocks",)) if each.failed]
+    found = run_checks(
+        store,
+        centre.settings.reconciliation,
+        ("blocks",),
+        directory=centre.directory,
+        scope=newest_day(store),
+    )
+    failed = [each for each in found if each.failed]
     if not failed:
         return
     if override is None:

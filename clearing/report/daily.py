@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from clearing.accounts import MEMO_KINDS
 from clearing.durable import write_durably
-from clearing.reconcile.checks import CheckResult, run_checks
+from clearing.reconcile.checks import CheckResult
+from clearing.reconcile.latest import latest_checks
 from clearing.report import charts
 from clearing.report.facts import Facts, Row, published_ledger, read_facts
 from clearing.report.messages import Language, Messages
@@ -45,7 +46,7 @@ def write_daily_report(
     """
     with published_ledger(directory) as store:
         facts = read_facts(store, directory, date, RELATIONS)
-        checks = run_checks(store, facts.settings.reconciliation)
+        checks = latest_checks(store, directory, facts.settings.reconciliation, date)
     languages: tuple[Language, ...] = ("zh", "en") if language == "both" else (language,)
     paths = []
     for each in languages:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clearing.durable import write_durably
-from clearing.reconcile.checks import FINDINGS_KEPT, CheckResult, run_checks
+from clearing.reconcile.checks import CheckResult
+from clearing.reconcile.latest import latest_checks
 from clearing.report import documents, statements, workbook
 from clearing.report.daily import RELATIONS as DAILY_RELATIONS
 from clearing.report.daily import daily_html
@@ -59,7 +60,7 @@ def write_reports(
     """
     with published_ledger(directory) as store:
         facts = read_facts(store, directory, date, _RELATIONS)
-        checks = run_checks(store, facts.settings.reconciliation, kept=FINDINGS_KEPT)
+        checks = latest_checks(store, directory, facts.settings.reconciliation, date)
     folder = directory / "reports" / date.isoformat()
     paths: list[Path] = []
     for form in formats:

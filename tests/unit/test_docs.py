@@ -21,7 +21,7 @@ from clearing.intake import Outcome
 from clearing.mac import TacVerdict
 from clearing.metrics import write_metrics
 from clearing.posting import LEGS, Chart, PostingTemplate
-from clearing.reconcile import CHECKS
+from clearing.reconcile.checks import CHECKS
 from clearing.settlement import close_window
 from clearing.simulate import simulate_day
 from clearing.status import ClearingStatus, Disposition, PriceVerdict

@@ -100,6 +100,13 @@ CREATE OR REPLACE VIEW mismatches AS
     UNION ALL
     SELECT "window", service, participant, mismatch, field, amounts, "over", "under" FROM finding_totals;
 
+-- Benefits of a fund that cards picked up. Grain: source of money.
+CREATE OR REPLACE VIEW picked_up AS
+    SELECT l.fund::BIGINT AS source, SUM(l.sign * l.amount)::BIGINT AS fen
+    FROM load l JOIN (SELECT DISTINCT template FROM posting_templates WHERE kind = 'pending_load' AND side = 'debit') t
+        ON t.template = l.posting_template
+    GROUP BY ALL;
+
 -- What the reserve owes and holds, term by term; every kind of the reserve is named once. Grain: one row.
 CREATE OR REPLACE VIEW reserve_terms AS
     WITH reserve AS (SELECT kind, SUM(fen)::BIGINT AS fen FROM postings WHERE source = 0 GROUP BY ALL),
@@ -122,13 +129,10 @@ CREATE OR REPLACE VIEW reserve_terms AS
                 'provisional_receivable', 'overdraft', 'collection_in_transit')), 0)::BIGINT AS due,
             COALESCE(SUM(fen) FILTER (WHERE kind = 'between_sources'), 0)::BIGINT AS brought_by_funds
         FROM reserve),
-    picked_up AS (
-        SELECT COALESCE(SUM(l.sign * l.amount), 0)::BIGINT AS benefits_picked_up
-        FROM load l JOIN (SELECT DISTINCT template FROM posting_templates WHERE kind = 'pending_load' AND side = 'debit') t
-            ON t.template = l.posting_template),
+    picked AS (SELECT COALESCE(SUM(fen), 0)::BIGINT AS benefits_picked_up FROM picked_up),
     sides AS (
         SELECT *, stored_value + payables + suspense + fees_not_swept + cardholders + payments_in_transit + bank_over
                 AS owed,
             bank + loads_in_transit + due + benefits_picked_up - brought_by_funds AS held
-        FROM terms, picked_up)
+        FROM terms, picked)
     SELECT * FROM sides;

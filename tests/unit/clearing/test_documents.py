@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from card_io.keys.errors import SignatureError
 from clearing.centre import Centre
 from clearing.cli import app
-from clearing.reconcile import CHECKS
+from clearing.reconcile.checks import CHECKS
 from clearing.report import write_reports
 from clearing.report.capitals import capitals
 from clearing.report.sheets import EXACT, Column, Sheet, workbook

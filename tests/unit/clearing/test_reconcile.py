@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +25,11 @@ from clearing.initialise import initialise_centre
 from clearing.ledger.journal import Journal
 from clearing.ledger.projection import _EMPTY_VIEWS
 from clearing.people import ROLES
-from clearing.reconcile import CHECKS, Reconciliation, run_checks
-from clearing.reconcile.checks import run_check
+from clearing.reconcile.checks import CHECKS, run_check, run_checks
 from clearing.reconcile.day import reconcile
 from clearing.reconcile.day_switch import check_override
+from clearing.reconcile.policy import Reconciliation
+from clearing.reconcile.scope import WHOLE, Scope, prepared
 from clearing.settlement import Proposer, close_window
 from clearing.simulate import simulate_day
 from clearing.store import Store, sql_text
@@ -152,14 +154,10 @@ def put(store: Store, table: str, row: dict[str, object]) -> None:
 
 def found(store: Store, check: str, **limits: int) -> list[dict[str, Any]]:
     policy = Reconciliation(**{"uses": 3, "seconds": 60, "deadline_days": 3, **limits})  # type: ignore[arg-type]
-    store.script("checks_prepare")
-    result = run_check(store, CHECKS[check], policy, kept=50)
+    with prepared(store, Path(), WHOLE, CHECKS[check].reads):
+        result = run_check(store, CHECKS[check], policy, kept=50)
     assert result.rows == len(result.findings)
-    return [{name: _plain(value) for name, value in row.items()} for row in result.findings]
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, (datetime.date, datetime.datetime)) else value
+    return result.findings
 
 
 @pytest.mark.parametrize(
@@ -177,6 +175,97 @@ def test_rows_in_wrong_rows_out(small: Store, check: str, case: dict[str, Any]) 
     assert len(answer) == len(wanted), answer
     for row, expected in zip(answer, wanted, strict=True):
         assert {name: row[name] for name in expected} == expected
+
+
+SERVICES = ("transit", "retail", "utility", "load", "benefit", "medical")
+
+
+def folder_of(store: Store) -> Path:
+    """The centre's folder of a ledger."""
+    return Path(store.run("SELECT current_setting('file_search_path')")[0][0])
+
+
+def put_day(store: Store, given: dict[str, Any], entries: int, segment: int) -> None:
+    """Put a case's rows as of a later day: its entries moved by ``entries``, its rows in a segment, too."""
+    for table, rows in given.items():
+        shift = ["entry", *{"journal": ["sequence"], "files": ["batch"]}.get(table, [])]
+        for row in rows:
+            values = {**DEFAULTS.get(table, {}), **row}
+            put(store, table, {**row, **{k: values[k] + entries for k in shift if k in values}})
+        if table in SERVICES and rows:
+            folder = folder_of(store) / "segments" / table
+            folder.mkdir(parents=True, exist_ok=True)
+            ids = ", ".join(str(row.get("txn_id", ORDINARY["txn_id"])) for row in rows)
+            name = f"{segment}-{store.run('SELECT COUNT(*) FROM segments')[0][0]}.parquet"
+            store.run(
+                f"""COPY (SELECT * FROM {table} WHERE txn_id IN ({ids})) TO '{folder / name}' (FORMAT parquet)"""
+            )
+            store.run(
+                "INSERT INTO segments VALUES ($entry, $name, 1, '')", {"entry": segment, "name": f"{table}/{name}"}
+            )
+
+
+def found_by_the_day(store: Store, check: str, after: int, name: str) -> list[dict[str, Any]]:
+    """What a check finds in the day behind entry ``after``."""
+    policy = Reconciliation(uses=3, seconds=60, deadline_days=3)
+    scope = Scope(after, name)
+    with prepared(store, folder_of(store) / "work" / "checks", scope, CHECKS[check].reads):
+        return run_check(store, CHECKS[check], policy, scope, kept=50).findings
+
+
+READ_BY_DAY = [(c, case) for c in CHECKS if CHECKS[c].scope in ("new", "carried") for case in CASES[c]]
+
+
+@pytest.mark.parametrize(("check", "case"), READ_BY_DAY, ids=[f"{c}-{case['name']}" for c, case in READ_BY_DAY])
+def test_the_day_finds_what_is_planted_in_it(small: Store, check: str, case: dict[str, Any]) -> None:
+    """Every case as of the day behind the close at entry 10, then as of the next: only what is carried is seen."""
+    put_day(small, case["given"], entries=10, segment=12)
+    ours = f"{check}-{case['name']}"
+    of_the_day = found_by_the_day(small, check, 10, ours)
+    later = found_by_the_day(small, check, 20, ours)
+
+    assert of_the_day == found(small, check)
+    assert len(of_the_day) == len(case["wrong"])
+    # A break of a balance chain is of its day; what is open, and orders less fees, stay on the list of every day.
+    stays = CHECKS[check].scope == "carried" and check != "card_balance_continuity"
+    stays |= check == "order_totals" and case["name"] == "position_lacks_the_fee"
+    assert later == (of_the_day if stays else [])
+
+
+CARRIED_CASES = [(c, case) for c, case in READ_BY_DAY if CHECKS[c].scope == "carried"]
+
+
+@pytest.mark.parametrize(("check", "case"), CARRIED_CASES, ids=[f"{c}-{case['name']}" for c, case in CARRIED_CASES])
+def test_a_day_goes_on_from_the_days_before(small: Store, check: str, case: dict[str, Any]) -> None:
+    """The first row of each case one day, the others the next: what the second day finds is what everything finds."""
+    rows = [(table, row) for table in SERVICES for row in case["given"].get(table, [])]
+    rows.sort(key=lambda each: each[1].get("txn_time", "2026-03-02 08:00:00"))
+    others = {table: given for table, given in case["given"].items() if table not in SERVICES}
+    put_day(small, others, entries=0, segment=0)
+    for day, part in ((1, rows[:1]), (2, rows[1:])):
+        for table, row in part:
+            put_day(small, {table: [row]}, entries=0, segment=10 * day + 2)
+    ours = f"{check}-{case['name']}-parted"
+
+    assert found_by_the_day(small, check, 20, ours) == found(small, check)
+    assert len(found(small, check)) == len(case["wrong"])
+
+
+SEGMENT_VIEWS = {*SERVICES, "bills", "unreadable", "transactions", "legs", "decisions", "postable"}
+
+
+def test_every_check_declares_what_it_reads() -> None:
+    """``ledger`` reads no row of a segment; what reads some goes by the day, or by what the days before left."""
+    folder = Path(__file__).parents[3] / "clearing" / "ledger" / "sql"
+    prepared_names = {path.stem for path in (folder / "prepared").glob("*.sql")} - {"nothing_earlier"}
+    for check in CHECKS.values():
+        sql = (folder / "checks" / f"{check.name}.sql").read_text("utf-8")
+        words = set(re.findall(r"\b(?:FROM|JOIN)\s+(\w+)", sql))
+        assert (words & prepared_names) - {"picked_up"} <= set(check.reads), check.name
+        if check.scope == "ledger":
+            assert not words & (SEGMENT_VIEWS | prepared_names), check.name
+        else:
+            assert words & (SEGMENT_VIEWS | prepared_names | {"reserve_terms"}), check.name
 
 
 def test_every_check_has_a_case_that_passes_and_one_that_fails() -> None:
@@ -210,7 +299,7 @@ PICKED_UP = sum(PROOF.values())
 def reserve_terms() -> str:
     """The statement that makes the view of the proof's terms."""
     text = sql_text("views")
-    return text[text.index("CREATE OR REPLACE VIEW reserve_terms") :]
+    return text[text.index("CREATE OR REPLACE VIEW picked_up") :]
 
 
 @pytest.fixture
@@ -280,6 +369,29 @@ def test_a_city_ties_and_its_faults_are_found(city: Path, city_day: datetime.dat
     }
     assert answer.open_items == sorted(answer.open_items, key=lambda row: -row["age_days"])
     assert answer.horizon["horizon"] <= answer.horizon["newest"]
+
+
+def test_results_are_read_again_while_the_ledger_is_the_same(
+    city: Path, tmp_path: Path, city_day: datetime.date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest day finds nothing that everything does not find; a changed fen is another ledger."""
+    centre = Path(shutil.copytree(city, tmp_path / "copy"))
+    newest = city_day + datetime.timedelta(days=1)
+    day, everything = reconcile(centre, newest), reconcile(centre, newest, whole=True)
+    assert {each.check.name for each in day.failed} <= {each.check.name for each in everything.failed}
+    assert [each.rows for each in reconcile(centre, city_day).checks] == [each.rows for each in everything.checks]
+
+    def not_again(*_: object, **__: object) -> None:
+        raise AssertionError("the checks ran again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("clearing.reconcile.latest.run_checks", not_again)
+        assert reconcile(centre, newest).checks == day.checks
+        with pytest.raises(AssertionError, match="ran again"):
+            reconcile(centre, newest, whole=True)
+    with Store(centre / "ledger.duckdb", centre) as store:
+        store.run("UPDATE postings SET fen = fen + 1 WHERE kind = 'stored_value' AND participant = 10")
+    assert "reserve_proof" in {each.check.name for each in reconcile(centre, newest).failed}
 
 
 def test_the_command_says_the_same_and_exits_with_findings(city: Path, city_day: datetime.date) -> None:

@@ -22,7 +22,7 @@ from clearing.errors import ClearingError, RefusedError
 from clearing.initialise import initialise_centre
 from clearing.intake import Outcome
 from clearing.posting import LEGS
-from clearing.reconcile import CHECKS
+from clearing.reconcile.checks import CHECKS
 from clearing.report import charts, write_daily_report, write_statements
 from clearing.report.messages import catalogue
 from clearing.report.text import count, grouped, masked, yuan

@@ -1,6 +1,6 @@
 -- Corrections take no more than their transaction put on an account: its money stays on its own side, also after a
 -- later price. Grain: corrected transaction and account.
-WITH corrected AS (SELECT DISTINCT txn_id FROM correction_legs WHERE txn_id IS NOT NULL),
+WITH corrected AS (SELECT DISTINCT txn_id FROM correction_legs WHERE txn_id IS NOT NULL AND entry > $after),
 every AS (
     SELECT txn_id, kind, participant, source, fen FROM legs WHERE txn_id IN (SELECT txn_id FROM corrected)
     UNION ALL SELECT txn_id, kind, participant, source, fen FROM correction_legs WHERE txn_id IS NOT NULL)

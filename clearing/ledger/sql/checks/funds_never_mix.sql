@@ -2,11 +2,6 @@
 -- up, which the fund owes the reserve. Grain: source of money.
 WITH own AS (
     SELECT p.source, SUM(p.fen)::BIGINT AS fen FROM postings p JOIN account_kinds k ON k.kind = p.kind
-    WHERE k.class <> 'memo' AND p.source <> 0 GROUP BY ALL),
-picked_up AS (
-    SELECT l.fund AS source, SUM(l.sign * l.amount)::BIGINT AS fen
-    FROM load l JOIN (SELECT DISTINCT template FROM posting_templates WHERE kind = 'pending_load' AND side = 'debit') t
-        ON t.template = l.posting_template
-    GROUP BY ALL)
+    WHERE k.class <> 'memo' AND p.source <> 0 GROUP BY ALL)
 SELECT source, COALESCE(o.fen, 0) AS balance_fen, COALESCE(u.fen, 0) AS picked_up_fen
 FROM own o FULL JOIN picked_up u USING (source) WHERE COALESCE(o.fen, 0) + COALESCE(u.fen, 0) <> 0;

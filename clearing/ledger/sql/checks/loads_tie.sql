@@ -11,7 +11,7 @@ WITH rows AS (
 owed AS (
     SELECT p.participant AS agent, p."window", -SUM(p.fen)::BIGINT AS owed_fen
     FROM postings p JOIN journal j ON j.sequence = p.entry
-    WHERE p.kind = 'agent_receivable' AND j.kind = 'batch' GROUP BY ALL)
+    WHERE p.kind = 'agent_receivable' AND j.kind = 'batch' AND p.entry > $after GROUP BY ALL)
 SELECT agent, "window", COALESCE(agent_fen, 0) AS agent_fen, COALESCE(held_fen, 0) AS held_fen,
     COALESCE(card_fen, 0) + COALESCE(unseen_fen, 0) AS card_fen, COALESCE(benefit_fen, 0) AS benefit_fen,
     COALESCE(owed_fen, 0) AS owed_fen

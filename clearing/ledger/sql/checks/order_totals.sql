@@ -6,7 +6,7 @@ WITH services AS (
 orders AS (
     SELECT p."window", p.participant, SUM(p.fen)::BIGINT AS fen
     FROM postings p JOIN journal j ON j.sequence = p.entry
-    WHERE j.kind = 'batch' AND p.kind IN ('merchant_payable', 'suspense_payable') GROUP BY ALL),
+    WHERE j.kind = 'batch' AND p.entry > $after AND p.kind IN ('merchant_payable', 'suspense_payable') GROUP BY ALL),
 settled_with AS (
     SELECT p."window", p.participant, SUM(p.fen)::BIGINT AS fen
     FROM postings p JOIN journal j ON j.sequence = p.entry JOIN account_kinds k ON k.kind = p.kind

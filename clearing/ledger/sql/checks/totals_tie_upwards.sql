@@ -15,7 +15,7 @@ per_file AS (
         COALESCE(a.rows, 0) AS answered_rows, COALESCE(a.fen, 0) AS answered_fen,
         COALESCE(k.rows, 0) + COALESCE(u.rows, 0) AS kept_rows, COALESCE(k.fen, 0) + COALESCE(a.unread_fen, 0) AS kept_fen
     FROM files f LEFT JOIN answered a USING (file_no) LEFT JOIN kept k USING (file_no) LEFT JOIN unread u USING (file_no)
-    WHERE f.batch IS NOT NULL),
+    WHERE f.batch > $after),
 levels AS (
     SELECT CASE WHEN GROUPING(file_no) = 0 THEN 'file' WHEN GROUPING(sender) = 0 THEN 'operator'
             WHEN GROUPING(day) = 0 THEN 'window' ELSE 'ledger' END AS level,
