@@ -101,6 +101,7 @@ class Participant(Strict):
     interchange: Literal["jtt978"] | None = None
     fund: Annotated[int, Field(ge=1, le=2**16 - 1)] | None = None
     region: int | None = None
+    """Where it stands in the region tree; of an insurer the pooling region (统筹地区) whose people it insures."""
     funds: dict[FundColumn, int] = Field(default_factory=dict)
     transfer_window_seconds: Annotated[int, Field(ge=1)] | None = None
     accounts: tuple[SourceAccount, ...] = ()
@@ -227,7 +228,9 @@ class Settings(Strict):
     def _check_uniqueness(self) -> None:
         """What must not be said twice or be left out."""
         for name in ("issuer_id", "fund", "region"):
-            values = [getattr(p, name) for p in self.participants if getattr(p, name) is not None]
+            # Many stand in one region, one insures it.
+            listed = [p for p in self.participants if name != "region" or p.kind == "insurer"]
+            values = [getattr(p, name) for p in listed if getattr(p, name) is not None]
             if name == "issuer_id":
                 values = [value.upper() for value in values]
             doubled = sorted({value for value in values if values.count(value) > 1})

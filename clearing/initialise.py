@@ -20,6 +20,7 @@ from clearing.calendar import HOLIDAYS
 from clearing.config import Settings, load_settings
 from clearing.errors import RefusedError
 from clearing.people import write_key
+from clearing.regions import REGIONS_FILE
 
 FOLDERS: Final = (
     "registers",
@@ -156,6 +157,8 @@ def _write_empty_registers(folder: Path) -> None:
     (folder / "senders.csv").write_text(SENDERS_HEADER, "ascii")
     holidays = resources.files("clearing.centre_template").joinpath(HOLIDAYS.name)
     (folder / HOLIDAYS.name).write_bytes(holidays.read_bytes())
+    regions = resources.files("clearing.centre_template").joinpath(REGIONS_FILE.name)
+    (folder / REGIONS_FILE.name).write_bytes(regions.read_bytes())
     pq.write_table(CARDS_SCHEMA.empty_table(), folder / "cards.parquet")
     pq.write_table(BLACKLIST_SCHEMA.empty_table(), folder / "blacklist.parquet")
 

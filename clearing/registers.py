@@ -23,6 +23,7 @@ from clearing.calendar import day_number
 from clearing.config import Settings
 from clearing.errors import ConfigError
 from clearing.key_index import KeyIndex
+from clearing.regions import load_regions
 
 _NO_OWNER: Final = -1
 """What :meth:`Validities.at` says where it finds nothing; no ``owner_id`` has these bits."""
@@ -174,6 +175,7 @@ def load_registers(directory: Path, settings: Settings) -> Registers:
         ConfigError: naming file, row and field.
     """
     folder = directory / "registers"
+    load_regions(directory, settings)
     cards, owners = load_cards(folder / "cards.parquet")
     return Registers(
         parties=parties_of(settings),
@@ -185,11 +187,11 @@ def load_registers(directory: Path, settings: Settings) -> Registers:
     )
 
 
-def _rows(path: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, fields: tuple[str, ...], optional: str = "") -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != fields:
+            if tuple(name for name in reader.fieldnames or () if name != optional) != fields:
                 raise ConfigError(f"columns are {reader.fieldnames}", where=path, remedy=f"make them {list(fields)}")
             yield from enumerate(reader, 2)
     except FileNotFoundError as exc:
@@ -198,8 +200,9 @@ def _rows(path: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, dict[str, 
 
 def _load_terminals(path: Path) -> Validities:
     rows = []
-    for line, row in _rows(path, ("terminal_id", "merchant_id", "valid_from", "valid_to")):
+    for line, row in _rows(path, ("terminal_id", "merchant_id", "valid_from", "valid_to"), "region"):
         try:
+            int(row.get("region") or 0)
             days = [day_number(datetime.date.fromisoformat(row[name])) for name in ("valid_from", "valid_to")]
             rows.append((int(row["terminal_id"], 16), int(row["merchant_id"]), *days))
         except ValueError as exc:

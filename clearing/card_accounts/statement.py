@@ -10,6 +10,7 @@ from typing import Any
 from card_io.keys.keystore import KeyStore
 from card_io.records import mask_card
 from clearing.card_accounts.account import movements_of, purses_of
+from clearing.card_accounts.household import household_cards, household_months
 from clearing.card_accounts.states import state_on, states_of
 from clearing.cards import CardKeys
 from clearing.config import load_settings
@@ -26,7 +27,8 @@ class CardStatement:
     """One card's statement; JSON-able, money in fen, the number masked.
 
     ``transactions`` are its records of the period that are no repeats, ``purses`` the shadow balance of each over all
-    records, ``open_items`` money of its transactions that is not where it ends.
+    records, ``open_items`` money of its transactions that is not where it ends, ``household`` the combined bill of
+    its household by month. ``drawn_at`` is the time of the newest journal entry.
     """
 
     card: str
@@ -43,6 +45,8 @@ class CardStatement:
     open_items: list[dict[str, Any]]
     deposit_fen: int
     refund_due_fen: int
+    household: list[dict[str, Any]]
+    drawn_at: str
 
 
 def card_statement(
@@ -79,7 +83,8 @@ def card_statement(
         recorded = states_of(ledger, card_id)
         own = ledger.run(sql_text("corrections/card_accounts"), wanted)
         [(newest,)] = ledger.run('SELECT MAX("at") FROM journal')
-    day = (newest.date() - datetime.date(1970, 1, 1)).days if newest is not None else 0
+        day = _day(newest)
+        months = household_months(ledger, household_cards(registers, card_id, day), card_id)
     state = state_on([each.row for each in recorded], registers, card_id, day)
     if not rows and not benefits and state.state == "unknown":
         raise ClearingError("the centre knows no such card", remedy="check the number; a card shows once it is used")
@@ -114,7 +119,18 @@ def card_statement(
         open_items=[_plain(each) for each in open_items],
         deposit_fen=held["card_deposit"],
         refund_due_fen=refunds + held["refund_payable"],
+        household=[each for each in months if _of_months(each["period"], since, until)],
+        drawn_at="" if newest is None else newest.isoformat(sep=" ", timespec="seconds"),
     )
+
+
+def _day(at: datetime.datetime | None) -> int:
+    return 0 if at is None else (at.date() - datetime.date(1970, 1, 1)).days
+
+
+def _of_months(period: str, since: datetime.date | None, until: datetime.date | None) -> bool:
+    """Whether a billing period "YYYY-MM" lies in the months of a time."""
+    return (since is None or period >= f"{since:%Y-%m}") and (until is None or period <= f"{until:%Y-%m}")
 
 
 def _within(row: dict[str, Any], since: datetime.date | None, until: datetime.date | None) -> bool:

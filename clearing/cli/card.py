@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.table import Table
@@ -32,6 +32,7 @@ from clearing.cli.corrections import By, Key, Reason, card_number, needed, signe
 from clearing.status import STATUS_TEXT, ClearingStatus
 
 if TYPE_CHECKING:
+    from clearing.card_accounts.statement import CardStatement
     from clearing.card_accounts.states import StateRow
 
 _WORDS: Final = {
@@ -44,6 +45,9 @@ _WORDS: Final = {
     "purse": ("钱包", "Purse"), "shadow": ("影子余额(元)", "Shadow balance"), "unseen": ("差额(元)", "Unseen"),
     "loads": ("充值", "Loads"), "debits": ("消费", "Debits"), "gap": ("缺号", "Missing records"),
     "impossible": ("不可能余额", "Impossible balance"), "open": ("未结事项", "Open items"),
+    "household": ("家庭合并账单", "Combined household bill"), "total": ("合计(元)", "Total"),
+    "water": ("水费", "water"), "electricity": ("电费", "electricity"), "gas": ("燃气费", "gas"),
+    "own": ("本卡缴费", "this card"), "other": ("家庭其他卡缴费", "another card of the household"),
     "deposit": ("卡押金(元)", "Deposit"), "refund": ("应退(元)", "Refunds due"),
     "issued": ("正常", "issued"), "lost": ("挂失", "lost"), "replaced": ("已补换", "replaced"),
     "closed": ("已销户", "closed"), "unknown": ("未登记", "not registered"),
@@ -65,6 +69,7 @@ def card(
     by: By = None,
     key: Key = None,
     now: Now = None,
+    pdf: Annotated[Path | None, typer.Option(metavar="FILE", help="the statement typeset as PDF, too")] = None,
     language: Language = "zh",
     wait: Wait = 60.0,
     passphrase_file: PassphraseFile = None,
@@ -106,7 +111,18 @@ def card(
         since=None if since is None else since.date(),
         until=None if until is None else until.date(),
     )
+    if pdf is not None:
+        _typeset(account, directory, chosen, pdf)
     show_or_json(asdict(account), as_json, lambda: _show_statement(asdict(account), 0 if chosen == "zh" else 1))
+
+
+def _typeset(told: CardStatement, directory: Path, language: Literal["zh", "en"], path: Path) -> None:
+    from clearing.config import load_settings
+    from clearing.durable import write_durably
+    from clearing.report.citizen import citizen_document
+    from clearing.report.typeset import pdf
+
+    write_durably(path, pdf(citizen_document(told, load_settings(directory), language)))
 
 
 def _asked_state(directory: Path, passphrase: str, state: str, day: datetime.date) -> StateRow:
@@ -166,6 +182,11 @@ def _show_statement(told: dict[str, Any], at: int) -> None:
             show_text(f"  {word('gap')} {word('loads' if gap['loads'] else 'debits')} {gap['first']}–{gap['last']}")
         for each in purse["impossible"]:
             show_text(f"  {word('impossible')} {each['reason']} {yuan(each['fen'])}")
+    for month in told["household"]:
+        show_text(f"{word('household')} {month['period']}: {word('total')} {yuan(month['total_fen'])}")
+        for bill in month["bills"]:
+            paid = word("own" if bill["own"] else "other")
+            show_text(f"  {word(bill['commodity'])} {bill['account']}: {yuan(bill['fen'])}  {paid}")
     for row in told["open_items"]:
         kind = ACCOUNT_KINDS[row["kind"]]
         show_text(f"{word('open')} {_reference(row['txn_id'])}: {(kind.zh, kind.en)[at]} {yuan(abs(row['fen']))}")

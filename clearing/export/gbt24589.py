@@ -20,6 +20,13 @@ from clearing.store import Store, sql_text
 
 CURRENCY: Final = "人民币"
 
+NOTICE: Final = (
+    "GB/T 24589.1 式会计核算数据：元素名称未经官方模式验证，交付前须与审计方要求的版本核对。"
+    " In the manner of GB/T 24589.1: element names are unproven, no public schema was at hand;"
+    " compare with the edition the auditor asks for."
+)
+"""Stands at the head of every document."""
+
 _CLASSES: Final = {"asset": "资产", "liability": "负债", "income": "损益", "expense": "损益", "memo": "表外"}
 _DEBIT, _CREDIT, _EVEN = "借", "贷", "平"
 _DEBIT_CLASSES: Final = ("asset", "expense")
@@ -28,7 +35,7 @@ _VOUCHER: Final = {"memo": "备", "ledger": "记"}
 
 def write(store: Store, settings: Settings, out: TextIO) -> None:
     """Write the document; 科目编号 is the account kind, which never changes its name."""
-    out.write('<?xml version="1.0" encoding="UTF-8"?>\n<会计核算数据>\n')
+    out.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {NOTICE} -->\n<会计核算数据>\n')
     _element(out, "电子账簿", _book(store, settings))
     for kind in ACCOUNT_KINDS.values():
         _element(

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import shutil
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.payments import payment_rows
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
+from clearing.regions import load_regions, terminal_regions
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
 from clearing.store import Store, sql_text, timestamp
 
@@ -274,9 +276,12 @@ class Projection:
                     "name_zh": p.name.zh,
                     "name_en": p.name.en,
                     "price_tolerance": p.price_tolerance,
+                    "region": p.region,
                 }
                 for p in self.settings.participants
             ],
+            "regions": [asdict(each) for each in load_regions(self.directory, self.settings)],
+            "terminal_regions": terminal_regions(self.directory),
             "statuses": [
                 {"status": int(s), "name": s.name, "zh": STATUS_TEXT[s].zh, "en": STATUS_TEXT[s].en}
                 for s in ClearingStatus

@@ -14,7 +14,10 @@ from clearing.report.statements import Statement, statements_of
 from clearing.report.text import count, masked, yuan
 from clearing.report.typeset import Document, Section
 
-RELATIONS: Final = ("fee_invoices", "claim_lines", "reserve", "month")
+RELATIONS: Final = (
+    "fee_invoices", "claim_lines", "reserve", "month", "month_participants", "month_fees", "open_items", "regions",
+    "region_claims",
+)  # fmt: skip
 """What the documents need beside the statements' relations."""
 
 OWED_TERMS: Final = (
@@ -33,7 +36,7 @@ class Writer:
         self.names = Names(facts, self.t)
 
     def documents(self) -> Iterator[tuple[str, Document]]:
-        """Every document with its name: statements, fee invoices, claims, reserve proof, month."""
+        """Every document with its name: statements, fee invoices, claims, reserve proof, regions, month, its fees."""
         for statement in statements_of(self.facts):
             yield f"statement.{statement.participant}", self.statement(statement)
         for merchant in sorted({row["merchant"] for row in self.facts["fee_invoices"]}):
@@ -41,7 +44,11 @@ class Writer:
         for fund in sorted({row["fund"] for row in self.facts["claim_lines"]}):
             yield f"fund-claim.{fund}", self.fund_claim(fund)
         yield "reserve-proof", self.reserve_proof()
+        if self.facts["regions"]:
+            yield "regions", self.regions()
         yield "month", self.month()
+        for merchant in sorted({row["merchant"] for row in self.facts["month_fees"]}):
+            yield f"month-fee-invoice.{merchant}", self.month_fee_invoice(merchant)
 
     def statement(self, statement: Statement) -> Document:
         """What one participant is told of the window."""
@@ -102,7 +109,47 @@ class Writer:
         section = self._section(
             "fund_claim", ("participant", "rows", "yuan"), lines, right=(1, 2), money=total(rows, "fen")
         )
-        return self._document("fund_claim", [section], whose=fund)
+        between = [row for row in self.facts["region_claims"] if row["fund"] == fund]
+        lines = [
+            (
+                self._region(row["home_region"]),
+                self._region(row["care_region"]),
+                self.t(_OUT_OF_REGION[row["out_of_region"]]),
+                count(row["rows"]),
+                yuan(row["fen"]),
+            )
+            for row in between
+        ]
+        columns = ("home_region", "care_region", "out_of_region", "rows", "yuan")
+        regions = self._section("region_claims", columns, lines, right=(3, 4), money=total(between, "fen"))
+        return self._document("fund_claim", [section, *([regions] if between else [])], whose=fund)
+
+    def regions(self) -> Document:
+        """What payees of each region are owed for the window, level by level; every level sums to the whole."""
+        sections = []
+        for level in dict.fromkeys(row["level"] for row in self.facts["regions"]):
+            rows = [row for row in self.facts["regions"] if row["level"] == level]
+            lines = [
+                (
+                    self._region(row["region"]),
+                    count(row["rows"]),
+                    yuan(row["card_fen"]),
+                    yuan(row["fund_fen"]),
+                    yuan(row["payable_fen"]),
+                )
+                for row in rows
+            ]
+            columns = ("region", "rows", "card_paid", "fund_paid", "yuan")
+            money = total(rows, "payable_fen")
+            sections.append(self._section(f"regions_{level}", columns, lines, right=(1, 2, 3, 4), money=money))
+        return self._document("regions", sections)
+
+    def _region(self, number: int | None) -> str:
+        """A region by number and name; None is what stands above the level, or in no region."""
+        if number is None:
+            return self.t("region.none")
+        names = {row["region"]: row[self.language] for row in self.facts["regions"]}
+        return f"{number} {names.get(number) or ''}".strip()
 
     def reserve_proof(self) -> Document:
         """Both sides of the reserve, term by term, as the ledger stands."""
@@ -122,16 +169,61 @@ class Writer:
         return self._document("reserve_proof", sections, more=[difference])
 
     def month(self) -> Document:
-        """The trial balance of the month up to the date."""
+        """The month up to the date: trial balance, what each participant netted and was paid, open items by age."""
         lines = [
             (self.t.name("account", row["kind"]), self.names.source(row["source"]), *_figures(row))
             for row in self.facts["month"]
         ]
         totals = {name: total(self.facts["month"], name) for name in _BALANCE}
         section = self._section(
-            "month", ("account", "source", *_BALANCE), lines, right=(2, 3, 4, 5), sums=("Σ", "", *_figures(totals))
+            "month_balance",
+            ("account", "source", *_BALANCE),
+            lines,
+            right=(2, 3, 4, 5),
+            sums=("Σ", "", *_figures(totals)),
         )
-        return self._document("month", [section])
+        participants = [
+            (
+                self.names.participant(row["participant"]),
+                self.names.source(row["source"]),
+                yuan(row["net_fen"]),
+                yuan(row["settled_fen"]),
+                yuan(row["waiting_fen"]),
+            )
+            for row in self.facts["month_participants"]
+        ]
+        sums = [yuan(total(self.facts["month_participants"], name)) for name in _PAID]
+        netted = self._section(
+            "month_participants",
+            ("participant", "source", *_PAID),
+            participants,
+            right=(2, 3, 4),
+            sums=("Σ", "", *sums),
+        )
+        items = [
+            (
+                self.t(f"item.{row['item']}"),
+                self.names.participant(row["participant"]),
+                self.t(f"role.{row['owner']}"),
+                count(row["age_days"]),
+                count(row["rows"]),
+                yuan(row["fen"]),
+            )
+            for row in self.facts["open_items"]
+        ]
+        aged = self._section(
+            "open_items", ("item", "participant", "owner", "age_days", "rows", "yuan"), items, right=(3, 4, 5)
+        )
+        return self._document("month", [section, netted, aged])
+
+    def month_fee_invoice(self, merchant: int) -> Document:
+        """The fees of one payee for the month up to the date, by window."""
+        rows = [row for row in self.facts["month_fees"] if row["merchant"] == merchant]
+        lines = [(row["window"].isoformat(), yuan(row["base"]), yuan(row["fen"])) for row in rows]
+        section = self._section(
+            "month_fee_invoice", ("business_date", "base", "yuan"), lines, right=(1, 2), money=total(rows, "fen")
+        )
+        return self._document("month_fee_invoice", [section], whose=merchant)
 
     def _section(
         self,
@@ -181,6 +273,8 @@ class Writer:
         )
 
 
+_OUT_OF_REGION: Final = {True: "region.outside", False: "region.inside", None: "region.unplaced"}
+_PAID: Final = ("net_fen", "settled_fen", "waiting_fen")
 _BALANCE: Final = ("opening", "debit", "credit", "closing")
 
 

@@ -10,7 +10,7 @@ from clearing.report.messages import Language, Messages
 from clearing.report.pages import Names
 from clearing.report.sheets import Column, Sheet, workbook
 
-RELATIONS: Final = ("files", "trial_balance", "fund_claims", "open_items")
+RELATIONS: Final = ("files", "trial_balance", "fund_claims", "open_items", "regions", "region_claims")
 
 
 def daily_workbook(facts: Facts, checks: list[CheckResult], language: Language) -> bytes:
@@ -33,6 +33,8 @@ def daily_workbook(facts: Facts, checks: list[CheckResult], language: Language) 
             _sheet(t, "fund_claims", _named(facts["fund_claims"], names, t), _CLAIMS),
             _sheet(t, "positions", _named(facts["positions"], names, t), ("participant", "name", "source", "fen")),
             _sheet(t, "payments", _named(facts["payments"], names, t), _PAYMENTS),
+            _sheet(t, "regions", [row | {"name": row[language]} for row in facts["regions"]], _REGIONS),
+            _sheet(t, "region_claims", facts["region_claims"], _REGION_CLAIMS),
         ],
         title=f"{t('title.reconciliation')} {facts.date}",
     )
@@ -42,6 +44,8 @@ _OPEN_ITEMS: Final = ("item", "cause", "owner", "participant", "name", "since", 
 _FILES: Final = ("file_no", "file", "sender", "rows_in", "difference_rows", "fen_in", "difference_fen")
 _BALANCE: Final = ("kind", "account", "source", "opening", "debit", "credit", "closing")
 _CLAIMS: Final = ("participant", "name", "claim_fen", "evidence_fen", "difference")
+_REGIONS: Final = ("level", "region", "name", "rows", "card_fen", "fund_fen", "payable_fen")
+_REGION_CLAIMS: Final = ("fund", "home_region", "care_region", "out_of_region", "rows", "fen")
 _PAYMENTS: Final = ("payment", "participant", "name", "source", "direction", "state", "fen")
 
 _FEN: Final = frozenset(
@@ -56,6 +60,9 @@ _FEN: Final = frozenset(
         "claim_fen",
         "evidence_fen",
         "difference",
+        "card_fen",
+        "fund_fen",
+        "payable_fen",
     }
 )
 

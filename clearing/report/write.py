@@ -26,7 +26,10 @@ from clearing.report.typeset import pdf
 Format = Literal["html", "xlsx", "pdf", "csv", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
-TABLES: Final = ("open_items", "trial_balance", "positions", "payments", "fund_claims", "files", "claim_lines")
+TABLES: Final = (
+    "open_items", "trial_balance", "positions", "payments", "fund_claims", "files", "claim_lines", "regions",
+    "region_claims", "month_participants", "month_fees",
+)  # fmt: skip
 """Relations that CSV and Parquet hold, one file each: codes and fen as the ledger has them."""
 
 _RELATIONS: Final = tuple(

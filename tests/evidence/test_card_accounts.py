@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from clearing.calendar import day_number, seconds_of
@@ -17,6 +19,7 @@ from clearing.card_accounts.change import approve_state, propose_state
 from clearing.card_accounts.hits import blacklist_hits
 from clearing.card_accounts.statement import card_statement
 from clearing.card_accounts.states import StateRow, state_document
+from clearing.config import load_settings
 from clearing.corrections.adjust import judge
 from clearing.corrections.commit import post
 from clearing.corrections.persons import check_signed, signed
@@ -24,6 +27,8 @@ from clearing.corrections.rules import Item
 from clearing.engine import opened
 from clearing.errors import ClearingError, RefusedError
 from clearing.explain import explain
+from clearing.report.citizen import citizen_document
+from clearing.report.typeset import pdf
 from clearing.verify import verify
 from evidence.centres import PASSPHRASE
 from evidence.corrected import NEXT_NOON, Corrected, account_text, closed_centre, copied, moved_between
@@ -120,6 +125,43 @@ def test_the_command_reads_the_number_from_standard_input(closed: Corrected, tmp
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["refund_due_fen"] == 60
+
+
+def test_the_bills_of_a_household_stand_together_by_month(fresh: Corrected) -> None:
+    """Two cards of one household: both statements show the bills, one as its own; a stranger's shows none."""
+    path = fresh.directory / "registers" / "cards.parquet"
+    table = pq.read_table(path)
+    payer, other = card_id(fresh, "utility"), card_id(fresh, "overcharged")
+    owner = [payer if card in (payer, other) else None for card in table.column("card_id").to_pylist()]
+    pq.write_table(table.append_column("owner_id", pa.array(owner, pa.uint64())), path)
+    own, shared = statement(fresh, "utility").household, statement(fresh, "overcharged").household
+
+    assert [bill["own"] for month in own for bill in month["bills"]] == [True, True]
+    assert [bill["own"] for month in shared for bill in month["bills"]] == [False, False]
+    assert sum(month["total_fen"] for month in shared) == 400
+    assert [sum(month["commodities"].values()) == month["total_fen"] for month in own] == [True] * len(own)
+    assert {(bill["utility"], bill["fen"]) for month in own for bill in month["bills"]} == {(611, 100), (612, 300)}
+    assert statement(fresh, "student").household == []
+    number = fresh.lines["utility"].card
+    later = datetime.date(2099, 1, 1)
+    assert card_statement(fresh.directory, number, passphrase=PASSPHRASE, since=later).household == []
+
+
+WORDS = {
+    "zh": ("市民卡对账单", "家庭合并账单", "肆元整"),
+    "en": ("Card statement", "Combined household bill"),
+}
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_the_statement_is_typeset_without_the_number(closed: Corrected, language: str) -> None:
+    told = statement(closed, "utility")
+    document = citizen_document(told, load_settings(closed.directory), language)  # type: ignore[arg-type]
+    shown = str(document)
+
+    assert all(word in shown for word in WORDS[language]), shown
+    assert closed.lines["utility"].card not in shown
+    assert pdf(document).startswith(b"%PDF")
 
 
 def test_states_go_on_by_rule(fresh: Corrected) -> None:

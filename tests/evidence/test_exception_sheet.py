@@ -188,7 +188,7 @@ def test_a_sorted_sheet_is_the_same_sheet(closed: Corrected, downloaded: Path, t
 def test_a_sheet_repaired_by_libreoffice_comes_in_again(closed: Corrected, downloaded: Path, tmp_path: Path) -> None:
     office = shutil.which("soffice")
     if office is None:
-        pytest.skip("soffice is not installed (apt-get install libreoffice-calc): the conversion is not tried")
+        pytest.skip("soffice is not installed (scripts/setup --campaign installs it): the conversion is not tried")
     filled = fill(closed, downloaded, tmp_path / "filled.xlsx", suspense=("RELEASE", None, None, "seen"))
     folder = tmp_path / "repaired"
     command = [office, "--headless", "--convert-to", "xlsx", "--outdir", str(folder), str(filled)]

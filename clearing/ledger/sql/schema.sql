@@ -5,7 +5,13 @@ CREATE TABLE journal (
 -- By what reference tables and views were made.
 CREATE TABLE definitions (name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL);
 CREATE TABLE participants (
-    participant BIGINT PRIMARY KEY, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR, price_tolerance BIGINT);
+    participant BIGINT PRIMARY KEY, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR, price_tolerance BIGINT,
+    region BIGINT);
+CREATE TABLE regions (
+    region BIGINT NOT NULL, parent BIGINT, level VARCHAR NOT NULL, zh VARCHAR, en VARCHAR, valid_from DATE NOT NULL,
+    valid_to DATE NOT NULL);
+CREATE TABLE terminal_regions (
+    terminal_id UBIGINT NOT NULL, region BIGINT NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL);
 CREATE TABLE statuses (status SMALLINT PRIMARY KEY, name VARCHAR, zh VARCHAR, en VARCHAR);
 CREATE TABLE dispositions (disposition UTINYINT PRIMARY KEY, name VARCHAR);
 CREATE TABLE posting_templates (

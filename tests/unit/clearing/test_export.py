@@ -153,12 +153,21 @@ def test_capped_fares_are_told_by_the_rule_that_decided() -> None:
 def test_accounting_data_ties_voucher_to_balance_to_ledger(
     exported: dict[Format, Path], trial_balance: dict[str, int]
 ) -> None:
-    root = ET.parse(exported["gbt24589"]).getroot()
+    text = exported["gbt24589"].read_text("utf-8")
+    assert "元素名称未经官方模式验证" in text
+    assert "element names are unproven" in text
+    root = ET.fromstring(text)
+    assert {part.tag for part in root} == {"电子账簿", "会计科目", "科目余额及发生额", "记账凭证"}
+    vouchers: Counter[str | None] = Counter()
     classes = {e.findtext("科目编号"): e.findtext("科目类型") for e in root.iter("会计科目")}
     moved: Counter[tuple[str | None, ...]] = Counter()
     for line in root.iter("记账凭证"):
         key = tuple(line.findtext(name) for name in ("科目编号", "辅助项1编号", "辅助项2编号"))
-        moved[key] += fen(line.findtext("借方本币金额") or "") - fen(line.findtext("贷方本币金额") or "")
+        debit, credit = (fen(line.findtext(name) or "") for name in ("借方本币金额", "贷方本币金额"))
+        moved[key] += debit - credit
+        vouchers[line.findtext("记账凭证编号")] += debit - credit
+    assert len(vouchers) > 1
+    assert set(vouchers.values()) == {0}
     closing: dict[tuple[str | None, ...], int] = {}
     for each in root.iter("科目余额及发生额"):
         key = tuple(each.findtext(name) for name in ("科目编号", "辅助项1编号", "辅助项2编号"))

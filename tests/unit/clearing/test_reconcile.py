@@ -115,8 +115,10 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         for name, view in _EMPTY_VIEWS.items():
             store.run(f"CREATE TABLE {'bills' if name == 'bill' else name} AS {view}")
         store.script("views")
-        store.run("INSERT INTO participants VALUES (1, 'centre', '', '', 0), (10, 'issuer', '', '', 0)")
-        store.run("INSERT INTO participants VALUES (211, 'operator', '', '', 0), (701, 'agent', '', '', 0)")
+        store.run("INSERT INTO participants VALUES (1, 'centre', '', '', 0, NULL), (10, 'issuer', '', '', 0, NULL)")
+        store.run(
+            "INSERT INTO participants VALUES (211, 'operator', '', '', 0, NULL), (701, 'agent', '', '', 0, NULL)"
+        )
         store.run("INSERT INTO statuses VALUES (1, 'ACCEPTED', '', ''), (52, 'REPLAY', '', ''), (9, 'HELD', '', '')")
         for kind in ACCOUNT_KINDS.values():
             store.run(
