@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from auditor.centre import Centre, FeeSchedule, Participant
-from auditor.model import Leg, Row
+from auditor.model import Account, Leg, Row
 from auditor.posting import MEMO_KINDS, RESERVE
 
 Balances = dict[tuple[int, str, int, int], int]
@@ -133,6 +133,11 @@ def close(balances: Balances, fees: dict[tuple[int, int], Shares]) -> Balances:
         for (kind, participant, source), amount in fee_legs(merchant, shares):
             closed[window, kind, participant, source] += amount
     return dict(closed)
+
+
+def by_window(windows: Mapping[int, Mapping[Account, int]]) -> Balances:
+    """Accounts of every window as (window, kind, participant, source) → fen."""
+    return {(day, *account): fen for day, amounts in windows.items() for account, fen in amounts.items()}
 
 
 def positions_of(closed: Balances) -> dict[tuple[int, int, int], int]:

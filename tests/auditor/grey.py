@@ -6,10 +6,10 @@ from auditor.model import Row
 from auditor.replay import Memory, exclusive_keys, identity
 
 
-def decide(rows: list[Row], memory: Memory) -> list[Row]:
+def decide(rows: list[Row], memory: Memory, last: int) -> list[Row]:
     """Give grey rows their later status and the window it posts in (``moved_to``); returns them.
 
-    ``rows`` are all rows in the order received; every window up to the last one that anything posts in is closed.
+    ``rows`` are all rows in the order received; ``last`` is the last window that is closed.
     """
     stood: dict[object, int] = {}
     taken: dict[object, int] = {}
@@ -20,7 +20,6 @@ def decide(rows: list[Row], memory: Memory) -> list[Row]:
                     _first(stood, identity(one), one.received_window)
                     for key in exclusive_keys(one):
                         _first(taken, key, one.received_window)
-    last = max((row.window for row in rows), default=0)
     decided = []
     for row in rows:
         if row.status != "GREY_RECORD" or row.value["card_counter"] is None:

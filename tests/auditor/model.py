@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,8 +107,13 @@ class AuditResult:
         fees: (window, merchant) → {(role, participant): fen}; roles issuer, acquirer, centre.
         closed_balances: balances with the fee legs of every window.
         positions: (window, participant, source) → net fen after fees, memo accounts excluded.
-        payments: (window, participant, source) → direction, fen, pay day of what a close proposes.
-        unpaid: (window, participant, source) → fen and reason of what it leaves.
+        payments: name → direction, fen, pay day and status of every payment that a close proposed.
+        unpaid: (window, participant, source) → fen and reason of what a close leaves.
+        bank_files: outcome per file of the bank.
+        bank_lines: (file, number) → payment, direction, fen, outcome, whether somebody has to look at it.
+        disputes: how many are about (row), in a state, with fen in dispute and deadline.
+        open_items: (item, cause, participant, since) → rows and fen, at the last close.
+        objections: what people or bank did that the rules forbid, in words.
         findings: amounts of settlements and bills that the closes find different from the tariff, as in
             :data:`auditor.recomputing.Finding`.
         not_compared: settlements and bills by window, service, participant, reason and column.
@@ -120,7 +126,12 @@ class AuditResult:
     fees: dict[tuple[int, int], dict[tuple[str, int], int]] = field(default_factory=dict)
     closed_balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], int] = field(default_factory=dict)
-    payments: dict[tuple[int, int, int], tuple[str, int, int]] = field(default_factory=dict)
+    payments: dict[str, tuple[str, int, int, str]] = field(default_factory=dict)
     unpaid: dict[tuple[int, int, int], tuple[int, str]] = field(default_factory=dict)
+    bank_files: dict[str, str] = field(default_factory=dict)
+    bank_lines: dict[tuple[str, int], tuple[str, str, int, str, bool]] = field(default_factory=dict)
+    disputes: Counter[tuple[RowKey, str, int, int | None]] = field(default_factory=Counter)
+    open_items: dict[tuple[str, str, int, int], tuple[int, int]] = field(default_factory=dict)
+    objections: list[str] = field(default_factory=list)
     findings: set[Any] = field(default_factory=set)
     not_compared: dict[Any, int] = field(default_factory=dict)

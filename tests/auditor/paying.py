@@ -1,4 +1,4 @@
-"""What is paid, collected, kept and left at every close (rules §9 and §12), for a centre without bank answers."""
+"""What is paid, collected, kept and left at every close (rules §9 and §12)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+from typing import Any
+
+from auditor.books import BETWEEN, RESERVE, Amounts, Books, Payment, legs_of
 from auditor.centre import ALWAYS, Centre
+from auditor.closing import largest_remainder
 from auditor.times import day_of
 
-Balances = dict[tuple[int, str, int, int], int]
-RESERVE = 0
 SETTLED = {
     "merchant_payable", "counterparty_receivable", "counterparty_payable", "agent_receivable", "fund_receivable",
     "insurer_receivable", "fee_income",
@@ -33,22 +35,52 @@ class Terms:
     bps: int
     release: int
     carry: bool
-    account: bool
+    account: str
+    """Its number, empty when none is agreed."""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """An agreement of the centre to pay a fund's shares before the fund does."""
+
+    fund: int
+    days: tuple[int, int]
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class OwnAccount:
+    """An account of the centre at a bank, for one source of money."""
+
+    bank: int
+    number: str
 
 
 @dataclass
-class Closing:
-    """Every close of the audited windows.
+class Agreed:
+    """All that is agreed on settlement: terms of participants, advances, own accounts by source of money."""
 
-    Attributes:
-        payments: (window, participant, source) → (direction, fen, pay day).
-        unpaid: (window, participant, source) → (fen, reason).
-        balances: with what was kept and released.
-    """
+    terms: list[Terms]
+    advances: list[Advance]
+    accounts: dict[int, OwnAccount]
 
-    payments: dict[tuple[int, int, int], tuple[str, int, int]] = field(default_factory=dict)
-    unpaid: dict[tuple[int, int, int], tuple[int, str]] = field(default_factory=dict)
-    balances: Balances = field(default_factory=dict)
+    def of(self, participant: int, day: int) -> Terms | None:
+        """The agreement in force on a day."""
+        found = [each for each in self.terms if each.participant == participant and _within(day, each.days)]
+        return found[0] if found else None
+
+    def advance(self, fund: int, day: int) -> Advance | None:
+        found = [each for each in self.advances if each.fund == fund and _within(day, each.days)]
+        return found[0] if found else None
+
+    def source_of(self, number: str) -> tuple[int, int] | None:
+        """Bank and source of money of an account of ours."""
+        found = [(own.bank, source) for source, own in self.accounts.items() if own.number == number]
+        return found[0] if found else None
+
+
+def _within(day: int, days: tuple[int, int]) -> bool:
+    return days[0] <= day <= days[1]
 
 
 class Days:
@@ -94,104 +126,215 @@ class Days:
         return None if last is None else self.next(last)
 
 
-def read_terms(settings: dict[str, object]) -> list[Terms]:
-    """The settlement agreements of a parsed centre.yaml."""
+def read_agreed(settings: dict[str, Any]) -> Agreed:
+    """What a parsed centre.yaml agrees on settlement."""
     agreements = settings.get("agreements") or {}
-    assert isinstance(agreements, dict)
-    if agreements.get("advances"):
-        raise ValueError("advances are not audited here")
     terms = []
     for entry in agreements.get("settlement") or []:
         hold = entry.get("hold_back") or {"bps": 0, "release_days": 0}
-        first = day_of(entry["from"])
-        last = day_of(entry["to"]) if "to" in entry else ALWAYS[1]
         terms.append(
             Terms(
-                entry["participant"], (first, last), entry["cycle"], entry.get("minimum_payout", 0), hold["bps"],
-                hold["release_days"], entry.get("debts") == "carry", "account" in entry,
+                entry["participant"], _period(entry), entry["cycle"], entry.get("minimum_payout", 0), hold["bps"],
+                hold["release_days"], entry.get("debts") == "carry", (entry.get("account") or {}).get("number", ""),
             )
         )  # fmt: skip
-    return terms
-
-
-def close_all(balances: Balances, terms: list[Terms], days: Days, banked: set[int], centre: Centre) -> Closing:
-    """Close every window from the first to the last with money; ``banked`` are the sources with an account."""
-    result = Closing(balances=defaultdict(int, balances))
-    windows = [window for window, *_ in balances]
-    if not windows:
-        return result
-    spoken: dict[tuple[int, int], int] = defaultdict(int)
-    held: list[tuple[int, int, int]] = []
-    for window in range(min(windows), max(windows) + 1):
-        _hold(result, terms, window, held)
-        owed: dict[tuple[int, int], int] = defaultdict(int)
-        for (day, kind, participant, source), fen in result.balances.items():
-            own = participant == centre.id
-            if day <= window and kind in SETTLED and not (own and (kind != "fee_income" or source != RESERVE)):
-                owed[participant, source] += fen
-        for (participant, source), whole in sorted(owed.items()):
-            fen = whole - spoken[participant, source]
-            if fen == 0 or (participant == centre.id and fen < 0):
-                continue
-            agreed = _terms(terms, participant, window)
-            if agreed is None:
-                if participant != centre.id:
-                    result.unpaid[window, participant, source] = (fen, "no_agreement")
-                continue
-            paid_on = days.paid_on(window, window - 1, agreed.cycle)
-            reason = _left(agreed, fen, source, paid_on, own=participant == centre.id, banked=banked)
-            if reason:
-                result.unpaid[window, participant, source] = (fen, reason)
-                continue
-            assert paid_on is not None
-            direction = "collect" if fen < 0 else "pay"
-            result.payments[window, participant, source] = (direction, abs(fen), day_of(paid_on))
-            spoken[participant, source] += fen
-    return result
-
-
-def _left(agreed: Terms, fen: int, source: int, paid_on: date | None, *, own: bool, banked: set[int]) -> str:
-    """Why a pair stays unpaid, empty when it does not."""
-    if paid_on is None:
-        return "not_due"
-    if fen < 0:
-        return "carried" if agreed.carry else "no_account" if not agreed.account else _unbanked(source, banked)
-    if fen < agreed.minimum:
-        return "below_minimum"
-    if not agreed.account and not own:
-        return "no_account"
-    # No bank has told of any money of a fund.
-    return _unbanked(source, banked) if source == RESERVE else "awaiting_fund"
-
-
-def _unbanked(source: int, banked: set[int]) -> str:
-    return "" if source in banked else "no_bank_account"
-
-
-def _hold(result: Closing, terms: list[Terms], window: int, held: list[tuple[int, int, int]]) -> None:
-    """Keep part of what the window adds to what payees are owed; let go what was kept long enough."""
-    added = {
-        participant: fen
-        for (day, kind, participant, source), fen in result.balances.items()
-        if (day, kind, source) == (window, "merchant_payable", RESERVE)
+    advances = [
+        Advance(each["fund"], _period(each), each.get("limit")) for each in agreements.get("advances") or ()
+    ]
+    accounts = {
+        account["source"]: OwnAccount(bank["id"], account["number"])
+        for bank in settings["participants"]
+        for account in bank.get("accounts", ())
     }
-    for until, participant, fen in list(held):
-        if until <= window:
-            held.remove((until, participant, fen))
-            _move(result, window, participant, -fen)
-    for participant, fen in added.items():
-        agreed = _terms(terms, participant, window)
-        part = (fen * agreed.bps + 5000) // 10_000 if agreed is not None and fen > 0 else 0
-        if part and agreed is not None:
-            held.append((window + agreed.release, participant, part))
-            _move(result, window, participant, part)
+    return Agreed(terms, advances, accounts)
 
 
-def _move(result: Closing, window: int, participant: int, fen: int) -> None:
-    result.balances[window, "merchant_payable", participant, RESERVE] -= fen
-    result.balances[window, "held_back", participant, RESERVE] += fen
+def _period(entry: dict[str, Any]) -> tuple[int, int]:
+    return day_of(entry["from"]), day_of(entry["to"]) if "to" in entry else ALWAYS[1]
 
 
-def _terms(terms: list[Terms], participant: int, window: int) -> Terms | None:
-    found = [each for each in terms if each.participant == participant and each.days[0] <= window <= each.days[1]]
-    return found[0] if found else None
+class Closer:
+    """Closes windows one after the other: what it keeps, what it proposes, what it leaves."""
+
+    def __init__(self, books: Books, agreed: Agreed, days: Days, centre: Centre) -> None:
+        self.books, self.agreed, self.days, self.centre = books, agreed, days, centre
+        self.unpaid: dict[tuple[int, int, int], tuple[int, str]] = {}
+        """(window, participant, source) → (fen, reason)."""
+        self._held: list[tuple[int, int, int]] = []
+        """(window of release, participant, fen)."""
+        self._free: Amounts = {}
+
+    def close(self, window: int, proposer: str = "") -> None:
+        """Close a window in which everything but hold-backs is posted; ``proposer`` signs what is proposed."""
+        before = window - 1 if self.books.closed is None else self.books.closed
+        self._hold(window, before)
+        free = self.books.up_to(window)
+        for account, fen in self.books.spoken_for().items():
+            free[account] -= fen
+        self._free = {account: fen for account, fen in free.items() if fen}
+        shares: dict[int, list[tuple[int, int, Terms, int]]] = defaultdict(list)
+        for participant, source in sorted({(who, money) for _, who, money in self._free}):
+            claim = self._claim(window, before, participant, source)
+            if claim is not None:
+                fen, terms, pay_day = claim
+                if source == RESERVE or fen < 0:
+                    self._propose(window, participant, source, fen, terms, pay_day, proposer)
+                else:
+                    shares[source].append((participant, fen, terms, pay_day))
+        for source in sorted({money for _, _, money in self._free} - {RESERVE, self.centre.id}):
+            self._share_out(window, source, shares[source], proposer)
+        self.books.close(window)
+
+    def _hold(self, window: int, before: int) -> None:
+        added = {
+            participant: fen
+            for (kind, participant, source), fen in self.books.windows[window].items()
+            if (kind, source) == ("merchant_payable", RESERVE)
+        }
+        for until, participant, fen in self._held:
+            if before < until <= window:
+                self._keep(window, participant, -fen)
+        for participant, fen in added.items():
+            terms = self.agreed.of(participant, window)
+            part = (fen * terms.bps + 5000) // 10_000 if terms is not None and fen > 0 else 0
+            if terms is not None and part:
+                self._held.append((window + terms.release, participant, part))
+                self._keep(window, participant, part)
+
+    def _keep(self, window: int, participant: int, fen: int) -> None:
+        self.books.post(window, ("merchant_payable", participant, RESERVE), -fen)
+        self.books.post(window, ("held_back", participant, RESERVE), fen)
+
+    def _amounts(self, participant: int, source: int) -> dict[str, int]:
+        """What a payment can settle of a participant's accounts in one source of money."""
+        own = participant == self.centre.id
+        if own:
+            fees = self._free.get(("fee_income", participant, source), 0)
+            fees += self._free.get(("own_funds", participant, source), 0)
+            return {"own_funds": fees} if fees > 0 and source == RESERVE else {}
+        return {
+            kind: fen
+            for (kind, who, money), fen in self._free.items()
+            if (who, money) == (participant, source) and kind in SETTLED
+        }
+
+    def _claim(self, window: int, before: int, participant: int, source: int) -> tuple[int, Terms, int] | None:
+        fen = sum(self._amounts(participant, source).values())
+        if fen == 0:
+            return None
+        terms, own = self.agreed.of(participant, window), participant == self.centre.id
+        if terms is None:
+            if not own:
+                self.unpaid[window, participant, source] = (fen, "no_agreement")
+            return None
+        paid_on = self.days.paid_on(window, before, terms.cycle)
+        reason = ""
+        if paid_on is None:
+            reason = "not_due"
+        elif fen < 0 and terms.carry:
+            reason = "carried"
+        elif 0 < fen < terms.minimum:
+            reason = "below_minimum"
+        elif not terms.account and not own:
+            reason = "no_account"
+        elif (source == RESERVE or fen < 0) and source not in self.agreed.accounts:
+            reason = "no_bank_account"
+        if reason or paid_on is None:
+            self.unpaid[window, participant, source] = (fen, reason)
+            return None
+        return fen, terms, day_of(paid_on)
+
+    def _propose(
+        self, window: int, participant: int, source: int, fen: int, terms: Terms, pay_day: int, proposer: str,
+        purpose: str = "", from_source: int | None = None,
+    ) -> None:  # fmt: skip
+        own = participant == self.centre.id
+        purpose = purpose or ("sweep" if own else "settlement")
+        to_source = {"sweep": self.centre.id, "repayment": self.centre.id, "transfer": RESERVE}.get(purpose)
+        suffix = {"transfer": "-R", "repayment": "-A"}.get(purpose, "")
+        date = EPOCH + timedelta(window)
+        ours = source if from_source is None else from_source
+        amounts = {BETWEEN[purpose]: fen} if purpose in BETWEEN else self._amounts(participant, source)
+        payment = Payment(
+            name=f"{date:%Y%m%d}-{participant}-{source}{suffix}",
+            window=window,
+            participant=participant,
+            source=source,
+            direction="collect" if fen < 0 else "pay",
+            fen=abs(fen),
+            purpose=purpose,
+            pay_day=pay_day,
+            legs=legs_of(amounts, fen),
+            bank=self.agreed.accounts[ours].bank,
+            our_source=ours,
+            their_source=to_source,
+            their_account=terms.account if to_source is None else self.agreed.accounts[to_source].number,
+            proposer=proposer,
+        )
+        self.books.payments[payment.name] = payment
+
+    def _share_out(
+        self, window: int, source: int, claims: list[tuple[int, int, Terms, int]], proposer: str
+    ) -> None:
+        """What a fund brought: to the reserve for its benefits, to the centre for advances, then to the payees."""
+        stands, own = self.books.up_to(window), self.centre.id
+
+        def total(kind: str) -> int:
+            return sum(fen for (name, _, money), fen in stands.items() if (name, money) == (kind, source))
+
+        cash = -total("bank_account") - total("payment_in_transit") - total("bank_difference")
+        cash -= sum(
+            each.fen
+            for each in self.books.waiting()
+            if each.direction == "pay" and each.our_source == source
+        )
+        to_reserve = max(self._picked_up(source, window) - self._brought(source), 0)
+        self._between(window, source, "transfer", RESERVE, min(max(cash, 0), to_reserve), proposer)
+        cash -= to_reserve
+        cash -= max(total("pending_load"), 0)
+        advanced = max(self._free.get(("fund_advance", own, source), 0), 0)
+        self._between(window, source, "repayment", own, min(max(cash, 0), advanced), proposer)
+        cash -= advanced
+        whole = sum(fen for _, fen, _, _ in claims)
+        advance = self.agreed.advance(source, window)
+        if advance is not None and whole:
+            outstanding = total("fund_advance") + sum(
+                each.fen for each in self.books.waiting() if each.purpose == "advance" and each.source == source
+            )
+            if advance.limit is None or outstanding + whole <= advance.limit:
+                for participant, fen, terms, pay_day in claims:
+                    self._propose(window, participant, source, fen, terms, pay_day, proposer, "advance", own)
+                return
+        parts = largest_remainder(min(max(cash, 0), whole), [fen for _, fen, _, _ in claims]) if claims else []
+        for (participant, fen, terms, pay_day), part in zip(claims, parts, strict=True):
+            if part and source not in self.agreed.accounts:
+                self.unpaid[window, participant, source] = (fen, "no_bank_account")
+                continue
+            if part:
+                self._propose(window, participant, source, part, terms, pay_day, proposer)
+            if part < fen:
+                self.unpaid[window, participant, source] = (fen - part, "awaiting_fund")
+
+    def _picked_up(self, source: int, window: int) -> int:
+        """Benefits of a fund on cards: only these leave its accounts without anything coming in."""
+        return -sum(
+            fen
+            for day, amounts in self.books.windows.items()
+            for (_, _, money), fen in amounts.items()
+            if money == source and day <= window
+        )
+
+    def _brought(self, source: int) -> int:
+        """What transfers have brought, or will bring, to the reserve out of a source."""
+        return sum(
+            each.fen
+            for each in self.books.payments.values()
+            if each.purpose == "transfer" and each.source == source and each.status != "withdrawn"
+        )
+
+    def _between(self, window: int, source: int, purpose: str, target: int, fen: int, proposer: str) -> None:
+        """A payment of the centre to itself, where it has an agreement and both accounts."""
+        terms = self.agreed.of(self.centre.id, window)
+        if fen > 0 and terms is not None and {source, target} <= self.agreed.accounts.keys():
+            pay_day = day_of(self.days.next(EPOCH + timedelta(window + 1)))
+            self._propose(window, self.centre.id, source, fen, terms, pay_day, proposer, purpose)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import yaml
 
 from auditor import closing, grey, memory, paying, posting, replay
+from auditor.banking import Bank
+from auditor.books import Books
 from auditor.centre import Centre, read_centre
 from auditor.cipher import Cipher
+from auditor.correcting import Corrections
+from auditor.disputing import Disputes
 from auditor.fares import Tariff, read_tariffs
 from auditor.keys import read_cipher
 from auditor.ladder import AFTER_REPLAY, BEFORE_REPLAY, Context, disposition, first_failure
+from auditor.living import Life, read_happenings
 from auditor.model import AuditResult, Row
+from auditor.open_items import open_items
 from auditor.reading import read_deliveries
 from auditor.recomputing import read_contents, recompute
 from auditor.times import operating_day, received_window, wall_time, window
@@ -24,24 +31,77 @@ def audit(centre: Path, deliveries: Path, truth: Path) -> AuditResult:
     Args:
         centre: the centre folder; settings, registers, tariffs and the list of held keys are read.
         deliveries: a folder with every data file and manifest as they were put in the inbox.
-        truth: the folder with ``keys.json``.
+        truth: the folder with ``keys.json`` and, where anything happened between closes, ``happenings.jsonl``.
     """
     settings = read_centre(centre)
     delivered = read_deliveries(deliveries, settings)
     cipher = read_cipher(centre, truth)
-    result = audit_rows(delivered.rows, settings, cipher, read_tariffs(centre / "tariffs"))
+    happenings = read_happenings(truth)
+    closed = max((one["window"] for one in happenings if one["what"] == "close"), default=None)
+    result, events = _decide(delivered.rows, settings, cipher, read_tariffs(centre / "tariffs"), closed)
     result.files = delivered.outcomes
     again = recompute(delivered.rows, settings, read_contents(centre / "tariffs"))
-    plain = yaml.safe_load((centre / "centre.yaml").read_text("utf-8"))
-    banked = {account["source"] for bank in plain["participants"] for account in bank.get("accounts", ())}
-    closes = paying.close_all(result.closed_balances, paying.read_terms(plain), paying.Days(centre), banked, settings)
-    result.closed_balances, result.payments, result.unpaid = closes.balances, closes.payments, closes.unpaid
-    result.findings, result.not_compared = again.findings, dict(again.not_compared)
+    result.findings = {each for each in again.findings if closed is None or each[0] <= closed}
+    result.not_compared = {key: n for key, n in again.not_compared.items() if closed is None or key[0] <= closed}
+    agreed = paying.read_agreed(yaml.load((centre / "centre.yaml").read_text("utf-8"), yaml.CSafeLoader))
+    life = _begin(result, events, settings, agreed, paying.Days(centre))
+    if happenings:
+        life.live(happenings)
+    else:
+        life.close_everything()
+    _tell(result, life)
     return result
+
+
+def _begin(
+    result: AuditResult, events: list[Row], settings: Centre, agreed: paying.Agreed, days: paying.Days
+) -> Life:
+    """The books with everything that transactions and fees post."""
+    books = Books(settings.id)
+    for (window, *account), fen in result.closed_balances.items():
+        books.windows[window][tuple(account)] += fen  # type: ignore[index]
+    corrections = Corrections(books, settings, result.rows, events)
+    return Life(
+        books,
+        paying.Closer(books, agreed, days, settings),
+        Bank(books, agreed),
+        corrections,
+        Disputes(corrections),
+        settings.calendar,
+    )
+
+
+def _tell(result: AuditResult, life: Life) -> None:
+    """What the days have left behind."""
+    books = life.books
+    assert books.closed is not None, "no window was closed"
+    result.closed_balances = books.balances()
+    # What is held back stays with the payee in the same source of money: it nets out of its position.
+    closed = {key: fen for key, fen in closing.by_window(books.windows).items() if key[0] <= books.closed}
+    result.positions = closing.positions_of(closed)
+    result.payments = {name: (one.direction, one.fen, one.pay_day, one.status) for name, one in books.payments.items()}
+    result.unpaid = life.closer.unpaid
+    result.bank_files = life.bank.outcomes
+    result.bank_lines = {
+        (line.file, line.number): (line.payment, line.direction, line.fen, line.outcome, line.open)
+        for line in life.bank.lines
+    }
+    result.disputes = Counter(
+        (one.row, one.state, one.fen, one.deadline) for one in life.disputes.all.values()
+    )
+    result.open_items = open_items(result, life)
+    result.objections = life.objections
 
 
 def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[str, Tariff]) -> AuditResult:
     """Decide, price, post and close rows given in the order they were received in."""
+    return _decide(rows, centre, cipher, tariffs, None)[0]
+
+
+def _decide(
+    rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[str, Tariff], closed: int | None
+) -> tuple[AuditResult, list[Row]]:
+    """The rows decided and posted, with their fees, and every event of theirs; ``closed`` is the last closed window."""
     context = Context(centre, cipher.issuers_with_keys)
     for row in rows:
         _resolve(row, centre, cipher)
@@ -50,10 +110,12 @@ def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[st
     _decide_the_rest(rows, context, tariffs)
     poster = posting.Poster(centre)
     poster.post(rows)
-    _decide_grey(rows, replayed, centre)
+    last = max((row.window for row in rows), default=0) if closed is None else closed
+    _decide_grey(rows, replayed, centre, last)
     events = [event for row in rows for event in poster.decisions(row)]
     balances = closing.balances_of(events)
-    last = max((window for window, *_ in balances), default=0)
+    if closed is None:
+        last = max((window for window, *_ in balances), default=0)
     result = AuditResult(
         rows={row.key: row for row in rows},
         interchangeable=replayed.interchangeable,
@@ -62,12 +124,12 @@ def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[st
     )
     result.closed_balances = closing.close(result.balances, result.fees)
     result.positions = closing.positions_of(result.closed_balances)
-    return result
+    return result, events
 
 
-def _decide_grey(rows: list[Row], replayed: replay.Memory, centre: Centre) -> None:
+def _decide_grey(rows: list[Row], replayed: replay.Memory, centre: Centre, last: int) -> None:
     """Later decisions of grey rows: the first one is reversed where the new one posts."""
-    decided = grey.decide(rows, replayed)
+    decided = grey.decide(rows, replayed, last)
     for row in decided:
         row.reversed += [(row.window, leg) for leg in row.legs]
         row.reversed += [(row.moved_to, (account, -amount)) for account, amount in row.legs]

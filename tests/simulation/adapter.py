@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,7 @@ from clearing.posting import PostingTemplate
 from clearing.settlement import close_window
 from clearing.simulate import simulate_day
 from clearing.status import ClearingStatus, Disposition, PriceVerdict
+from clearing.store import Store, sql_text
 from simulation.comparison import EngineResult
 
 PASSPHRASE = "simulated centre"
@@ -66,12 +68,12 @@ def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = (), cl
     for now in [*steps, arrivals[-1]]:
         run_centre(centre, passphrase=PASSPHRASE, now=now, disabled=frozenset(disable))
     if not close:
-        return _found(centre)
+        return found_in(centre)
     windows = [day_number(window) for (window,) in _query(centre, 'SELECT DISTINCT "window" FROM postings')]
     for window in range(min(windows), max(windows) + 1):
         after_cut_off = (window + 2) * DAY_SECONDS
         close_window(centre, date_of(window), passphrase=PASSPHRASE, now=max(after_cut_off, arrivals[-1]))
-    return _found(centre)
+    return found_in(centre)
 
 
 def _arrivals(inbox: Path) -> list[int]:
@@ -90,7 +92,8 @@ def _day(value: date | int | None) -> int | None:
     return day_number(value) if isinstance(value, date) else value
 
 
-def _found(centre: Path) -> EngineResult:
+def found_in(centre: Path) -> EngineResult:
+    """What the ledger of a centre says."""
     result = EngineResult()
     result.files = dict(_query(centre, "SELECT file, outcome FROM files"))
     result.rows = _readable_rows(centre) | _unreadable_rows(centre)
@@ -102,10 +105,8 @@ def _found(centre: Path) -> EngineResult:
         centre, 'SELECT "window", participant, source, fen FROM positions'
     ):
         result.positions[day_number(window), participant, source] = fen
-    for window, participant, source, *told, pay_date in _query(
-        centre, 'SELECT "window", participant, source, direction, fen, pay_date FROM payments'
-    ):
-        result.payments[day_number(window), participant, source] = (*told, day_number(pay_date))
+    for payment, direction, fen, pay_date, status in _query(centre, PAYMENTS):
+        result.payments[payment] = (direction, fen, day_number(pay_date), status)
     for window, participant, source, *told in _query(
         centre, 'SELECT "window", participant, source, fen, reason FROM unpaid'
     ):
@@ -114,7 +115,45 @@ def _found(centre: Path) -> EngineResult:
     uncovered = 'SELECT "window", service, participant, reason, "column", bills FROM uncovered'
     for window, *key, bills in _query(centre, uncovered):
         result.not_compared[day_number(window), *key] = bills
+    result.bank_files = dict(_query(centre, "SELECT file, outcome FROM bank_files"))
+    lines = "SELECT file, line, payment, direction, fen, l.outcome, open FROM bank_lines l JOIN bank_files USING (entry)"
+    for file, number, *told in _query(centre, lines):
+        result.bank_lines[file, number] = tuple(told)
+    result.disputes = _disputes(centre)
+    result.open_items = _open_items(centre)
     return result
+
+
+PAYMENTS = """
+    SELECT p.payment, p.direction, p.fen, p.pay_date, s.status
+    FROM payments p JOIN (SELECT payment, status FROM payment_status) s USING (payment)
+"""
+
+
+def _disputes(centre: Path) -> Counter[Any]:
+    """Where disputes stand, by file and row of the transaction."""
+    lines = _query(
+        centre,
+        """
+        SELECT f.file, txn_id & 4294967295, state, fen, deadline
+        FROM dispute_status JOIN files f ON f.file_no = txn_id >> 32
+        """,
+    )
+    return Counter(((file, row), state, fen, _day(deadline)) for file, row, state, fen, deadline in lines)
+
+
+def _open_items(centre: Path) -> dict[tuple[str, str, int, int], tuple[int, int]]:
+    """What the report of the last closed window lists as open; entries behind an account are not counted."""
+    [(last,)] = _query(centre, 'SELECT MAX("window") FROM windows')
+    if last is None:
+        return {}
+    with Store(centre / "ledger.duckdb", centre, read_only=True) as store:
+        rows = store.records(sql_text("report/open_items"), {"date": last})
+    found: dict[tuple[str, str, int, int], tuple[int, int]] = {}
+    for row in rows:
+        counted = row["rows"] if row["item"] in ("held", "grey", "payment", "bank_line") else 0
+        found[row["item"], row["cause"], row["participant"], day_number(row["since"])] = (counted, row["fen"])
+    return found
 
 
 def _findings(centre: Path) -> Iterator[tuple[Any, ...]]:

@@ -37,10 +37,9 @@ class EngineResult:
         balances: (window, kind, participant, source) → fen after the close of every window, credit positive.
         fees: (window, merchant) → fee in fen.
         positions: (window, participant, source) → net fen.
-        payments: (window, participant, source) → direction, fen, pay day.
+        payments: name → direction, fen, pay day, status.
         unpaid: (window, participant, source) → fen, reason.
-        findings: as :class:`auditor.AuditResult` has them.
-        not_compared: likewise.
+        bank_files, bank_lines, disputes, open_items, findings, not_compared: as :class:`auditor.AuditResult` has them.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -48,8 +47,12 @@ class EngineResult:
     balances: dict[tuple[int, str, int, int], int] = field(default_factory=dict)
     fees: dict[tuple[int, int], int] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], int] = field(default_factory=dict)
-    payments: dict[tuple[int, int, int], tuple[str, int, int]] = field(default_factory=dict)
+    payments: dict[str, tuple[str, int, int, str]] = field(default_factory=dict)
     unpaid: dict[tuple[int, int, int], tuple[int, str]] = field(default_factory=dict)
+    bank_files: dict[str, str] = field(default_factory=dict)
+    bank_lines: dict[Any, Any] = field(default_factory=dict)
+    disputes: Counter[Any] = field(default_factory=Counter)
+    open_items: dict[Any, Any] = field(default_factory=dict)
     findings: set[Any] = field(default_factory=set)
     not_compared: dict[Any, int] = field(default_factory=dict)
 
@@ -64,8 +67,13 @@ def differences(engine: EngineResult, audit: AuditResult) -> Iterator[str]:
     yield from _different("balance (window, kind, participant, source)", _nonzero(engine.balances), closed)
     positions = _nonzero(audit.positions)
     yield from _different("position (window, participant, source)", _nonzero(engine.positions), positions)
-    yield from _different("payment (window, participant, source)", engine.payments, audit.payments)
+    yield from _different("payment", engine.payments, audit.payments)
     yield from _different("unpaid (window, participant, source)", engine.unpaid, audit.unpaid)
+    yield from _different("bank file", engine.bank_files, audit.bank_files)
+    yield from _different("bank line (file, number)", engine.bank_lines, audit.bank_lines)
+    yield from _different("dispute (row, state, fen, deadline)", engine.disputes, audit.disputes)
+    yield from _different("open item (item, cause, participant, since)", engine.open_items, audit.open_items)
+    yield from (f"the rules do not allow it: {objection}" for objection in audit.objections)
     for finding in sorted(engine.findings ^ audit.findings, key=repr):
         yield f"finding {finding}: only {'engine' if finding in engine.findings else 'auditor'} has it"
     yield from _different("not compared", engine.not_compared, audit.not_compared)
@@ -122,7 +130,7 @@ def _nonzero(amounts: Mapping[Any, int]) -> dict[Any, int]:
 
 
 def _different(what: str, engine: Mapping[Any, Any], audit: Mapping[Any, Any]) -> Iterator[str]:
-    for key in sorted(engine.keys() | audit.keys()):
+    for key in sorted(engine.keys() | audit.keys(), key=repr):
         if engine.get(key) != audit.get(key):
             yield f"{what} {key}: engine {engine.get(key)}, auditor {audit.get(key)}"
 
