@@ -69,7 +69,7 @@ def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = (), cl
         run_centre(centre, passphrase=PASSPHRASE, now=now, disabled=frozenset(disable))
     if not close:
         return found_in(centre)
-    windows = [day_number(window) for (window,) in _query(centre, 'SELECT DISTINCT "window" FROM postings')]
+    windows = [day_number(window) for (window,) in ask(centre, 'SELECT DISTINCT "window" FROM postings')]
     for window in range(min(windows), max(windows) + 1):
         after_cut_off = (window + 2) * DAY_SECONDS
         close_window(centre, date_of(window), passphrase=PASSPHRASE, now=max(after_cut_off, arrivals[-1]))
@@ -81,10 +81,13 @@ def _arrivals(inbox: Path) -> list[int]:
     return sorted(seconds_of(manifest["sent_at"]) for manifest in manifests)
 
 
-def _query(centre: Path, sql: str) -> list[tuple[Any, ...]]:
+def ask(centre: Path, sql: str, given: dict[str, Any] | None = None, *, records: bool = False) -> list[Any]:
+    """Ask the published ledger; rows as tuples, or as dictionaries by column."""
     with duckdb.connect(str(centre / "ledger.duckdb"), read_only=True) as ledger:
         ledger.execute(f"SET file_search_path = '{centre}'")
-        return ledger.execute(sql).fetchall()
+        found = ledger.execute(sql, given or {})
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) if records else row for row in found.fetchall()]
 
 
 def _day(value: date | int | None) -> int | None:
@@ -95,29 +98,29 @@ def _day(value: date | int | None) -> int | None:
 def found_in(centre: Path) -> EngineResult:
     """What the ledger of a centre says."""
     result = EngineResult()
-    result.files = dict(_query(centre, "SELECT file, outcome FROM files"))
+    result.files = dict(ask(centre, "SELECT file, outcome FROM files"))
     result.rows = _readable_rows(centre) | _unreadable_rows(centre)
-    for window, kind, participant, source, fen in _query(centre, "FROM balances"):
+    for window, kind, participant, source, fen in ask(centre, "FROM balances"):
         result.balances[day_number(window), kind, participant, source] = fen
-    for window, merchant, fee in _query(centre, 'SELECT "window", merchant, SUM(fen)::BIGINT FROM fees GROUP BY ALL'):
+    for window, merchant, fee in ask(centre, 'SELECT "window", merchant, SUM(fen)::BIGINT FROM fees GROUP BY ALL'):
         result.fees[day_number(window), merchant] = fee
-    for window, participant, source, fen in _query(
+    for window, participant, source, fen in ask(
         centre, 'SELECT "window", participant, source, fen FROM positions'
     ):
         result.positions[day_number(window), participant, source] = fen
-    for payment, direction, fen, pay_date, status in _query(centre, PAYMENTS):
+    for payment, direction, fen, pay_date, status in ask(centre, PAYMENTS):
         result.payments[payment] = (direction, fen, day_number(pay_date), status)
-    for window, participant, source, *told in _query(
+    for window, participant, source, *told in ask(
         centre, 'SELECT "window", participant, source, fen, reason FROM unpaid'
     ):
         result.unpaid[day_number(window), participant, source] = tuple(told)
     result.findings = set(_findings(centre))
     uncovered = 'SELECT "window", service, participant, reason, "column", bills FROM uncovered'
-    for window, *key, bills in _query(centre, uncovered):
+    for window, *key, bills in ask(centre, uncovered):
         result.not_compared[day_number(window), *key] = bills
-    result.bank_files = dict(_query(centre, "SELECT file, outcome FROM bank_files"))
+    result.bank_files = dict(ask(centre, "SELECT file, outcome FROM bank_files"))
     lines = "SELECT file, line, payment, direction, fen, l.outcome, open FROM bank_lines l JOIN bank_files USING (entry)"
-    for file, number, *told in _query(centre, lines):
+    for file, number, *told in ask(centre, lines):
         result.bank_lines[file, number] = tuple(told)
     result.disputes = _disputes(centre)
     result.open_items = _open_items(centre)
@@ -132,7 +135,7 @@ PAYMENTS = """
 
 def _disputes(centre: Path) -> Counter[Any]:
     """Where disputes stand, by file and row of the transaction."""
-    lines = _query(
+    lines = ask(
         centre,
         """
         SELECT f.file, txn_id & 4294967295, state, fen, deadline
@@ -144,7 +147,7 @@ def _disputes(centre: Path) -> Counter[Any]:
 
 def _open_items(centre: Path) -> dict[tuple[str, str, int, int], tuple[int, int]]:
     """What the report of the last closed window lists as open; entries behind an account are not counted."""
-    [(last,)] = _query(centre, 'SELECT MAX("window") FROM windows')
+    [(last,)] = ask(centre, 'SELECT MAX("window") FROM windows')
     if last is None:
         return {}
     with Store(centre / "ledger.duckdb", centre, read_only=True) as store:
@@ -158,7 +161,7 @@ def _open_items(centre: Path) -> dict[tuple[str, str, int, int], tuple[int, int]
 
 def _findings(centre: Path) -> Iterator[tuple[Any, ...]]:
     """Findings as the auditor has them: by file and row instead of handle, by bill id."""
-    lines = _query(
+    lines = ask(
         centre,
         """
         SELECT x."window", f.file, x.txn_id & 4294967295, b.bill_id, field, mismatch, delivered, recomputed
@@ -176,7 +179,7 @@ def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
 
     In which window a later price posts shows in the balances.
     """
-    lines = _query(
+    lines = ask(
         centre,
         """
         SELECT f.file, txn_id & 4294967295, t.status, disposition, o."window", posting_template, tac_verdict,
@@ -203,7 +206,7 @@ def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
 
 
 def _unreadable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    lines = _query(
+    lines = ask(
         centre,
         """
         SELECT file, txn_id & 4294967295, received_window FROM unreadable u JOIN files f ON f.file_no = txn_id >> 32
