@@ -202,15 +202,18 @@ def _fund_shares(books: _Books, due: Due, source: int, claims: list[_Claim]) -> 
 
 
 def _owed_to_reserve(books: _Books, source: int) -> int:
-    """What a source owes the reserve for benefits picked up onto cards: its accounts do not sum to zero any more."""
+    """What a source owes the reserve for benefits picked up onto cards: its accounts do not sum to zero any more.
+
+    A transfer that was ordered has left ``between_sources`` and stands in transit or as paid: it lessens the sum.
+    """
     kinds = MEMO_KINDS | {"between_sources"}
     own = sum(fen for (kind, _, money), fen in books.balances.items() if money == source and kind not in kinds)
-    moving = sum(
+    waiting = sum(
         int(payment.proposed["fen"])
         for payment in books.book.live()
         if payment.proposed["purpose"] == "transfer" and payment.proposed["source"] == source
     )
-    return max(-own + books.total("between_sources", source) - moving, 0)
+    return max(-own - waiting, 0)
 
 
 def _own_claim(books: _Books, due: Due, source: int, cash: int, purpose: str, target: int, owed: int) -> int:

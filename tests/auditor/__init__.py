@@ -5,6 +5,6 @@ are the centre folder as data, copies of the delivered files and the plain keys 
 """
 
 from auditor.model import AuditResult, Row
-from auditor.story import audit, audit_rows
+from auditor.story import audit, audit_days, audit_deliveries, audit_rows
 
-__all__ = ["AuditResult", "Row", "audit", "audit_rows"]
+__all__ = ["AuditResult", "Row", "audit", "audit_days", "audit_deliveries", "audit_rows"]

@@ -135,7 +135,8 @@ class Corrections:
         """By row, or by the name of a card."""
         self._made: dict[str, tuple[object, Amounts]] = {}
         """What each adjustment moved, by the label that the office gave it."""
-        self.touched: set[RowKey] = set()
+        self._moved_on: dict[RowKey, list[tuple[int, int]]] = defaultdict(list)
+        """Window and fen of what left suspense, or the memo of what was not proven, by held row."""
 
     def standing(self, row: Row, window: int) -> Amounts:
         """What a transaction has on its accounts once ``window`` is being cleared, corrections included."""
@@ -282,3 +283,9 @@ class Corrections:
             self.books.post(window, account, fen)
             if subject is not None:
                 self._corrected[subject][account] += fen
+            if isinstance(subject, tuple) and account[0] in ("suspense_payable", "held_memo", "load_claim"):
+                self._moved_on[subject].append((window, -fen if account[0] == "suspense_payable" else fen))
+
+    def moved_on(self, row: RowKey, window: int) -> int:
+        """What corrections up to a window have moved on of a held row."""
+        return sum(fen for day, fen in self._moved_on.get(row, ()) if day <= window)

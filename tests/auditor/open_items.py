@@ -42,9 +42,10 @@ def open_items(result: AuditResult, life: Life) -> OpenItems:
         waits_as = row.status if row.disposition == "HELD" and row.window <= last else ""
         if row.later_status and row.moved_to > last:
             waits_as = "GREY_RECORD"
-        if waits_as:
+        left = row.value["amount"] - life.corrections.moved_on(row.key, last)
+        if waits_as and (left or not row.value["amount"]):
             item = "grey" if waits_as == "GREY_RECORD" else "held"
-            add(item, waits_as, row.value["merchant_id"], row.received_window, 1, row.value["amount"])
+            add(item, waits_as, row.value["merchant_id"], row.received_window, 1, left)
     for payment in life.unsettled():
         sign = 1 if payment.direction == "pay" else -1
         add("payment", payment.status, payment.participant, payment.window, 1, sign * payment.fen)
@@ -52,13 +53,23 @@ def open_items(result: AuditResult, life: Life) -> OpenItems:
         if line.open:
             fen = line.fen if line.direction == "credit" else -line.fen
             add("bank_line", line.outcome, line.place[0], line.at // DAY_SECONDS, 1, fen)
-    since: dict[tuple[str, int], int] = {}
-    stands: dict[tuple[str, int], int] = defaultdict(int)
+    moved: dict[tuple[str, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for (window, kind, participant, _), fen in books.balances().items():
         if kind in ACCOUNTS and window <= last:
-            stands[kind, participant] += fen
-            since[kind, participant] = min(window, since.get((kind, participant), window))
-    for (kind, participant), fen in stands.items():
-        if fen:
-            add(ACCOUNTS[kind], kind, participant, since[kind, participant], 0, fen)
+            moved[kind, participant][window] += fen
+    for (kind, participant), by_window in moved.items():
+        stands = sum(by_window.values())
+        if stands:
+            add(ACCOUNTS[kind], kind, participant, _since(by_window, stands), 0, stands)
     return {key: (rows, fen) for key, (rows, fen) in found.items()}
+
+
+def _since(by_window: dict[int, int], stands: int) -> int:
+    """Since when money stands on an account where what came first went first."""
+    sign = 1 if stands > 0 else -1
+    covered = 0
+    for window in sorted(by_window, reverse=True):
+        covered += max(sign * by_window[window], 0)
+        if covered >= abs(stands):
+            return window
+    raise AssertionError("what stands was posted at some time")

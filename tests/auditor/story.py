@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -33,18 +35,39 @@ def audit(centre: Path, deliveries: Path, truth: Path) -> AuditResult:
         deliveries: a folder with every data file and manifest as they were put in the inbox.
         truth: the folder with ``keys.json`` and, where anything happened between closes, ``happenings.jsonl``.
     """
+    happenings = read_happenings(truth)
+    closed = max((one["window"] for one in happenings if one["what"] == "close"), default=None)
+    return audit_days(audit_deliveries(centre, deliveries, truth, closed), happenings)
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What the deliveries alone say: rows decided, priced and posted, fees, findings."""
+
+    centre: Path
+    settings: Centre
+    result: AuditResult
+    events: list[Row]
+
+
+def audit_deliveries(centre: Path, deliveries: Path, truth: Path, closed: int | None) -> Cleared:
+    """Audit what was delivered; ``closed`` is the last window that is closed, None when all are."""
     settings = read_centre(centre)
     delivered = read_deliveries(deliveries, settings)
     cipher = read_cipher(centre, truth)
-    happenings = read_happenings(truth)
-    closed = max((one["window"] for one in happenings if one["what"] == "close"), default=None)
     result, events = _decide(delivered.rows, settings, cipher, read_tariffs(centre / "tariffs"), closed)
     result.files = delivered.outcomes
     again = recompute(delivered.rows, settings, read_contents(centre / "tariffs"))
     result.findings = {each for each in again.findings if closed is None or each[0] <= closed}
     result.not_compared = {key: n for key, n in again.not_compared.items() if closed is None or key[0] <= closed}
-    agreed = paying.read_agreed(yaml.load((centre / "centre.yaml").read_text("utf-8"), yaml.CSafeLoader))
-    life = _begin(result, events, settings, agreed, paying.Days(centre))
+    return Cleared(centre, settings, result, events)
+
+
+def audit_days(cleared: Cleared, happenings: list[dict[str, Any]]) -> AuditResult:
+    """Go through what people and bank did about what was cleared; without anything every window closes in turn."""
+    agreed = paying.read_agreed(yaml.load((cleared.centre / "centre.yaml").read_text("utf-8"), yaml.CSafeLoader))
+    result = replace(cleared.result)
+    life = _begin(result, cleared.events, cleared.settings, agreed, paying.Days(cleared.centre))
     if happenings:
         life.live(happenings)
     else:

@@ -86,6 +86,14 @@ CREATE OR REPLACE VIEW legs AS
             ELSE every_leg.kind END AS kind
     FROM every_leg LEFT JOIN (SELECT participant FROM participants WHERE kind = 'issuer') own USING (participant);
 
+-- What corrections have moved on of held rows: out of suspense, or off the memo of what was not proven. Grain: row, window.
+CREATE OR REPLACE VIEW moved_on AS
+    WITH correction_windows AS (
+        SELECT DISTINCT entry, "window" FROM adjustments UNION SELECT DISTINCT entry, "window" FROM disputes)
+    SELECT c.txn_id, w."window", SUM(IF(c.kind = 'suspense_payable', -c.fen, c.fen))::BIGINT AS fen
+    FROM correction_legs c JOIN correction_windows w USING (entry)
+    WHERE c.txn_id IS NOT NULL AND c.kind IN ('suspense_payable', 'held_memo', 'load_claim') GROUP BY ALL;
+
 -- Every amount that differs from its tariff beyond the tolerance: charged fares as decided, settlements and bills as
 -- closed windows found them. over, under: fen too much and too little (usage: thousandths); what a journey was charged
 -- too little is not told. Grain: window, service, participant, class, amount.

@@ -192,6 +192,10 @@ def test_benefits_come_before_shares() -> None:
     short = due(settings, {**balances, ("bank_account", 800, 901): -600, ("fund_receivable", 901, 901): -400})
     assert paid(short) == [(OWN, 901, "pay", 250, "transfer")]
     assert (211, 901, 300, "awaiting_fund") in left(short)
+    # 250 are on their way to the reserve; since then 40 more were picked up.
+    moving = {("between_sources", OWN, 901): -250, ("payment_in_transit", OWN, 901): 250}
+    more = {("pending_load", 901, 901): 410, ("stored_value", 10, 0): 290}
+    assert paid(due(settings, {**balances, **moving, **more}))[0] == (OWN, 901, "pay", 40, "transfer")
 
 
 def test_an_advance_is_paid_out_of_own_money_up_to_its_limit() -> None:
