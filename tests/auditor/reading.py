@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,7 +32,7 @@ class Accepted:
     """What later files are compared with."""
 
     identity: tuple[int, str, int]
-    content: Counter[Any]
+    content: str
 
 
 class WrongColumnsError(Exception):
@@ -117,13 +115,12 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def _content(service: str, rows: list[Row]) -> Counter[Any]:
-    """The decoded rows of a file as a multiset: their order in the file says nothing."""
-    bills = (tuple(tuple(bill.values()) for bill in row.bills) for row in rows)
-    return Counter(
-        (service, row.card_no, tuple(row.value.values()), its_bills)
-        for row, its_bills in zip(rows, bills, strict=True)
+def _content(service: str, rows: list[Row]) -> str:
+    """A digest of the decoded rows of a file as a multiset: their order says nothing. Empty without rows."""
+    lines = sorted(
+        repr((row.card_no, tuple(row.value.values()), [tuple(bill.values()) for bill in row.bills])) for row in rows
     )
+    return hashlib.sha256("\n".join([service, *lines]).encode()).hexdigest() if lines else ""
 
 
 def _read_parquet(manifest: Manifest, data: Path) -> list[Row]:

@@ -35,7 +35,7 @@ CANDIDATES = """
     SELECT f.file, t.txn_id & 4294967295 AS source_row, t.txn_id, t.service, s.name AS status, t.disposition, t.issuer,
         t.merchant_id, t.card_id, t.amount, t.overcharge, t.cardholder_suspense, t.tac_verdict = 1 AS verified
     FROM transactions t JOIN statuses s USING (status) JOIN files f ON f.file_no = t.txn_id >> 32
-    WHERE t.received_window = $window AND t.test_flag = 0
+    WHERE t.received_window = $window AND t.test_flag = 0 AND t.amount > 0
     QUALIFY COUNT(*) OVER (PARTITION BY t.txn_id) = 1
     ORDER BY hash(t.txn_id, $seed) LIMIT 4000
 """
