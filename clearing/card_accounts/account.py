@@ -55,7 +55,9 @@ def card_subject(centre: Centre, store: Store, card_id: int, window: int) -> Car
         accounts[kind, participant, source] = fen
     recorded = [each.row for each in states_of(store, card_id)]
     state = state_on(recorded, centre.registers, card_id, window)
-    issuers = {row["issuer"] for row in rows}
+    # A row that only claims to be of the card says nothing of who issued it.
+    proven = {row["issuer"] for row in rows if row["verified"] or row["disposition"] == Disposition.ACCEPTED}
+    issuers = proven or {row["issuer"] for row in rows}
     own = sorted(centre.chart.own_issuers)
     issuer = issuers.pop() if len(issuers) == 1 else (own[0] if not issuers and len(own) == 1 else 0)
     return CardSubject(

@@ -31,7 +31,8 @@ from clearing.report.citizen import citizen_document
 from clearing.report.typeset import pdf
 from clearing.verify import verify
 from evidence.centres import PASSPHRASE
-from evidence.corrected import NEXT_NOON, Corrected, account_text, closed_centre, copied, moved_between
+from evidence.corrected import AFTER_CLOSE, NEXT_NOON, Corrected, account_text, closed_centre, copied, moved_between
+from evidence.handmade import Cases, Centre
 
 DAY = day_number(datetime.date(2026, 3, 3))
 POLICY = """
@@ -373,3 +374,15 @@ def test_blacklist_hits_by_terminal_before_and_after_the_grace(tmp_path: Path) -
         (501, False, "rejected", 1, 200),
         (501, True, "accepted", 2, 400),
     ]
+
+
+def test_a_row_that_names_another_issuer_takes_no_card_from_its_own(tmp_path: Path) -> None:
+    """Found by a simulated month: a deposit could not be given back once a bad row had named the card."""
+    made = Centre.create(tmp_path / "centre")
+    lines = Cases(made).read("retail ACCEPTED\n  retail issuer_id=99 UNKNOWN_ISSUER")
+    made.deliver(lines)
+    made.run(AFTER_CLOSE)
+    [(card,)] = made.query("SELECT DISTINCT card_id FROM decisions WHERE disposition = 1")
+    with opened(made.directory, PASSPHRASE, purpose="test") as (centre, projection):
+        projection.refresh(centre.journal)
+        assert card_subject(centre, projection.store, card, DAY).issuer == 10

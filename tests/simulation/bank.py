@@ -22,7 +22,7 @@ PAIN = "{urn:iso:std:iso:20022:tech:xsd:pain.001.001.09}"
 OPENING = {RESERVE: 2_000_000_000, 1: 300_000_000}
 """Fen on the accounts before the first day; those of funds are empty."""
 
-REJECTED, RETURNED, LATE, SHORT, UNANSWERED = 0.05, 0.05, 0.3, 0.1, 0.2
+REJECTED, RETURNED, LATE, SHORT, UNANSWERED = 0.06, 0.12, 0.3, 0.1, 0.2
 """How many of what can go wrong does."""
 
 
@@ -148,7 +148,7 @@ class Bank:
             back = _Booking(
                 order.ours, "credit", order.fen, order.payment, order.account, self._name("R"), returned=True
             )
-            self._due[days[chance.randint(1, 3)]].append(back)
+            self._due[days[chance.randint(1, 2)]].append(back)
 
     def stray(self, day: int) -> None:
         """Money from somebody who does not say what for."""

@@ -24,7 +24,7 @@ from simulation.bank import Bank
 from simulation.office import Office
 
 HOUR = 3600
-LATE = 0.04
+LATE = 0.06
 """Of the deliveries, those that come one to six days late."""
 
 

@@ -289,13 +289,16 @@ class Office:
         self.tell(at + 300, "dispute", moves=told)
 
     def _endings(self, today: int) -> list[str]:
-        """Which disputes are opened: two a day, in turn, so that even a short month sees several."""
+        """Which disputes are opened: three a day, in turn, so that even a short month sees several."""
         names = list(SCRIPTS)
-        return [names[(2 * today + step + self.seed) % len(names)] for step in range(2)]
+        return [names[(3 * today + step + self.seed) % len(names)] for step in range(3)]
 
     def _disputable(self, ending: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
         if ending.startswith("surplus"):
-            return self._take(rows, disposition=2, status=("BALANCE_BREAK", "UNKNOWN_TERMINAL"), service=("retail", "transit"))
+            return self._take(
+                rows, disposition=2, status=("BALANCE_BREAK", "UNKNOWN_TERMINAL"), service=("retail", "transit"),
+                verified=True,
+            )  # fmt: skip
         if ending.startswith("tac"):
             return self._take(rows, disposition=1, issuer=21, service=("retail", "transit"), merchant_id=(201, 211, 511, 512, 513))
         return self._take(rows, disposition=1, issuer=(10, 20), service="retail")

@@ -28,10 +28,10 @@ from simulation.adapter import PASSPHRASE, ask, found_in
 from simulation.comparison import EngineResult, differences, report
 from simulation.month import Month, begin
 
-FIRST = datetime.date(2026, 2, 11)
-DAYS = int(os.environ.get("CAMPAIGN_MONTH_DAYS", "5"))
+FIRST = datetime.date(2026, 2, 12)
+DAYS = int(os.environ.get("CAMPAIGN_MONTH_DAYS", "4"))
 ROWS = int(os.environ.get("CAMPAIGN_MONTH_ROWS", "700"))
-SEED = int(os.environ.get("CAMPAIGN_MONTH_SEED", "2"))
+SEED = int(os.environ.get("CAMPAIGN_MONTH_SEED", "26"))
 
 
 @pytest.fixture(scope="module")
