@@ -3,7 +3,8 @@
 ``look-up`` is one step on columns in chunks: a distance band, a station pair. ``stateless`` is a complete tariff
 with payers, rule and segment; ``stateful`` a month of taps under a monthly discount, in random order of arrival,
 sorting included. Rates are rows a second of wall time and of processor time (which other work on the machine
-disturbs less), on one thread unless the name says two. ``numpy`` is the same band, pair and complete tariff written
+disturbs less), on one thread unless the name says two. Freed memory is kept, as every command of ``clearing`` does.
+``numpy`` is the same band, pair and complete tariff written
 plainly in numpy for this file; ``OpenFisca`` its scales on the band and on a marginal scale, beside ours, by the
 interpreter given (openfisca-core need not live beside our packages).
 
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 import tariffs
+from clearing.allocator import keep_freed_memory
 from tariffs import Tariff, TransitJourneys, TransitPrices, load_tariff, price_journeys, price_transit
 from tariffs.compiler import compile_steps
 from tariffs.transit.chunk import Chunk, Operation
@@ -70,6 +72,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows of one measurement")
     parser.add_argument("--openfisca", help="interpreter that has openfisca-core")
     arguments = parser.parse_args()
+    keep_freed_memory()
     rows = arguments.rows
     subway, metro = load_tariff(LIBRARY / "beijing.subway.yaml"), load_tariff(LIBRARY / "demo.metro.yaml")
     monthly = load_tariff(LIBRARY / "beijing.subway_card.yaml")

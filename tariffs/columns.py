@@ -106,6 +106,17 @@ class Columns:
         return cls(**{name: np.zeros(length, spec.dtype) for name, spec in cls.SPECS.items()})
 
     @classmethod
+    def blank(cls, length: int) -> Self:
+        """``length`` rows that hold nothing yet: each is cleared (:meth:`clear`) while it is in the cache anyway."""
+        return cls(**{name: np.empty(length, spec.dtype) for name, spec in cls.SPECS.items()})
+
+    def clear(self) -> Self:
+        """The same rows, all zeros now."""
+        for name in self.SPECS:
+            getattr(self, name).fill(0)
+        return self
+
+    @classmethod
     def concatenate(cls, parts: Iterable[Self]) -> Self:
         """The rows of all ``parts`` in order; at least one part is needed."""
         listed = list(parts)

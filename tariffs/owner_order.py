@@ -1,8 +1,8 @@
 """The order of owners: rows by owner and, for each of them, by period (or time) and sequence.
 
 The only place where rows are sorted by owner. They are dealt into parts of whole owners first, and a part fits into
-the cache. Its rows keep their order, so that what it needs of them is fetched by rising row numbers, many at a time,
-and what it finds out is fetched back by ``place`` the same way: a walk in order over the whole batch, or writing to
+the cache. Its rows keep their order, so that what is known of each row is written to its ``place``, and what is found
+out is fetched back from there, by places that rise part by part. A walk in order over the whole batch, or reading
 rows all over it, would wait for memory at every row.
 """
 
@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tariffs import kernels
 from tariffs.columns import Bools, Codes, Ints, Shorts, read_only
 from tariffs.threads import in_threads, run_all
 
-PART_ROWS = 8_192
+PART_ROWS = 4_096
 """Rows of a part, about: its hash table and what is worked out of it stay in the second-level cache."""
 _PARTS_MAX = 1 << 12
 _ROWS_MAX = 2**31 - 1
@@ -64,16 +66,15 @@ class OwnerRuns:
 
 @dataclass(frozen=True)
 class Dealt:
-    """Owner and key of each row by place."""
+    """Records of ``kernels.DEALT`` by place, and the packing of their keys."""
 
-    owner: Ints
-    key: Ints
+    records: npt.NDArray[Any]
     packing: Packing
 
 
 @dataclass(frozen=True)
 class OwnerOrder:
-    """Rows dealt into parts: ``place`` (int32) is where each row lies, ``row`` which row lies at each place.
+    """Rows dealt into parts: ``place`` (int32) is where each row lies, :attr:`row` which row lies at each place.
 
     Part p has the places from ``bounds[p]`` to ``bounds[p + 1]``, in the order of their rows: all rows of its owners,
     and higher owners than the part before. ``dealt`` is None where the rows stood in order before, so that a place is
@@ -81,12 +82,16 @@ class OwnerOrder:
     """
 
     place: Shorts
-    row: Shorts
     owner: Ints
     period: Ints
     sequence: Ints
     bounds: tuple[int, ...]
     dealt: Dealt | None
+
+    @property
+    def row(self) -> Shorts:
+        """Which row lies at each place, int32; a view."""
+        return self.place if self.dealt is None else self.dealt.records["row"]
 
     @property
     def parts(self) -> list[slice]:
@@ -111,9 +116,9 @@ class OwnerOrder:
 
 def _sorted_part(dealt: Dealt, part: slice, chosen: Bools) -> tuple[Ints, Ints, Shorts, Ints, bool]:
     """Owners of a part, begins of their rows, places within the part in order, their keys, whether any repeats."""
-    owner = dealt.owner[part]
-    order, key = np.empty(len(owner), np.int32), np.empty(len(owner), np.int64)
-    owners, begins, twice = kernels.sort_part(owner, dealt.key[part], chosen, order, key)
+    records = dealt.records[part]
+    order, key = np.empty(len(records), np.int32), np.empty(len(records), np.int64)
+    owners, begins, twice = kernels.sort_part(records, chosen, order, key)
     return owners, begins, order[: begins[-1]], key, twice
 
 
@@ -125,7 +130,7 @@ def deal_rows(owner: Ints, period: Ints, sequence: Ints, threads: int, least: in
         place = np.arange(rows, dtype=np.int32)
         cuts = np.searchsorted(owner, owner[PART_ROWS::PART_ROWS])
         bounds = np.unique([0, *cuts.tolist(), rows]).tolist()
-        return OwnerOrder(place, place, owner, period, sequence, tuple(bounds), None)
+        return OwnerOrder(place, owner, period, sequence, tuple(bounds), None)
     return _dealt(owner, period, sequence, threads, least)
 
 
@@ -134,19 +139,18 @@ def _dealt(owner: Ints, period: Ints, sequence: Ints, threads: int, least: int |
     rows = len(owner)
     packing, *columns = _packing(period, sequence, least)
     part, counts = _deal(owner, threads)
-    place, row = np.empty(rows, np.int32), np.empty(rows, np.int32)
-    owners, keys = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    place, records = np.empty(rows, np.int32), np.empty(rows, kernels.DEALT)
     # Places of a part: first those of the first thread's rows, then of the second's, so that row numbers rise.
     free = (np.cumsum(counts.T.reshape(-1)) - counts.T.reshape(-1)).reshape(-1, len(counts)).T.copy()
     ranges = np.linspace(0, rows, len(counts) + 1).astype(np.int64)
     given = (part, *read_only(owner, *columns), *packing.low, packing.bits)
 
     def collect(thread: int, end: int) -> None:
-        kernels.collect(*given, ranges[thread], ranges[end], free[thread], place, row, owners, keys)
+        kernels.collect(*given, ranges[thread], ranges[end], free[thread], place, records)
 
     in_threads(collect, np.arange(len(counts)), np.arange(len(counts)) + 1, threads)
     bounds = (0, *np.cumsum(counts.sum(axis=0)).tolist())
-    return OwnerOrder(place, row, owner, period, sequence, bounds, Dealt(owners, keys, packing))
+    return OwnerOrder(place, owner, period, sequence, bounds, Dealt(records, packing))
 
 
 def order_rows(owner: Ints, period: Ints, sequence: Ints, threads: int) -> tuple[Ints, Bools, int]:
@@ -202,7 +206,7 @@ def _deal(owner: Ints, threads: int) -> tuple[Codes, Ints]:
     beginning = np.arange((span >> shift) + 1, dtype=np.uint64) << np.uint64(shift)
     # Wraps around like the kernel's subtraction; rising all the same, as the span is less than 2⁶⁴.
     near = np.searchsorted(splitters.view(np.uint64) - np.uint64(low % 2**64), beginning, side="left")
-    near = np.append(near, len(splitters))
+    near = np.append(near, len(splitters)).astype(np.uint16)
     part, counts = np.empty(rows, np.uint16), np.zeros((threads, len(splitters) + 1), np.int64)
     bounds = np.linspace(0, rows, threads + 1).astype(np.int64)
 

@@ -22,7 +22,7 @@ from tariffs.tables import Table
 from tariffs.transit.chunk import Chunk, Conditional, Operation, Phase, TransitStep
 from tariffs.transit.columns import CLASS_CODES, CardClass, ClassName
 from tariffs.transit.conditions import Condition, When, class_mask
-from tariffs.transit.kernels import walk
+from tariffs.transit.kernels import rows, walk
 from tariffs.transit.zones import ZONES_MAX, zone_fares
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -60,8 +60,7 @@ class Accumulator:
         if self.legs is not None:
             origins = objects & self.legs.rows(chunk, self.legs.origins, objects)
             objects = objects & self.legs.rows(chunk, self.legs.objects, objects)
-        marked = objects.astype(np.int64) | (origins.astype(np.int64) << 1)
-        np.bitwise_or(chunk.marks, marked << (2 * self.position), out=chunk.marks)
+        rows.mark_rows(objects, origins, self.position, chunk.marks)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from tariffs.transit.kernels import rows, walk
 from tariffs.transit.state import TransitState, close_state, open_memory, refuse_past, walked_state
 
 _DAY_S = 86_400
+_FEW = 256
+"""Records that stay in the first-level cache."""
 
 
 @dataclass(frozen=True)
@@ -30,31 +32,42 @@ class Dated:
     ids: Ints
     """Rising numbers of the memories of a card, slot by slot."""
 
+    @property
+    def transfers(self) -> bool:
+        """Whether some step is a transfer window."""
+        return bool((self.terms["kind"] == walk.TRANSFER).any())
+
 
 @dataclass(frozen=True)
 class Memory:
-    """What the chunks leave for the walk, by row, and it for the steps behind it, by the ``place`` of the row."""
+    """What the chunks leave for the walk, and it for the steps behind it, by the ``place`` of the row.
+
+    A part of the order is a run of places: the walk finds in it, side by side, all that it reads.
+    """
 
     order: OwnerOrder
     facts: npt.NDArray[Any]
     """Records of ``walk.FACTS``."""
+    ends: npt.NDArray[Any]
+    """Records of ``walk.ENDS``; without rows where no step is a transfer window."""
     marked: Bools
-    """Rows the walk is for; of others ``facts`` and ``outcome`` hold nothing."""
-    conceded: Ints
-    """As the closing steps want it; without rows where there are none."""
+    """Places of rows the walk is for; at others the records hold nothing of use."""
     outcome: Ints
-    """By place: what the card pays and the rule behind it (fen << 16 | rule), −1 = as before the walk."""
+    """What the card pays and the rule behind it (fen << 16 | rule), −1 = as before the walk."""
+    conceded: Ints
+    """By row, as the closing steps want it; without rows where there are none."""
 
     @classmethod
-    def of(cls, order: OwnerOrder, *, closing: bool) -> Self:
+    def of(cls, order: OwnerOrder, *, transfers: bool, closing: bool) -> Self:
         """Nothing noted yet."""
         length = len(order.place)
         return cls(
             order,
             np.empty(length, walk.FACTS),
+            np.empty(length if transfers else 0, walk.ENDS),
             np.zeros(length, np.bool_),
-            np.zeros(length if closing else 0, np.int64),
             np.empty(length, np.int64),
+            np.zeros(length if closing else 0, np.int64),
         )
 
     def note(self, at: slice | Ints, chunk: Chunk, program: int) -> None:
@@ -62,14 +75,11 @@ class Memory:
         if len(self.conceded):
             self.conceded[at] = chunk.conceded
         journeys = chunk.journeys
-        facts, marked = self.facts[at], self.marked[at]
+        place, time = self.order.place[at], self.order.period[at]
         rows.note_facts(
-            self.order.period[at],
-            journeys.entry_time,
-            journeys.exit_time,
-            journeys.counted_at,
+            place,
+            time,
             chunk.card_class,
-            journeys.line,
             journeys.mode,
             program,
             chunk.marks,
@@ -77,11 +87,13 @@ class Memory:
             chunk.gross,
             chunk.fare,
             chunk.priced,
-            facts,
-            marked,
+            np.empty(_FEW, walk.FACTS),
+            self.facts,
+            self.marked,
         )
-        if not isinstance(at, slice):
-            self.facts[at], self.marked[at] = facts, marked
+        if len(self.ends):
+            columns = (journeys.entry_time, journeys.exit_time, journeys.counted_at, journeys.line)
+            rows.note_ends(place, time, *columns, self.ends)
 
 
 def walk_journeys(
@@ -100,14 +112,13 @@ def walk_journeys(
     first_day, starts = _calendar(dated.clock, *span)
 
     def walk_part(part: slice) -> TransitState:
-        own = memory.order.row[part]
-        runs = memory.order.runs(part, memory.marked[own])
+        outcome = memory.outcome[part]
+        outcome.fill(-1)
+        runs = memory.order.runs(part, memory.marked[part])
         if not len(runs.owners):
             return TransitState.zeros(0)
         if runs.twice:
-            _settle_ties(own, runs, journeys, memory.order.period)
-        facts = np.empty(len(runs.order), walk.FACTS)
-        walk.fetch(memory.facts, own[runs.order], facts)
+            _settle_ties(memory.order.row[part], runs, journeys, memory.order.period)
         opening = state.between(runs.owners)
         refuse_past(opening, runs)
         remembered = open_memory(opening, runs.owners, dated.ids)
@@ -119,13 +130,22 @@ def walk_journeys(
             dated.clock.day_starts_s,
             first_day,
             starts,
-            facts,
+            _lined_up(memory.facts[part], runs.order),
+            _lined_up(memory.ends[part], runs.order),
             remembered,
-            memory.outcome[part],
+            outcome,
         )
         return walked_state(runs, remembered, dated.ids)
 
     return close_state(state, run_all(walk_part, memory.order.parts, threads))
+
+
+def _lined_up(records: npt.NDArray[Any], order: Shorts) -> npt.NDArray[Any]:
+    """Records of a part in order; none where there are none."""
+    block = np.empty(len(order) if len(records) else 0, records.dtype)
+    if len(block):
+        walk.line_up(records, order, block)
+    return block
 
 
 def _settle_ties(rows_of: Shorts, runs: OwnerRuns, journeys: TransitJourneys, time: Ints) -> None:

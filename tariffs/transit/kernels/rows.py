@@ -262,13 +262,17 @@ def date_rows(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def mark_rows(objects: Bools, origins: Bools, position: int, marks: Ints) -> None:
+    """Mark the rows that the accumulator at ``position`` is for."""
+    for row in range(len(marks)):
+        marks[row] |= (np.int64(objects[row]) | np.int64(origins[row]) << 1) << 2 * position
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def note_facts(
+    place: Shorts,
     time: Ints,
-    entry: Ints,
-    exit_: Ints,
-    counted_at: Ints,
     card_class: Bytes,
-    line: Ints,
     mode: Bytes,
     program: int,
     marks: Ints,
@@ -276,41 +280,56 @@ def note_facts(
     gross: Ints,
     fare: Ints,
     priced: Bools,
+    few: Any,
     facts: Any,
     marked: Bools,
 ) -> None:
-    """What the walk reads of each row, as records of ``walk.FACTS``; rows without a price are not marked."""
+    """What the walk reads of each row, as records of ``walk.FACTS`` at its place; one without a price is not marked.
+
+    Records are put together in ``few`` and go to their places whole: a place is far from the one before, and every
+    write there is waited for.
+    """
     low, high, held_low, held_high = zones
+    for first in range(0, len(time), len(few)):
+        last = min(first + len(few), len(time))
+        for row in range(first, last):
+            fact = few[row - first]
+            fact.time = time[row]
+            fact.marks = marks[row]
+            fact.gross = gross[row]
+            fact.fare = fare[row]
+            fact.program = program
+            fact.who = card_class[row]
+            fact.mode = mode[row]
+            fact.low = low[row]
+            fact.high = high[row]
+            fact.held_low = held_low[row]
+            fact.held_high = held_high[row]
+        for row in range(first, last):
+            facts[place[row]] = few[row - first]
+        for row in range(first, last):
+            marked[place[row]] = priced[row] & (marks[row] != 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def note_ends(place: Shorts, time: Ints, entry: Ints, exit_: Ints, counted_at: Ints, line: Ints, ends: Any) -> None:
+    """Line and ends of each row, as records of ``walk.ENDS`` at its place."""
     for row in range(len(time)):
-        marked[row] = priced[row] & (marks[row] != 0)
-        if not marked[row]:
-            continue
-        fact = facts[row]
         start = entry[row] if entry[row] != NULL else exit_[row]
         end = exit_[row] if exit_[row] != NULL else start
         # A bus leg has one tap, which is both its ends; a leg carried forward lies where it is counted.
         carried = counted_at[row] != NULL
-        fact.time = time[row]
-        fact.entry = 0 if carried else min(max(start - time[row], -OFFSET_MAX), OFFSET_MAX)
-        fact.exit = 0 if carried else min(max(end - time[row], -OFFSET_MAX), OFFSET_MAX)
-        fact.line = line[row]
-        fact.marks = marks[row]
-        fact.gross = gross[row]
-        fact.fare = fare[row]
-        fact.program = program
-        fact.who = card_class[row]
-        fact.mode = mode[row]
-        fact.low = low[row]
-        fact.high = high[row]
-        fact.held_low = held_low[row]
-        fact.held_high = held_high[row]
+        of_row = ends[place[row]]
+        of_row.line = line[row]
+        of_row.entry = 0 if carried else min(max(start - time[row], -OFFSET_MAX), OFFSET_MAX)
+        of_row.exit = 0 if carried else min(max(end - time[row], -OFFSET_MAX), OFFSET_MAX)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def take_outcome(place: Shorts, marked: Bools, outcome: Ints, fare: Ints, rule: Codes) -> None:
-    """What the card pays after the walk, and the rule behind it; ``outcome`` is by place."""
+def take_outcome(place: Shorts, outcome: Ints, fare: Ints, rule: Codes) -> None:
+    """What the card pays after the walk, and the rule behind it; ``outcome`` is by place, −1 = as before."""
     for row in range(len(place)):
         paid = outcome[place[row]]
-        changed = marked[row] & (paid >= 0)
+        changed = paid >= 0
         fare[row] = paid >> 16 if changed else fare[row]
         rule[row] = np.uint16(paid & 0xFFFF) if changed else rule[row]

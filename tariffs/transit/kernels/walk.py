@@ -53,12 +53,9 @@ references, once per row and step, in a place that all threads share.
 FACTS = np.dtype(
     [
         ("time", np.int64),
-        ("line", np.int64),
         ("marks", np.int64),
         ("gross", np.int32),
         ("fare", np.int32),
-        ("entry", np.int32),
-        ("exit", np.int32),
         ("program", np.uint16),
         ("who", np.uint8),
         ("mode", np.uint8),
@@ -69,9 +66,12 @@ FACTS = np.dtype(
     ],
     align=True,
 )
-"""What the walk reads of a row, 48 bytes: when it counts (s), line, marks as in ``Chunk.marks``, full fare and fare
-so far (fen), its ends as seconds after ``time`` (farther than 68 years away: 68 years), number of its program, class,
-mode, lowest and highest zone, and the zones a travelcard covers (−1 = none)."""
+"""What the walk reads of a row, 32 bytes: when it counts (s), marks as in ``Chunk.marks``, full fare and fare so far
+(fen), number of its program, class, mode, lowest and highest zone, and the zones a travelcard covers (−1 = none)."""
+
+ENDS = np.dtype([("line", np.int64), ("entry", np.int32), ("exit", np.int32)], align=True)
+"""What transfer windows read besides: the line, and the ends of the row as seconds after its time (farther than 68
+years away: 68 years)."""
 
 MEMORY = np.dtype([(name, np.int64) for name in ("since", "value", "count", "mark_1", "mark_2", "mark_3")])
 """What is remembered per card and accumulator; ``since`` is NULL until something is.
@@ -130,11 +130,11 @@ def enter_period(slot: Any, term: Any, time: int, calendar: Calendar) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def transfer_fare(slot: Any, term: Any, fact: Any, mark: int, fare: int) -> tuple[int, bool]:
+def transfer_fare(slot: Any, term: Any, fact: Any, ends: Any, mark: int, fare: int) -> tuple[int, bool]:
     """Fare of a leg after the transfer rule, and whether it continued a window; moves the slot."""
     objects, origins = mark & 1 == 1, mark & 2 == 2
-    who, line, mode = fact.who, fact.line, fact.mode
-    start, end = fact.time + fact.entry, fact.time + fact.exit
+    who, line, mode = fact.who, ends.line, fact.mode
+    start, end = fact.time + ends.entry, fact.time + ends.exit
     if fare == 0:
         return fare, False
     until = end if term.until_exit else start
@@ -393,13 +393,14 @@ def walk_cards(
     first_day: int,
     starts: Ints,
     facts: Any,
+    ends: Any,
     memory: Any,
     outcome: Ints,
 ) -> None:
     """Price the journeys of cards in their order.
 
     Card c has ``facts[begins[c]:begins[c + 1]]`` (records of FACTS) by time and sequence, whose answers go to
-    ``places``.
+    ``places``; ``ends`` likewise of ENDS, without rows where no step is a transfer window.
     ``terms`` (programs, steps) of TERM, ``table`` flat. A day starts ``day_starts`` seconds after midnight;
     ``starts`` (days from ``first_day`` on, 4) = seconds at which each day, its week, month and year start. Writes
     ``outcome`` (fen << 16 | rule, −1 where no step decides); changes ``memory`` (cards, slots) of MEMORY in place.
@@ -425,7 +426,7 @@ def walk_cards(
                 before = paid - rebate
                 decides = False
                 if kind == TRANSFER:
-                    paid, decides = transfer_fare(slot, term, fact, mark, paid)
+                    paid, decides = transfer_fare(slot, term, fact, ends[at], mark, paid)
                     continues = continues or decides
                 elif kind == CHEAPEST:
                     paid = cheapest_fare(memory, card, term, table, fact, mark & 2 == 2, paid, calendar)
@@ -454,10 +455,14 @@ def walk_cards(
 
 
 @njit(cache=True, nogil=True)
-def fetch(facts: Any, rows: Shorts, block: Any) -> None:
-    """The facts of ``rows`` side by side, many fetched at a time; a walk over them would wait for each."""
-    for i in range(len(rows)):
-        block[i] = facts[rows[i]]
+def line_up(records: Any, order: Shorts, block: Any) -> None:
+    """``records[order]`` into ``block``: read from end to end, for whoever reads here and there waits each time."""
+    at_of = np.full(len(records), -1, np.int32)
+    for at in range(len(order)):
+        at_of[order[at]] = at
+    for place in range(len(records)):
+        if at_of[place] >= 0:
+            block[at_of[place]] = records[place]
 
 
 @njit(cache=True, nogil=True)

@@ -61,6 +61,26 @@ def test_many_rows_are_dealt_into_parts(spread: int, threads: int) -> None:
     assert twice == -1
 
 
+@pytest.mark.parametrize(
+    ("owners", "periods"),
+    [
+        ([0, 1, 2], [0, 2**40]),
+        ([5, 6, 7, 2**40, -(2**62)], [2_024, 2_025]),
+        (list(range(-(2**63), 2**63, 2**54)), [7]),
+    ],
+    ids=["keys alike in their high bits", "owners close together but for two", "owners as far apart as can be"],
+)
+def test_what_high_bits_do_not_tell_apart_is_in_order_all_the_same(owners: list[int], periods: list[int]) -> None:
+    """More rows than are counted by digits, of few owners with many rows each and of many with few."""
+    rng = np.random.default_rng(11)
+    rows = 6_000
+    owner, period = rng.choice(np.array(owners), rows), rng.choice(np.array(periods), rows)
+    sequence = rng.permutation(rows)
+    order, _, twice = order_rows(owner, period, sequence, 1)
+    np.testing.assert_array_equal(order, np.lexsort((sequence, period, owner)))
+    assert twice == -1
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(FEW, FEW), unique=True, max_size=20), st.lists(st.tuples(FEW, FEW), max_size=40), st.data())
 def test_groups_equal_their_twin(
