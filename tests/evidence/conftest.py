@@ -8,7 +8,7 @@ import pytest
 
 from evidence.centres import Ledger, clear, copy_of, ledger_of, simulate
 from evidence.handmade import Cases, Centre
-from evidence.paying import CLOSED_AT, WINDOW, Paying, remember_people
+from evidence.paying import CLOSED_AT, WINDOW, Paying
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,6 @@ def proposed(tmp_path_factory: pytest.TempPathFactory) -> Paying:
     centre.deliver(Cases(centre).read(PAYABLE))
     paying = Paying(centre.directory)
     paying.close(WINDOW, CLOSED_AT)
-    remember_people(centre.directory)
     return paying
 
 
@@ -99,19 +98,16 @@ def mandated(tmp_path_factory: pytest.TempPathFactory) -> Paying:
     centre.deliver(Cases(centre).read(PAYABLE))
     paying = Paying(centre.directory)
     paying.close(WINDOW, CLOSED_AT)
-    remember_people(centre.directory)
     return paying
 
 
 @pytest.fixture
 def debiting(mandated: Paying, tmp_path: Path) -> Paying:
     """A centre whose agent is collected from by direct debit, to go on with."""
-    remember_people(mandated.directory)
     return mandated.copy(tmp_path / "centre")
 
 
 @pytest.fixture
 def paying(proposed: Paying, tmp_path: Path) -> Paying:
     """The same centre, to go on with."""
-    remember_people(proposed.directory)
     return proposed.copy(tmp_path / "centre")

@@ -12,10 +12,12 @@ import duckdb
 
 from clearing.bank.take import BankSummary, take_bank_file
 from clearing.calendar import seconds_of
+from clearing.corrections.persons import Signer
 from clearing.initialise import people_folder
 from clearing.ledger.journal import Entry, Journal
 from clearing.payments.approve import Action, ApprovalSummary, approve
 from clearing.payments.book import PaymentBook
+from clearing.people import load_key
 from clearing.settlement import CloseSummary, close_window
 from evidence.centres import PASSPHRASE, copy_of
 
@@ -37,10 +39,21 @@ class Paying:
     directory: Path
     clock: str = "2026-03-03T09:00:00"
     statements: Counter[str] = field(default_factory=Counter)
+    people: Path | None = None
+    """Where the private keys of its people lie: beside the first centre, whose copies keep them."""
 
     def copy(self, target: Path) -> Paying:
         """A centre of one's own to go on with."""
-        return Paying(copy_of(self.directory, target), self.clock, Counter(self.statements))
+        people = self.people or people_folder(self.directory)
+        return Paying(copy_of(self.directory, target), self.clock, Counter(self.statements), people)
+
+    def key(self, person: str) -> Path:
+        """The private key of one of its people."""
+        return (self.people or people_folder(self.directory)) / f"{person}.key"
+
+    def signer(self, person: str) -> Signer:
+        """A person who signs corrections."""
+        return Signer(person, load_key(self.key(person)))
 
     def close(self, window: datetime.date, now: str) -> CloseSummary:
         """Close a window."""
@@ -49,7 +62,7 @@ class Paying:
     def approve(self, *payments: str, by: str, action: Action = "approve", **options: Any) -> ApprovalSummary:
         """One person's approval, with the key beside the original centre."""
         options.setdefault("window", None if payments else WINDOW)
-        key = options.pop("key", PEOPLE[0] / f"{by}.key")
+        key = options.pop("key", self.key(by))
         return approve(
             self.directory, payments, person=by, key=key, passphrase=PASSPHRASE, action=action,
             now=seconds_of(self.clock), **options,
@@ -100,15 +113,6 @@ class Paying:
         who = "" if participant is None else f"AND participant = {participant}"
         where = f"kind = '{kind}' AND source = {source} {who}"
         return int(self.query(f"SELECT COALESCE(SUM(fen), 0)::BIGINT FROM trial_balance WHERE {where}")[0][0])
-
-
-PEOPLE: list[Path] = []
-"""Where the private keys of the one shared centre lie."""
-
-
-def remember_people(directory: Path) -> None:
-    """Copies of a centre keep its people."""
-    PEOPLE[:] = [people_folder(directory)]
 
 
 # --- what banks write -----------------------------------------------------------------------

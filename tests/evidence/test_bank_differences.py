@@ -12,11 +12,9 @@ import pytest
 
 from clearing.calendar import seconds_of
 from clearing.corrections.adjust import Outcome, approve, judge, open_bank_lines, propose
-from clearing.corrections.persons import Signer
 from clearing.corrections.rules import RULES, Item
 from clearing.engine import opened
 from clearing.errors import RefusedError
-from clearing.people import load_key
 from clearing.reconcile.day import reconcile
 from clearing.verify import rebuild, verify
 from evidence.centres import PASSPHRASE
@@ -26,7 +24,6 @@ from evidence.paying import (
     FUND_ACCOUNT,
     METRO_BUS,
     OWN_ACCOUNT,
-    PEOPLE,
     SHOP,
     Move,
     Paying,
@@ -106,12 +103,9 @@ def adjust(centre: Paying, *items: Item, now: str = "2026-03-03T12:00:00") -> Ou
     """Propose and approve."""
     clock, at = seconds_of(now), centre.directory
 
-    def signer(person: str) -> Signer:
-        return Signer(person, load_key(PEOPLE[0] / f"{person}.key"))
-
-    asked = propose(at, list(items), passphrase=PASSPHRASE, by=signer("reconciler"), now=clock)
+    asked = propose(at, list(items), passphrase=PASSPHRASE, by=centre.signer("reconciler"), now=clock)
     assert asked.proposal is not None
-    return approve(at, asked.proposal, passphrase=PASSPHRASE, by=signer("approver.a"), now=clock)
+    return approve(at, asked.proposal, passphrase=PASSPHRASE, by=centre.signer("approver.a"), now=clock)
 
 
 def trial_balance(centre: Paying) -> Counter[str]:

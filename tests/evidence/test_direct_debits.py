@@ -10,7 +10,7 @@ import pytest
 
 from clearing.verify import verify
 from evidence.centres import PASSPHRASE
-from evidence.paying import FUND, RESERVE_ACCOUNT, SHOP, Move, Paying, camt, pain002, remember_people
+from evidence.paying import FUND, RESERVE_ACCOUNT, SHOP, Move, Paying, camt, pain002
 
 AGENT = "20260302-701-0"
 NAMESPACE = {"p": "urn:iso:std:iso:20022:tech:xsd:pain.008.001.08"}
@@ -115,7 +115,6 @@ CASES = [
 @pytest.fixture(scope="module")
 def ordered(mandated: Paying, tmp_path_factory: pytest.TempPathFactory) -> Paying:
     """Read only: everything is on its way."""
-    remember_people(mandated.directory)
     centre = mandated.copy(tmp_path_factory.mktemp("ordered") / "centre")
     centre.order()
     return centre

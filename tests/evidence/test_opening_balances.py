@@ -12,13 +12,11 @@ import pytest
 from clearing.calendar import seconds_of
 from clearing.corrections.adjust import Outcome, approve, open_bank_lines, propose
 from clearing.corrections.opening import SCHEMA
-from clearing.corrections.persons import Signer
 from clearing.corrections.rules import Item
 from clearing.errors import ClearingError, RefusedError
-from clearing.people import load_key
 from clearing.verify import verify
 from evidence.centres import PASSPHRASE
-from evidence.paying import OWN_ACCOUNT, PEOPLE, Paying, camt
+from evidence.paying import OWN_ACCOUNT, Paying, camt
 
 NOON = seconds_of("2026-03-03T12:00:00")
 OPENING = 10_000_000
@@ -38,16 +36,12 @@ def opening_file(path: Path, balances: dict[int, Any]) -> Path:
     return path
 
 
-def signer(person: str) -> Signer:
-    return Signer(person, load_key(PEOPLE[0] / f"{person}.key"))
-
-
 def take_over(centre: Paying, item: Item, opening: Path | None) -> Outcome:
     """Propose and approve."""
     at = centre.directory
-    asked = propose(at, [item], passphrase=PASSPHRASE, by=signer("reconciler"), now=NOON, opening=opening)
+    asked = propose(at, [item], passphrase=PASSPHRASE, by=centre.signer("reconciler"), now=NOON, opening=opening)
     assert asked.proposal is not None
-    return approve(at, asked.proposal, passphrase=PASSPHRASE, by=signer("approver.a"), now=NOON)
+    return approve(at, asked.proposal, passphrase=PASSPHRASE, by=centre.signer("approver.a"), now=NOON)
 
 
 def covered(centre: Paying) -> bool:
@@ -117,15 +111,15 @@ def test_a_card_twice_no_file_and_a_changed_copy_are_refused(paying: Paying, tmp
         take_over(paying, item, None)
     path = opening_file(tmp_path / "o.parquet", {card: 5})
     at = paying.directory
-    asked = propose(at, [item], passphrase=PASSPHRASE, by=signer("reconciler"), now=NOON, opening=path)
+    asked = propose(at, [item], passphrase=PASSPHRASE, by=paying.signer("reconciler"), now=NOON, opening=path)
     [copy] = [each for each in (at / "archive" / "config").iterdir() if each.read_bytes() == path.read_bytes()]
     opening_file(copy, {card: 6})
     with pytest.raises(RefusedError, match="the file sums to 6 fen, not 5"):
-        approve(at, str(asked.proposal), passphrase=PASSPHRASE, by=signer("approver.a"), now=NOON)
+        approve(at, str(asked.proposal), passphrase=PASSPHRASE, by=paying.signer("approver.a"), now=NOON)
     opening_file(copy, {card: 5})
     pq.write_table(pq.read_table(copy), copy, compression="none")
     with pytest.raises(RefusedError, match="is not the one that was proposed"):
-        approve(at, str(asked.proposal), passphrase=PASSPHRASE, by=signer("approver.a"), now=NOON)
+        approve(at, str(asked.proposal), passphrase=PASSPHRASE, by=paying.signer("approver.a"), now=NOON)
 
 
 def test_own_money_is_taken_over_without_a_file(paying: Paying) -> None:

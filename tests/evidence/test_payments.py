@@ -16,7 +16,7 @@ from clearing.initialise import people_folder
 from clearing.settlement import Proposer, close_window
 from clearing.verify import rebuild, verify
 from evidence.centres import PASSPHRASE
-from evidence.paying import FUND, METRO_BUS, PEOPLE, SHOP, Move, Paying, camt, pain002
+from evidence.paying import FUND, METRO_BUS, SHOP, Move, Paying, camt, pain002
 
 NAMESPACE = {"p": "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"}
 
@@ -57,7 +57,7 @@ def test_nobody_approves_twice_or_what_is_not_there(paying: Paying) -> None:
         with pytest.raises(RefusedError, match=message):
             paying.approve(*payments, by=by)
     with pytest.raises(RefusedError, match=r"not by the key of approver\.b"):
-        paying.approve(SHOP, by="approver.b", key=PEOPLE[0] / "approver.a.key")
+        paying.approve(SHOP, by="approver.b", key=paying.key("approver.a"))
     paying.approve(SHOP, by="approver.b")
     with pytest.raises(RefusedError, match="is ordered"):
         paying.approve(SHOP, by="approver.a")
@@ -158,7 +158,7 @@ def test_who_proposed_does_not_approve(paying: Paying) -> None:
         settings.read_text("utf-8").replace("roles: [reconciler, intake]", "roles: [reconciler, approver]")
     )
     paying.approve(SHOP, by="approver.a", action="withdraw", reason="once more")
-    proposer = Proposer("reconciler", PEOPLE[0] / "reconciler.key")
+    proposer = Proposer("reconciler", paying.key("reconciler"))
     date = datetime.date(2026, 3, 3)
     now = seconds_of("2026-03-04T05:00:00")
     close_window(paying.directory, date, passphrase=PASSPHRASE, now=now, proposer=proposer)
