@@ -107,9 +107,7 @@ class Bank:
                 return "statement_gap"
         return ""
 
-    def _answer(
-        self, file: BankFile, original: str, name: str, result: str, at: int, posted: Amounts
-    ) -> None:
+    def _answer(self, file: BankFile, original: str, name: str, result: str, at: int, posted: Amounts) -> None:
         payment = self.books.payments.get(name)
         if payment is None:
             outcome = "unknown_payment"
@@ -159,17 +157,15 @@ class Bank:
                 known=payment is not None,
             )  # fmt: skip
 
-    def _outcome(
-        self, file: BankFile, line: dict[str, Any], payment: Payment | None, place: tuple[int, int]
-    ) -> str:
+    def _outcome(self, file: BankFile, line: dict[str, Any], payment: Payment | None, place: tuple[int, int]) -> str:
         if payment is None:
             return "unknown_payment"
         if not payment.messages:
             return "before_order"
         settled = payment.status == "settled"
-        if payment.purpose in BETWEEN and settled and line["direction"] == "credit":
-            if place[1] == payment.their_source:
-                return "confirmed" if line["fen"] == payment.fen else "wrong_amount"
+        arrives = line["direction"] == "credit" and place[1] == payment.their_source
+        if payment.purpose in BETWEEN and settled and arrives:
+            return "confirmed" if line["fen"] == payment.fen else "wrong_amount"
         if line["fen"] != payment.fen:
             return "wrong_amount"
         if place != (payment.bank, payment.our_source):

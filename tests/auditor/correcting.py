@@ -269,7 +269,9 @@ class Corrections:
             if kind in POOLS or taken <= 0 or (kind == "agent_receivable" and who in cash):
                 continue
             if side * stands.get((kind, who, source), 0) < taken:
-                raise ObjectionError(f"{asked}: {kind} {who} has {side * stands.get((kind, who, source), 0)}, not {taken}")
+                raise ObjectionError(
+                    f"{asked}: {kind} {who} has {side * stands.get((kind, who, source), 0)}, not {taken}"
+                )
 
     def _keep(self, subject: object, asked: dict[str, Any], moved: Amounts, window: int) -> None:
         assert sum(moved.values()) == 0

@@ -155,7 +155,11 @@ class Disputes:
             for (kind, _, _), amount in stands.items():
                 lies[kind] += abs(amount)
             template = (
-                "RELEASE" if lies["suspense_payable"] else "RELEASE_UNPROVEN" if lies["held_memo"] else "RELEASE_REJECTED"
+                "RELEASE"
+                if lies["suspense_payable"]
+                else "RELEASE_UNPROVEN"
+                if lies["held_memo"]
+                else "RELEASE_REJECTED"
             )
         holders = {who for (kind, who, source), amount in stands.items()
                    if (kind, source) == ("merchant_payable", RESERVE) and amount > 0}  # fmt: skip

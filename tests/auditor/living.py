@@ -33,8 +33,8 @@ class Life:
     calendar: Calendar
     objections: list[str] = field(default_factory=list)
     """What was done that the rules forbid, in words."""
-    _unnamed: list[tuple[set[str], int]] = field(default_factory=list)
-    """Orders whose message the bank has not told yet: payments, day."""
+    _unnamed: list[set[str]] = field(default_factory=list)
+    """Payments of orders whose message the bank has not told yet."""
 
     def live(self, happenings: list[dict[str, Any]]) -> None:
         """Go through everything that happened, in order."""
@@ -44,7 +44,7 @@ class Life:
                 self._happen(one, window)
             except ObjectionError as objection:
                 self.objections.append(str(objection))
-        for names, _ in self._unnamed:
+        for names in self._unnamed:
             self.objections.append(f"ordered and never sent: {sorted(names)}")
 
     def _happen(self, one: dict[str, Any], window: int) -> None:
@@ -98,11 +98,11 @@ class Life:
             if payment.messages and payment.their_source is None and terms is not None:
                 payment.their_account = terms.account
         if ordered:
-            self._unnamed.append((ordered, at))
+            self._unnamed.append(ordered)
 
     def _sent(self, one: dict[str, Any]) -> None:
         """The order as the bank has read it: it must be what was approved, payment by payment."""
-        names, _ = self._unnamed.pop(0)
+        names = self._unnamed.pop(0) if self._unnamed else set()
         told = {each["payment"]: each for each in one["payments"]}
         for name in names:
             payment = self.books.payments[name]

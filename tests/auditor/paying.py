@@ -5,10 +5,9 @@ from __future__ import annotations
 import calendar
 import csv
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-
 from typing import Any
 
 from auditor.books import BETWEEN, RESERVE, Amounts, Books, Payment, legs_of
@@ -138,9 +137,7 @@ def read_agreed(settings: dict[str, Any]) -> Agreed:
                 hold["release_days"], entry.get("debts") == "carry", (entry.get("account") or {}).get("number", ""),
             )
         )  # fmt: skip
-    advances = [
-        Advance(each["fund"], _period(each), each.get("limit")) for each in agreements.get("advances") or ()
-    ]
+    advances = [Advance(each["fund"], _period(each), each.get("limit")) for each in agreements.get("advances") or ()]
     accounts = {
         account["source"]: OwnAccount(bank["id"], account["number"])
         for bank in settings["participants"]
@@ -273,9 +270,7 @@ class Closer:
         )
         self.books.payments[payment.name] = payment
 
-    def _share_out(
-        self, window: int, source: int, claims: list[tuple[int, int, Terms, int]], proposer: str
-    ) -> None:
+    def _share_out(self, window: int, source: int, claims: list[tuple[int, int, Terms, int]], proposer: str) -> None:
         """What a fund brought: to the reserve for its benefits, to the centre for advances, then to the payees."""
         stands, own = self.books.up_to(window), self.centre.id
 
@@ -284,9 +279,7 @@ class Closer:
 
         cash = -total("bank_account") - total("payment_in_transit") - total("bank_difference")
         cash -= sum(
-            each.fen
-            for each in self.books.waiting()
-            if each.direction == "pay" and each.our_source == source
+            each.fen for each in self.books.waiting() if each.direction == "pay" and each.our_source == source
         )
         to_reserve = max(self._picked_up(source, window) - self._brought(source), 0)
         self._between(window, source, "transfer", RESERVE, min(max(cash, 0), to_reserve), proposer)

@@ -81,8 +81,8 @@ def _begin(
 ) -> Life:
     """The books with everything that transactions and fees post."""
     books = Books(settings.id)
-    for (window, *account), fen in result.closed_balances.items():
-        books.windows[window][tuple(account)] += fen  # type: ignore[index]
+    for (day, kind, participant, source), fen in result.closed_balances.items():
+        books.windows[day][kind, participant, source] += fen
     corrections = Corrections(books, settings, result.rows, events)
     return Life(
         books,
@@ -102,16 +102,16 @@ def _tell(result: AuditResult, life: Life) -> None:
     # What is held back stays with the payee in the same source of money: it nets out of its position.
     closed = {key: fen for key, fen in closing.by_window(books.windows).items() if key[0] <= books.closed}
     result.positions = closing.positions_of(closed)
-    result.payments = {name: (one.direction, one.fen, one.pay_day, one.status) for name, one in books.payments.items()}
+    result.payments = {
+        name: (one.direction, one.fen, one.pay_day, one.status) for name, one in books.payments.items()
+    }
     result.unpaid = life.closer.unpaid
     result.bank_files = life.bank.outcomes
     result.bank_lines = {
         (line.file, line.number): (line.payment, line.direction, line.fen, line.outcome, line.open)
         for line in life.bank.lines
     }
-    result.disputes = Counter(
-        (one.row, one.state, one.fen, one.deadline) for one in life.disputes.all.values()
-    )
+    result.disputes = Counter((one.row, one.state, one.fen, one.deadline) for one in life.disputes.all.values())
     result.open_items = open_items(result, life)
     result.objections = life.objections
 
@@ -124,7 +124,7 @@ def audit_rows(rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[st
 def _decide(
     rows: list[Row], centre: Centre, cipher: Cipher, tariffs: dict[str, Tariff], closed: int | None
 ) -> tuple[AuditResult, list[Row]]:
-    """The rows decided and posted, with their fees, and every event of theirs; ``closed`` is the last closed window."""
+    """The rows decided and posted, their fees, and every event of theirs; ``closed`` is the last closed window."""
     context = Context(centre, cipher.issuers_with_keys)
     for row in rows:
         _resolve(row, centre, cipher)

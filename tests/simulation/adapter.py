@@ -104,9 +104,7 @@ def found_in(centre: Path) -> EngineResult:
         result.balances[day_number(window), kind, participant, source] = fen
     for window, merchant, fee in ask(centre, 'SELECT "window", merchant, SUM(fen)::BIGINT FROM fees GROUP BY ALL'):
         result.fees[day_number(window), merchant] = fee
-    for window, participant, source, fen in ask(
-        centre, 'SELECT "window", participant, source, fen FROM positions'
-    ):
+    for window, participant, source, fen in ask(centre, 'SELECT "window", participant, source, fen FROM positions'):
         result.positions[day_number(window), participant, source] = fen
     for payment, direction, fen, pay_date, status in ask(centre, PAYMENTS):
         result.payments[payment] = (direction, fen, day_number(pay_date), status)
@@ -119,7 +117,9 @@ def found_in(centre: Path) -> EngineResult:
     for window, *key, bills in ask(centre, uncovered):
         result.not_compared[day_number(window), *key] = bills
     result.bank_files = dict(ask(centre, "SELECT file, outcome FROM bank_files"))
-    lines = "SELECT file, line, payment, direction, fen, l.outcome, open FROM bank_lines l JOIN bank_files USING (entry)"
+    lines = (
+        "SELECT file, line, payment, direction, fen, l.outcome, open FROM bank_lines l JOIN bank_files USING (entry)"
+    )
     for file, number, *told in ask(centre, lines):
         result.bank_lines[file, number] = tuple(told)
     result.disputes = _disputes(centre)

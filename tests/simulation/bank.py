@@ -161,7 +161,9 @@ class Bank:
         back = [each for each in self._due[day] if each.returned]
         if not back:
             return None
-        statements = [self._document(account, "", [b for b in back if b.account == account]) for account in _accounts(back)]
+        statements = [
+            self._document(account, "", [b for b in back if b.account == account]) for account in _accounts(back)
+        ]
         return self._file("054", day, statements)
 
     def statements(self, day: int) -> Written | None:
@@ -253,6 +255,7 @@ def _transfers(path: Path) -> list[Order]:
 
 def _answer(original: str, message: str, results: dict[str, str], orders: list[Order]) -> str:
     """pain.002.001.12 about some payments of a message, with its count and sum."""
+    total = yuan(sum(each.fen for each in orders))
     told = "".join(
         f"<TxInfAndSts><OrgnlEndToEndId>{payment}</OrgnlEndToEndId>"
         f"<TxSts>{'RJCT' if result == 'rejected' else 'ACSP'}</TxSts>"
@@ -263,7 +266,7 @@ def _answer(original: str, message: str, results: dict[str, str], orders: list[O
         '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.12"><CstmrPmtStsRpt>'
         f"<GrpHdr><MsgId>{message}</MsgId><CreDtTm>2026-01-01T00:00:00</CreDtTm></GrpHdr>"
         f"<OrgnlGrpInfAndSts><OrgnlMsgId>{original}</OrgnlMsgId><OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId>"
-        f"<OrgnlNbOfTxs>{len(orders)}</OrgnlNbOfTxs><OrgnlCtrlSum>{yuan(sum(each.fen for each in orders))}</OrgnlCtrlSum>"
+        f"<OrgnlNbOfTxs>{len(orders)}</OrgnlNbOfTxs><OrgnlCtrlSum>{total}</OrgnlCtrlSum>"
         f"<GrpSts>PART</GrpSts></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><OrgnlPmtInfId>P</OrgnlPmtInfId>{told}"
         "</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"
     )

@@ -39,7 +39,7 @@ class EngineResult:
         positions: (window, participant, source) → net fen.
         payments: name → direction, fen, pay day, status.
         unpaid: (window, participant, source) → fen, reason.
-        bank_files, bank_lines, disputes, open_items, findings, not_compared: as :class:`auditor.AuditResult` has them.
+        bank_files, bank_lines, disputes, open_items, findings, not_compared: as in :class:`auditor.AuditResult`.
     """
 
     files: dict[str, str] = field(default_factory=dict)

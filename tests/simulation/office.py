@@ -19,6 +19,7 @@ from clearing.bank.take import BankSummary, take_bank_file
 from clearing.calendar import date_of
 from clearing.corrections import adjust, disputes
 from clearing.corrections.disputes import Asked
+from clearing.corrections.expiry import expired_benefits
 from clearing.corrections.persons import Signer
 from clearing.corrections.rules import Item
 from clearing.initialise import people_folder
@@ -28,13 +29,19 @@ from clearing.settlement import CloseSummary, Proposer, close_window
 from simulation.adapter import PASSPHRASE, ask
 from simulation.bank import Bank, Written
 
+AGED = 8
+"""Days after which the office looks at what it has left."""
+
+SOONEST_DEADLINE = 15
+"""Days that a dispute gives its parties at least."""
+
 WITHDRAWN = 0.1
 """Of the payments that came back, those that are withdrawn, not ordered again."""
 
 CANDIDATES = """
-    SELECT f.file, t.txn_id & 4294967295 AS source_row, t.txn_id, t.service, s.name AS status, t.disposition, t.issuer,
-        t.merchant_id, t.card_id, t.amount, t.overcharge, t.cardholder_suspense, t.tac_verdict = 1 AS verified
-    FROM transactions t JOIN statuses s USING (status) JOIN files f ON f.file_no = t.txn_id >> 32
+    SELECT t.txn_id, t.service, s.name AS status, t.disposition, t.issuer, t.merchant_id,
+        t.card_id, t.amount, t.overcharge, t.cardholder_suspense, t.tac_verdict = 1 AS verified
+    FROM transactions t JOIN statuses s USING (status)
     WHERE t.received_window = $window AND t.test_flag = 0 AND t.amount > 0
     QUALIFY COUNT(*) OVER (PARTITION BY t.txn_id) = 1
     ORDER BY hash(t.txn_id, $seed) LIMIT 4000
@@ -83,6 +90,9 @@ class Office:
     _cases: list[_Case] = field(default_factory=list)
     _follow_up: dict[int, list[Item]] = field(default_factory=dict)
     _labels: int = 0
+    _first: int | None = None
+    _undo: list[str] = field(default_factory=list)
+    """Claims to be taken back."""
     _used: set[int] = field(default_factory=set)
     """Transactions that somebody has touched."""
 
@@ -157,7 +167,7 @@ class Office:
         """The day's corrections and disputes about rows of the window closed last."""
         rows = ask(self.centre, CANDIDATES, {"window": date_of(today - 1), "seed": self.seed}, records=True)
         fresh = [row for row in rows if row["txn_id"] not in self._used]
-        items = self._follow_up.pop(today, []) + list(self._items(today, fresh))
+        items = self._follow_up.pop(today, []) + list(self._items(today, fresh)) + self._aged(today, at)
         if items:
             self._adjust(items, at)
         self._dispute(today, fresh, at + 1200)
@@ -167,7 +177,9 @@ class Office:
         for row in rows:
             if row["txn_id"] in self._used:
                 continue
-            if all(row[name] in each if isinstance(each, tuple) else row[name] == each for name, each in wanted.items()):
+            if all(
+                row[name] in each if isinstance(each, tuple) else row[name] == each for name, each in wanted.items()
+            ):
                 self._used.add(row["txn_id"])
                 return row
         return None
@@ -184,26 +196,36 @@ class Office:
         load = self._take(rows, service="load", disposition=accepted, status="ACCEPTED", issuer=10)
         if load and today % 3 == 0:
             yield Item("REVERSE", "the kiosk gave the money back", load["txn_id"])
-        fare = self._positive(rows, "overcharge", service="transit", disposition=accepted, merchant_id=(201, 211, 251))
+        fare = self._positive(
+            rows, "overcharge", service="transit", disposition=accepted, merchant_id=(201, 211, 251)
+        )
         if fare:
             yield Item("REFUND_OVERCHARGE", "charged too much", fare["txn_id"])
         bill = self._positive(rows, "cardholder_suspense", service="utility", disposition=accepted)
         if bill:
             yield Item("REFUND_EXCESS", "paid twice", bill["txn_id"])
         for template, statuses, changes in (
-            ("RELEASE", ("BALANCE_BREAK", "UNKNOWN_TERMINAL", "AMOUNT_OVER_LIMIT", "CARD_UNKNOWN"), {"verified": True}),
+            (
+                "RELEASE",
+                ("BALANCE_BREAK", "UNKNOWN_TERMINAL", "AMOUNT_OVER_LIMIT", "CARD_UNKNOWN"),
+                {"verified": True},
+            ),
             ("REFUND_SUSPENSE", ("BALANCE_BREAK", "UNKNOWN_TERMINAL"), {"verified": True}),
         ):
             row = self._take(rows, disposition=held, status=statuses, service=("retail", "transit"), **changes)
             if row:
                 yield Item(template, "looked into it", row["txn_id"])
-        unproven = self._take(rows, disposition=held, status=("TAC_MISSING", "KEY_UNKNOWN"), service=("retail", "transit"))
+        unproven = self._take(
+            rows, disposition=held, status=("TAC_MISSING", "KEY_UNKNOWN"), service=("retail", "transit")
+        )
         if unproven:
             yield Item("RELEASE_UNPROVEN", "the reader proved it", unproven["txn_id"])
         listed = self._take(rows, disposition=rejected, status="CARD_BLACKLISTED", service=("retail", "transit"))
         if listed:
             yield Item("RELEASE_REJECTED", "listed by mistake", listed["txn_id"])
-        claim = self._take(rows, disposition=held, service="load", status=("TAC_MISSING", "UNKNOWN_TERMINAL", "BALANCE_BREAK"))
+        claim = self._take(
+            rows, disposition=held, service="load", status=("TAC_MISSING", "UNKNOWN_TERMINAL", "BALANCE_BREAK")
+        )
         if claim:
             yield Item("RELEASE_LOAD", "the agent has shown it", claim["txn_id"])
         moved = self._take(rows, service="retail", disposition=accepted, merchant_id=501)
@@ -219,6 +241,23 @@ class Office:
             self._later(today + 3, Item("CARD_DEPOSIT_BACK", "card returned", card_id=card["card_id"], fen=2000))
             self._later(today + 4, Item("CARD_REFUND_CASH", "paid out", card_id=card["card_id"], payer=701, fen=2000))
 
+    def _aged(self, today: int, at: int) -> list[Item]:
+        """Benefits nobody picked up in a week, a small sum in suspense, and a claim that was none after all."""
+        items = expired_benefits(self.centre, passphrase=PASSPHRASE, now=at)
+        if self._first is None:
+            self._first = today
+        if today - self._first > AGED:
+            old = ask(self.centre, CANDIDATES, {"window": date_of(today - AGED), "seed": self.seed}, records=True)
+            small = [row for row in old if row["amount"] <= 5000 and row["verified"]]
+            row = self._take(
+                small, disposition=2, status=("BALANCE_BREAK", "UNKNOWN_TERMINAL"), service=("retail", "transit")
+            )
+            if row is not None:
+                items.append(Item("WRITE_OFF_SUSPENSE", "nobody asked for it", row["txn_id"]))
+        if self._undo:
+            items.append(Item("UNDO", "there was no claim", undoes=self._undo.pop(0)))
+        return items
+
     def _positive(self, rows: list[dict[str, Any]], column: str, **wanted: Any) -> dict[str, Any] | None:
         return self._take([row for row in rows if row[column] > 0], **wanted)
 
@@ -232,16 +271,21 @@ class Office:
     def _adjust(self, items: list[Item], at: int) -> None:
         asked = adjust.propose(self.centre, items, passphrase=PASSPHRASE, by=self.signer("reconciler"), now=at)
         assert asked.proposal is not None
-        adjust.approve(self.centre, asked.proposal, passphrase=PASSPHRASE, by=self.signer("approver.a"), now=at + 300)
-        files = self._files()
+        done = adjust.approve(
+            self.centre, asked.proposal, passphrase=PASSPHRASE, by=self.signer("approver.a"), now=at + 300
+        )
+        files, labels = self._files(), [f"A{done.entry}-{number}" for number in range(1, len(items) + 1)]
+        self._undo += [label for item, label in zip(items, labels, strict=True) if item.template == "CLAIM"]
         told = [
             {
                 "template": item.template,
+                "label": label,
+                "undoes": item.undoes,
                 "row": None if item.txn_id is None else [files[item.txn_id >> 32], item.txn_id & 0xFFFFFFFF],
                 "card": None if item.card_id is None else f"{item.card_id:016x}",
                 **{name: getattr(item, name) for name in ("fen", "merchant", "payer", "payee", "source")},
             }
-            for item in items
+            for item, label in zip(items, labels, strict=True)
         ]
         self.tell(at + 300, "adjust", corrections=told)
 
@@ -252,7 +296,9 @@ class Office:
         asked: list[Asked] = []
         told: list[dict[str, Any]] = []
         opened: list[_Case] = []
-        lapsed = {each.dispute: each for each in disputes.lapsed(self.centre, PASSPHRASE, now=at)}
+        assert self._first is not None
+        due = disputes.lapsed(self.centre, PASSPHRASE, now=at) if today - self._first > SOONEST_DEADLINE else []
+        lapsed = {each.dispute: each for each in due}
         for case in list(self._cases):
             if case.name in lapsed:
                 asked.append(lapsed[case.name])
@@ -270,7 +316,9 @@ class Office:
             self._labels += 1
             moves = iter(SCRIPTS[ending])
             actor, action, code = next(moves)
-            case = _Case(f"{self._labels} {ending}", "", [files[row["txn_id"] >> 32], row["txn_id"] & 0xFFFFFFFF], moves)
+            case = _Case(
+                f"{self._labels} {ending}", "", [files[row["txn_id"] >> 32], row["txn_id"] & 0xFFFFFFFF], moves
+            )
             asked.append(Asked(ending, actor, action, txn_id=row["txn_id"], code=code))
             told.append(_told(case, actor, action, code))
             opened.append(case)
@@ -300,7 +348,9 @@ class Office:
                 verified=True,
             )  # fmt: skip
         if ending.startswith("tac"):
-            return self._take(rows, disposition=1, issuer=21, service=("retail", "transit"), merchant_id=(201, 211, 511, 512, 513))
+            return self._take(
+                rows, disposition=1, issuer=21, service=("retail", "transit"), merchant_id=(201, 211, 511, 512, 513)
+            )
         return self._take(rows, disposition=1, issuer=(10, 20), service="retail")
 
 

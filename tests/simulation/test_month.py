@@ -75,10 +75,16 @@ def test_the_days_are_not_quiet(month: Month, audited: AuditResult, happenings: 
     assert {"pay", "collect"} <= {payment[0] for payment in audited.payments.values()}
     assert audited.disputes
     assert sum(len(one["corrections"]) for one in happenings if one["what"] == "adjust") > 5
-    paid_on = {datetime.datetime.fromtimestamp(one["at"], datetime.UTC).date() for one in happenings if one["what"] == "approve"}
+    paid_on = {
+        datetime.datetime.fromtimestamp(one["at"], datetime.UTC).date()
+        for one in happenings
+        if one["what"] == "approve"
+    }
     assert datetime.date(2026, 2, 14) in paid_on, "a Saturday that is worked"
     assert not paid_on & {datetime.date(2026, 2, day) for day in range(15, 24)}, "nobody pays in the Spring Festival"
-    late = ask(month.centre, "SELECT COUNT(*) FROM files WHERE outcome = 'received' AND received_window > file_date + 1")
+    late = ask(
+        month.centre, "SELECT COUNT(*) FROM files WHERE outcome = 'received' AND received_window > file_date + 1"
+    )
     assert late[0][0]
 
 
@@ -91,7 +97,9 @@ def test_a_fund_share_is_never_paid_out_of_the_reserve(month: Month) -> None:
     """Neither proposed so, nor booked so by the bank."""
     shares = ask(month.centre, "SELECT payment, from_source FROM payments WHERE source <> 0 AND direction = 'pay'")
     assert not [payment for payment, from_source in shares if from_source == 0]
-    booked = ask(month.centre, "SELECT payment FROM bank_lines WHERE source = 0 AND direction = 'debit' AND payment <> ''")
+    booked = ask(
+        month.centre, "SELECT payment FROM bank_lines WHERE source = 0 AND direction = 'debit' AND payment <> ''"
+    )
     assert booked
     assert not [payment for (payment,) in booked if payment.split("-")[2] != "0"]
 
