@@ -243,10 +243,11 @@ class Office:
 
     def _aged(self, today: int, at: int) -> list[Item]:
         """Benefits nobody picked up in a week, a small sum in suspense, and a claim that was none after all."""
-        items = expired_benefits(self.centre, passphrase=PASSPHRASE, now=at)
         if self._first is None:
             self._first = today
-        if today - self._first > AGED:
+        items = []
+        if today - self._first >= AGED:
+            items = expired_benefits(self.centre, passphrase=PASSPHRASE, now=at)
             old = ask(self.centre, CANDIDATES, {"window": date_of(today - AGED), "seed": self.seed}, records=True)
             small = [row for row in old if row["amount"] <= 5000 and row["verified"]]
             row = self._take(

@@ -30,8 +30,10 @@ from simulation.month import Month, begin
 
 FIRST = datetime.date(2026, 2, 12)
 DAYS = int(os.environ.get("CAMPAIGN_MONTH_DAYS", "4"))
-ROWS = int(os.environ.get("CAMPAIGN_MONTH_ROWS", "700"))
+ROWS = int(os.environ.get("CAMPAIGN_MONTH_ROWS", "500"))
 SEED = int(os.environ.get("CAMPAIGN_MONTH_SEED", "26"))
+
+pytestmark = pytest.mark.timeout(900 if DAYS <= 5 else 0)
 
 
 @pytest.fixture(scope="module")
