@@ -37,6 +37,8 @@ class Store:
                 f"the database cannot be opened ({type(exc).__name__})", where=path, remedy="run: clearing rebuild"
             ) from exc
         self._connection.execute("SET python_enable_replacements = false")
+        # A bar of DuckDB's own would stand in the JSON on standard output.
+        self._connection.execute("SET enable_progress_bar = false")
         folder = str(centre.resolve())
         self._connection.execute("SET file_search_path = $centre", {"centre": folder})
         self._connection.execute("SET TimeZone = 'UTC'")

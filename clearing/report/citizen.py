@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clearing import __version__
@@ -21,7 +22,9 @@ def citizen_document(told: CardStatement, settings: Settings, language: Language
     t = Messages(language)
     names = {each.id: each.name.zh if language == "zh" else each.name.en for each in settings.participants}
 
-    def table(name: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], right: tuple[int, ...]) -> Section:
+    def table(
+        name: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: tuple[int, ...]
+    ) -> Section:
         return Section(t(f"title.{name}"), [t(f"column.{each}") for each in columns], rows, right)
 
     moves = [

@@ -110,7 +110,7 @@ class Writer:
             "fund_claim", ("participant", "rows", "yuan"), lines, right=(1, 2), money=total(rows, "fen")
         )
         between = [row for row in self.facts["region_claims"] if row["fund"] == fund]
-        lines = [
+        flows = [
             (
                 self._region(row["home_region"]),
                 self._region(row["care_region"]),
@@ -121,7 +121,7 @@ class Writer:
             for row in between
         ]
         columns = ("home_region", "care_region", "out_of_region", "rows", "yuan")
-        regions = self._section("region_claims", columns, lines, right=(3, 4), money=total(between, "fen"))
+        regions = self._section("region_claims", columns, flows, right=(3, 4), money=total(between, "fen"))
         return self._document("fund_claim", [section, *([regions] if between else [])], whose=fund)
 
     def regions(self) -> Document:
@@ -139,7 +139,7 @@ class Writer:
                 )
                 for row in rows
             ]
-            columns = ("region", "rows", "card_paid", "fund_paid", "yuan")
+            columns = ("region", "rows", "card_fen", "fund_fen", "yuan")
             money = total(rows, "payable_fen")
             sections.append(self._section(f"regions_{level}", columns, lines, right=(1, 2, 3, 4), money=money))
         return self._document("regions", sections)

@@ -168,3 +168,9 @@ def test_a_source_of_money_keeps_its_money() -> None:
     }  # fmt: skip
     with pytest.raises(RefusedError, match="no source of money"):
         decide_participants(replace(fund, source=511), SETTINGS)
+
+
+@pytest.mark.parametrize("status", ["TIME_IN_FUTURE", "TOO_OLD"])
+def test_late_and_future_rows_may_be_released(status: str) -> None:
+    """Flagged by the ladder, paid only by two persons: purchases by ``RELEASE``, loads by ``RELEASE_LOAD``."""
+    assert {name for name, rule in RULES.items() if status in rule.statuses} == {"RELEASE", "RELEASE_LOAD"}

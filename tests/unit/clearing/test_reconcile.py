@@ -341,6 +341,10 @@ def test_a_kind_of_the_reserve_nobody_placed_fails_the_proof(proven: Store) -> N
     assert len(found(proven, "reserve_proof")) == 1
 
 
+def test_a_slow_query_draws_no_bar_into_the_answer(empty: Store) -> None:
+    assert empty.run("SELECT current_setting('enable_progress_bar')") == [(False,)]
+
+
 def test_a_switched_off_check_stays_visible(small: Store) -> None:
     policy = Reconciliation(disabled={"doubtful_cards": "boarding of school classes, until June"})
     results = {each.check.name: each for each in run_checks(small, policy)}

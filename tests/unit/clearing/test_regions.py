@@ -140,6 +140,8 @@ def test_the_home_region_pays_for_care_elsewhere(city: Path, tmp_path: Path, cit
         assert sum(row["fen"] for row in moved if row["fund"] == fund) == whole
     claims = {row["participant"]: row["claim_fen"] for row in facts["fund_claims"] if row["medical_rows"]}
     assert sum(row["fen"] for row in moved) == sum(claims.values())
+    proven = sum(row["rows"] for row in facts["claim_lines"] if row["fund"] == 411)
+    assert sum(row["rows"] for row in moved if row["fund"] == 411) == proven
     for language, words in (("zh", ("320500 邻市", "异地")), ("en", ("320500 Next city", "out of region"))):
         shown = str(Writer(facts, language).fund_claim(411))  # type: ignore[arg-type]
         assert all(word in shown for word in words)

@@ -8,7 +8,8 @@ WITH RECURSIVE up AS (
     FROM up JOIN regions r ON r.region = up.parent AND $date BETWEEN r.valid_from AND r.valid_to),
 shares AS (
     SELECT txn_id, source AS payer, SUM(fen)::BIGINT AS fen FROM legs
-    WHERE "window" = $date AND service = 'medical' AND kind = 'merchant_payable' AND source <> 0 GROUP BY ALL),
+    WHERE "window" = $date AND service = 'medical' AND kind = 'merchant_payable' AND source <> 0 GROUP BY ALL
+    HAVING SUM(fen) <> 0),
 visits AS (
     SELECT s.payer, m.region AS home, COALESCE(t.region, p.region) AS place, s.fen
     FROM shares s JOIN (
