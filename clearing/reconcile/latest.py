@@ -6,6 +6,7 @@ published file is another file, and its checks run.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -43,7 +44,8 @@ def latest_checks(
     if not whole and (known := _read(place, key)) is not None:
         return known
     found = run_checks(store, policy, directory=directory, scope=scope, kept=FINDINGS_KEPT)
-    write_durably(place, json.dumps({"key": key, "checks": [_told(each) for each in found]}).encode())
+    with contextlib.suppress(PermissionError):  # A reader who may not keep them runs them again.
+        write_durably(place, json.dumps({"key": key, "checks": [_told(each) for each in found]}).encode())
     return found
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clearing.errors import ClearingError
 from clearing.ledger.projection import segment_view, segments_by_service
 from clearing.store import Store, sql_text
 
@@ -84,6 +85,9 @@ def carry(store: Store, folder: Path, scope: Scope) -> None:
     """Make sure that what the days up to a scope left lies in ``work/checks``; older days go.
 
     It is made from what the newest earlier day left and the segments since, or from all segments.
+
+    Raises:
+        ClearingError: the folder cannot be written.
     """
     place = _place(folder, scope)
     if place.exists():
@@ -96,7 +100,14 @@ def carry(store: Store, folder: Path, scope: Scope) -> None:
     start = max(earlier, key=lambda known: known.after, default=WHOLE)
     beside = folder / f"{place.name}.{os.getpid()}"
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    try:
+        beside.mkdir(parents=True)
+    except PermissionError as exc:
+        raise ClearingError(
+            "what earlier days left cannot be kept",
+            where=folder,
+            remedy="run as the centre's user, or reconcile --all",
+        ) from exc
     with _temporary(store):
         store.script("prepared/nothing_earlier")
         _see(store, start.after, scope.after)

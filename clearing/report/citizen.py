@@ -63,7 +63,10 @@ def citizen_document(told: CardStatement, settings: Settings, language: Language
             )
         )
     purses = [
-        (str(each["purse_kind"]), *(yuan(each[name]) for name in ("loads", "debits", "shadow", "card", "unseen")))
+        (
+            t.name("purse", str(each["purse_kind"])),
+            *(yuan(each[name]) for name in ("loads", "debits", "shadow", "card", "unseen")),
+        )
         for each in told.purses
     ]
     columns = ("purse", "loads", "debits", "shadow_balance", "balance", "difference")
