@@ -11,7 +11,7 @@ from card_io.keys.keystore import KeyStore
 from card_io.records import mask_card
 from clearing.card_accounts.account import movements_of, purses_of
 from clearing.card_accounts.household import household_cards, household_months
-from clearing.card_accounts.states import state_on, states_of
+from clearing.card_accounts.states import RecordedState, state_on, states_of
 from clearing.cards import CardKeys
 from clearing.config import load_settings
 from clearing.errors import ClearingError
@@ -94,16 +94,7 @@ def card_statement(
         card=mask_card(number),
         card_id=f"{card_id:016x}",
         state=state.state,
-        states=[
-            {
-                "state": each.row.state,
-                "since": _date(each.row.since),
-                "reason": each.reason,
-                "persons": list(each.persons),
-                "entry": each.entry,
-            }
-            for each in recorded
-        ],
+        states=[_recorded(each) for each in recorded],
         blacklisted=[
             {"published_at": _time(at), "removed_at": None if until_ == STILL_LISTED else _time(until_)}
             for at, until_ in registers.blacklist.entries_of(card_id)
@@ -122,6 +113,16 @@ def card_statement(
         household=[each for each in months if _of_months(each["period"], since, until)],
         drawn_at="" if newest is None else newest.isoformat(sep=" ", timespec="seconds"),
     )
+
+
+def _recorded(each: RecordedState) -> dict[str, Any]:
+    return {
+        "state": each.row.state,
+        "since": _date(each.row.since),
+        "reason": each.reason,
+        "persons": list(each.persons),
+        "entry": each.entry,
+    }
 
 
 def _day(at: datetime.datetime | None) -> int:
