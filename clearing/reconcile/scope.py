@@ -23,6 +23,9 @@ from clearing.store import Store, sql_text
 CARRIED: Final = ("picked_up", "held_rows", "card_runs", "terminal_runs", "card_ends")
 """What a day leaves to the next: SQL files of ``ledger/sql/prepared`` that read ``earlier_<name>``."""
 
+_OF_THE_DAY: Final = frozenset({"segment_sums"})
+"""Relations that need nothing of the days before."""
+
 FOLDER: Final = Path("work", "checks")
 
 
@@ -73,9 +76,12 @@ def prepared(store: Store, folder: Path, scope: Scope, relations: tuple[str, ...
     with _temporary(store):
         store.script("prepared/nothing_earlier")
         if scope != WHOLE:
-            carry(store, folder, scope)
+            goes_on = not set(relations) <= _OF_THE_DAY
+            if goes_on:
+                carry(store, folder, scope)
             _see(store, scope.after, None)
-            _recall(store, _place(folder, scope))
+            if goes_on:
+                _recall(store, _place(folder, scope))
         for name in relations:
             _make(store, name)
         yield

@@ -224,14 +224,14 @@ def test_the_day_finds_what_is_planted_in_it(small: Store, check: str, case: dic
     put_day(small, case["given"], entries=10, segment=12)
     ours = f"{check}-{case['name']}"
     of_the_day = found_by_the_day(small, check, 10, ours)
-    later = found_by_the_day(small, check, 20, ours)
 
     assert of_the_day == found(small, check)
     assert len(of_the_day) == len(case["wrong"])
     # A break of a balance chain is of its day; what is open, and orders less fees, stay on the list of every day.
     stays = CHECKS[check].scope == "carried" and check != "card_balance_continuity"
     stays |= check == "order_totals" and case["name"] == "position_lacks_the_fee"
-    assert later == (of_the_day if stays else [])
+    if stays or of_the_day:
+        assert found_by_the_day(small, check, 20, ours) == (of_the_day if stays else [])
 
 
 CARRIED_CASES = [(c, case) for c, case in READ_BY_DAY if CHECKS[c].scope == "carried"]

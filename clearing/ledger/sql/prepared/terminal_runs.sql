@@ -1,7 +1,12 @@
 -- Transaction numbers of terminals that rows have shown, as runs without a hole. Grain: terminal, run.
-WITH shown AS (
-    SELECT merchant_id, terminal_id, terminal_counter AS first, terminal_counter AS last FROM transactions
-    WHERE event = 0 AND disposition IN (1, 2) AND test_flag = 0 AND terminal_counter IS NOT NULL
+WITH numbers AS (
+    SELECT DISTINCT merchant_id, terminal_id, terminal_counter FROM transactions
+    WHERE event = 0 AND disposition IN (1, 2) AND test_flag = 0 AND terminal_counter IS NOT NULL),
+shown AS (
+    SELECT merchant_id, terminal_id, MIN(terminal_counter) AS first, MAX(terminal_counter) AS last
+    FROM (SELECT *, terminal_counter - ROW_NUMBER() OVER (
+            PARTITION BY merchant_id, terminal_id ORDER BY terminal_counter) AS island FROM numbers)
+    GROUP BY merchant_id, terminal_id, island
     UNION ALL
     SELECT merchant_id, terminal_id, first, last FROM earlier_terminal_runs),
 reaching AS (
