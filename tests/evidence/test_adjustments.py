@@ -280,6 +280,12 @@ def test_benefits_that_nobody_picked_up_go_back_to_their_fund(fresh: Corrected) 
         assert [each.txn_id for each in found] == due
     fresh.adjust(*found, now="2026-06-01T05:00:00")
     assert expired_benefits(fresh.directory, passphrase=PASSPHRASE, now=seconds_of("2026-06-01T06:00:00")) == []
+    # The fund's claim is less, with nothing but the correction to prove it: the day closes and ties.
+    closed = close_window(
+        fresh.directory, date(2026, 6, 1), passphrase=PASSPHRASE, now=seconds_of("2026-06-02T05:00:00")
+    )
+    assert [(claim["fund"], claim["rows"], claim["fen"]) for claim in closed.claims] == [(901, 1, -200)]
+    assert verify(fresh.directory, PASSPHRASE) == []
 
 
 def _policy(corrected: Corrected, terms: str) -> None:

@@ -1,5 +1,5 @@
 -- Claims on funds in a window: concessions, medical shares, granted benefits, and what corrections changed of them.
--- Grain: fund, merchant.
+-- Rows prove a claim; where they cancel out and money is left, every event and correction counts. Grain: fund, merchant.
 WITH claims AS (
     SELECT fund, merchant_id::BIGINT AS merchant, sign * fund_paid AS fen, sign AS evidence
     FROM transit WHERE "window" = $window AND disposition = 1 AND fund_paid <> 0
@@ -15,5 +15,5 @@ WITH claims AS (
     FROM correction_legs l JOIN (SELECT entry FROM adjustments WHERE "window" = $window GROUP BY entry) a USING (entry)
     JOIN participants p ON p.participant = l.source AND p.kind = 'fund'
     WHERE l.kind IN ('merchant_payable', 'pending_load'))
-SELECT fund, merchant, SUM(evidence)::BIGINT AS rows, SUM(fen)::BIGINT AS fen
+SELECT fund, merchant, IF(SUM(evidence) = 0 AND SUM(fen) <> 0, COUNT(*), SUM(evidence))::BIGINT AS rows, SUM(fen)::BIGINT AS fen
 FROM claims GROUP BY ALL ORDER BY ALL;
