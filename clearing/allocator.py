@@ -1,7 +1,8 @@
 """Keep freed memory in the process: a batch frees and asks for the same large arrays thousands of times.
 
 glibc returns every block above 128 KiB to the kernel at once and faults it in again page by page; for column batches
-that costs more than the arithmetic. Entry points call :func:`keep_freed_memory` once; elsewhere it does nothing.
+that costs more than the arithmetic. So do the arenas it gives to threads, as soon as they are empty, and Arrow's own
+allocator. Entry points call :func:`keep_freed_memory` once; elsewhere it does nothing.
 """
 
 from __future__ import annotations
@@ -9,17 +10,24 @@ from __future__ import annotations
 import ctypes
 from typing import Final
 
+import pyarrow as pa
+
 _M_TRIM_THRESHOLD: Final = -1
+_M_TOP_PAD: Final = -2
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 _LARGEST_HEAP_BLOCK: Final = 32 << 20
 """glibc's own upper bound for the threshold (HEAP_MAX/2): larger arrays are still mapped."""
 
 
 def keep_freed_memory() -> None:
-    """Serve arrays up to 32 MiB from the heap and trim it late (glibc only; harmless elsewhere)."""
+    """Serve arrays up to 32 MiB, Arrow's too, from one heap and trim it late (glibc only; harmless elsewhere)."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
     mallopt(_M_MMAP_THRESHOLD, _LARGEST_HEAP_BLOCK)
     mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    mallopt(_M_TOP_PAD, 1 << 26)
+    mallopt(_M_ARENA_MAX, 1)
+    pa.set_memory_pool(pa.system_memory_pool())

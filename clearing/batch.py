@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from card_io.records import Columns, Service
+from card_io.records import Columns, Service, UnreadableRow
 from clearing import posting
 from clearing.caches import Caches
 from clearing.cards import CardRows
@@ -80,7 +80,7 @@ class Batch:
         self.feedback: dict[int, Feedback] = {}
         self.answers: dict[int, bytes] = {}
         self.files: list[dict[str, Any]] = []
-        self.unreadable: list[tuple[int, Any]] = []
+        self.unreadable: dict[int, list[UnreadableRow]] = {}
         self.segments: list[dict[str, Any]] = []
         self.balances: Balances = Counter()
         self.roots: dict[int, int] = {}
@@ -111,10 +111,7 @@ class Batch:
         """Take a received file into the batch: scatter what will be compared into card partitions."""
         file_no = prepared.file_no
         self.intake[file_no] = entry
-        self.feedback[file_no] = Feedback(file_no, entry.body["rows"])
-        source_rows = np.array([row.source_row for row in prepared.unreadable], np.int64)
-        self.feedback[file_no].take_unreadable(source_rows)
-        self.unreadable += [(file_no, row) for row in prepared.unreadable]
+        self.unreadable[file_no] = prepared.unreadable
         self.cards += prepared.cards
         for shelved, contest, journeys in blocks:
             self.partitions.add(contest.columns(self.summary.rows))
@@ -201,12 +198,13 @@ class Batch:
                     self._write_events(prefix, self.reopening.others(service, grants, changed_keys, self.fares))
             self._write_corrections(prefix)
             self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
-        if self.unreadable:
+        unreadable = [(file_no, row) for file_no, rows in self.unreadable.items() for row in rows]
+        if unreadable:
             path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
-            self.segments.append(segments.write_unreadable(path, self.unreadable, centre.disk))
-        for file_no in sorted(self.feedback):
+            self.segments.append(segments.write_unreadable(path, unreadable, centre.disk))
+        for file_no in sorted(self.intake.keys() - self.answers.keys()):
             # Of files without a readable row.
-            self._answer_ready(file_no)
+            self._answer_ready(file_no, self._opened_feedback(file_no))
         self.segments.sort(key=lambda segment: str(segment["name"]))
 
     def _compete(self, number: int) -> None:
@@ -323,17 +321,24 @@ class Batch:
             self.roots = merge_roots(self.roots, *roots)
 
     def _feed_back(self, file_no: int, rows: Rows) -> None:
-        feedback = self.feedback[file_no]
         with self._together:
+            if file_no not in self.feedback:
+                self.feedback[file_no] = self._opened_feedback(file_no)
+            feedback = self.feedback[file_no]
             feedback.take(rows)
             self.done += len(rows)
             self.progress("pass 2", self.done, self.summary.rows)
         if feedback.complete:
-            self._answer_ready(file_no)
+            self._answer_ready(file_no, self.feedback.pop(file_no))
 
-    def _answer_ready(self, file_no: int) -> None:
+    def _opened_feedback(self, file_no: int) -> Feedback:
+        """The feedback of a file before its first row is decided."""
+        feedback = Feedback(file_no, self.intake[file_no].body["rows"])
+        feedback.take_unreadable(np.array([row.source_row for row in self.unreadable[file_no]], np.int64))
+        return feedback
+
+    def _answer_ready(self, file_no: int, feedback: Feedback) -> None:
         """Sum up a file of which every row is decided and make its feedback; it is sent after the commit."""
-        feedback = self.feedback.pop(file_no)
         file = {"file_no": file_no, "results": feedback.results(self.intake[file_no].body["amount_fen"])}
         content = feedback.content()
         with self._together:

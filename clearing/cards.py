@@ -11,6 +11,7 @@ import hmac
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,6 +144,17 @@ class CardRows:
         return self.take(np.flatnonzero(kept))
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Cards of the vault in memory, indexed when they are first asked for: a run asks for none that it adds."""
+
+    cards: CardRows
+
+    @cached_property
+    def index(self) -> KeyIndex:
+        return KeyIndex(self.cards.card_id)
+
+
 class Vault:
     """The card vault of one centre: known ids in memory, card texts only in sealed chunks."""
 
@@ -150,12 +162,12 @@ class Vault:
         """Open the vault with the chunks the journal names (a file the journal does not name is not read)."""
         self.folder, self._kek = folder, kek
         self.chunks = list(chunks)
-        self._known: list[tuple[KeyIndex, CardRows]] = []
+        self._known: list[_Known] = []
         self._remember(_sorted(_concatenated([self._read(name) for name in self.chunks])))
 
     def _remember(self, cards: CardRows) -> None:
         if len(cards.card_id):
-            self._known.append((KeyIndex(cards.card_id), cards))
+            self._known.append(_Known(cards))
 
     def empty_at(self, folder: Path) -> Vault:
         """A vault under the same key that knows no card yet."""
@@ -167,8 +179,8 @@ class Vault:
         Raises:
             ClearingError: a known card_id comes with another number (never guessed which is meant).
         """
-        for index, known in self._known:
-            at = index.first(cards.card_id)
+        for each in self._known:
+            known, at = each.cards, each.index.first(cards.card_id)
             held = np.flatnonzero(at >= 0)
             if len(held):
                 at = at[held]
@@ -197,7 +209,8 @@ class Vault:
         with pa.ipc.new_file(plain, table.schema) as writer:
             writer.write_table(table)
         with durable_file(self.folder / name) as target:
-            digest = aead.encrypt_file(io.BytesIO(plain.getvalue()), target, self._kek)
+            plain.seek(0)
+            digest = aead.encrypt_file(plain, target, self._kek)
         self.chunks.append(name)
         self._remember(fresh)
         return name, digest.cipher_sha256

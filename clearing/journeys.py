@@ -198,7 +198,7 @@ class _Queue:
         counts, counted_at = counting(book, tariff_id, journeys.columns, journeys["received_window"])
         time = np.where(journeys["entry_time"] == NULL, journeys["txn_time"], journeys["entry_time"])
         time = np.where(counted_at == NULL, time, counted_at)
-        order = np.lexsort((*(journeys[name] for name in _ORDER), time, journeys.owner))
+        order = _in_order(journeys, time)
         order = order[counts[order]]
         return cls(journeys.take(order), counted_at[order], time[order], journeys.take(np.flatnonzero(~counts)))
 
@@ -219,6 +219,18 @@ class _Queue:
             at = np.minimum(np.searchsorted(clock.card, owner), len(clock) - 1)
             late |= (clock.card[at] == owner) & (self.time <= clock.since[at])
         return np.unique(owner[late])
+
+
+def _in_order(journeys: Journeys, time: Ints) -> Ints:
+    """int64[n]: owner by owner, by time; :data:`_ORDER` is asked only of those that share both with another."""
+    order = np.lexsort((time, journeys.owner))
+    same = (np.diff(journeys.owner[order]) == 0) & (np.diff(time[order]) == 0)
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+        rows = order[tied]
+        keys = (*(journeys[name][rows] for name in _ORDER), time[rows], journeys.owner[rows])
+        order[tied] = rows[np.lexsort(keys)]
+    return order
 
 
 def _price(book: PriceBook, tariff_id: str, queue: _Queue, memory: Memory | None) -> tuple[Journeys, Columns, Memory]:

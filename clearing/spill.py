@@ -3,12 +3,14 @@
 Pass 2 compares few columns of many rows and writes many columns of each row, so the two go apart. :class:`Partitions`
 scatters what is compared by the high bits of ``card_id``: all rows of a card meet in one partition, and memory stays
 bounded by the largest. :class:`Shelf` keeps the rows themselves, in the order of arrival, until their segment is
-written. Spilled files are private, carry no card numbers and are deleted.
+written; of a large day the first ones wait packed in memory. Spilled files are private, carry no card numbers and are
+deleted.
 """
 
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,9 @@ from clearing.records import Rows, empty_bills
 
 IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
+
+IN_MEMORY_BYTES: Final = 768 << 20
+"""What the shelf of a larger batch keeps packed in memory before it turns to the disk, which has more to do."""
 
 PARTITION_ROWS: Final = 1 << 19
 """Rows aimed at per partition: near 50 MB of what is compared; as many are in memory as threads run."""
@@ -141,7 +146,7 @@ class Partitions:
 
 @dataclass(slots=True)
 class Shelved:
-    """Rows of one block on the shelf: how many of which service, and the rows or how they were packed, and where."""
+    """Rows of one block on the shelf: how many of which service, the rows or where they lie, how they were packed."""
 
     service: Service
     count: int
@@ -154,7 +159,7 @@ class Shelved:
         if self._path is None:
             rows, self._rows = self._rows, None
             assert rows is not None, "rows leave the shelf once"
-            return rows
+            return Rows(self.service, unpack_all(rows.columns, self._packings), rows.bills)
         bills = self._path.with_suffix(".bills")
         children = next(_batches(bills)) if bills.exists() else empty_bills()
         rows = Rows(self.service, unpack_all(next(_batches(self._path)), self._packings), children)
@@ -170,18 +175,29 @@ class Shelf:
     def __init__(self, folder: Path, rows_expected: int) -> None:
         """In memory or in ``folder`` (which :class:`Partitions` empties and deletes), by the rows announced."""
         self._folder = folder if rows_expected > IN_MEMORY_ROWS else None
+        self._room = IN_MEMORY_BYTES
+        self._together = threading.Lock()
 
     def put(self, name: str, rows: Rows) -> Shelved:
         """Keep the rows of one block under a name of their own; from any thread."""
         if self._folder is None:
             return Shelved(rows.service, len(rows), rows)
+        packed, packings = pack_all(rows.columns)
+        if self._has_room(sum(column.nbytes for column in packed.values())):
+            return Shelved(rows.service, len(rows), Rows(rows.service, packed, rows.bills), packings)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{name}.rows"
-        packed, packings = pack_all(rows.columns)
         _write(path, packed)
         if rows.service is Service.UTILITY:
             _write(path.with_suffix(".bills"), rows.bills)
         return Shelved(rows.service, len(rows), None, packings, path)
+
+    def _has_room(self, size: int) -> bool:
+        """Take room for some bytes in memory, if there is."""
+        with self._together:
+            fits = size <= self._room
+            self._room -= size if fits else 0
+            return fits
 
 
 def _record_batch(columns: Columns) -> pa.RecordBatch:
