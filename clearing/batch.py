@@ -8,8 +8,9 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -133,10 +134,12 @@ class Batch:
         prefix = f"{len(centre.journal.entries) + 1:08d}"
         with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
             adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
+            archiving = beside.submit(centre.archive_configuration)
             self._pass_two(prefix)
-            chunk = adding.result()
+            chunk, configuration = adding.result(), archiving.result()
         self.files.sort(key=lambda file: int(file["file_no"]))
-        self._append(now, [{"name": chunk[0], "sha256": chunk[1]}] if chunk else [], {})
+        vault = [{"name": chunk[0], "sha256": chunk[1]}] if chunk else []
+        self._append(now, vault, configuration)
 
     def decide_grey(self, window: int, now: int) -> None:
         """Decide grey rows at the close of a window: a batch of events alone; none when nothing is decided."""
@@ -151,11 +154,17 @@ class Batch:
                 self._book([rows])
         if self.segments:
             self.segments.sort(key=lambda segment: str(segment["name"]))
-            self._append(now, [], {"grey_window": window})
+            self._append(now, [], self.centre.archive_configuration(), {"grey_window": window})
             self.remember()
         self.close()
 
-    def _append(self, now: int, vault: list[dict[str, str]], more: dict[str, Any]) -> None:
+    def _append(
+        self,
+        now: int,
+        vault: list[dict[str, str]],
+        configuration: dict[str, str],
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """The commit point, once everything it names is on disk."""
         centre = self.centre
         centre.disk.settle()
@@ -164,7 +173,7 @@ class Batch:
             "files": self.files,
             "segments": self.segments,
             "vault": vault,
-            "configuration": centre.archive_configuration(),
+            "configuration": configuration,
             "tariffs": centre.prices.ids,
             "remembering": self.remembering.used,
             "postings": [[*account, fen] for account, fen in sorted(self.balances.items())],
@@ -182,7 +191,7 @@ class Batch:
         self.placings = Placings(self.summary.rows)
         with concurrent.futures.ThreadPoolExecutor(centre.settings.centre.threads) as pool:
             list(pool.map(self._compete, range(self.partitions.count)))
-            self.caches.stage_all_states()
+            staging = pool.submit(self.caches.stage_all_states)
             self.reopening = Reopening(centre, (entry.at for entry in self.intake.values()), self.placed_otherwise)
             moved = self.reopening.moved_journeys()
             self.fares = self.remembering.price(pool, self.placings, moved, self.reopening.windows)
@@ -198,6 +207,7 @@ class Batch:
                     self._write_events(prefix, self.reopening.others(service, grants, changed_keys, self.fares))
             self._write_corrections(prefix)
             self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
+            staging.result()
         unreadable = [(file_no, row) for file_no, rows in self.unreadable.items() for row in rows]
         if unreadable:
             path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"

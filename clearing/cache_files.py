@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from card_io.records import Columns
+from clearing.packing import pack_all, packings_of, packings_text
 
 Ints = npt.NDArray[np.int64]
+
+_PACKINGS: Final = "packings"
 
 
 def save(path: Path, *parts: Columns, metadata: dict[str, str] | None = None) -> None:
@@ -25,6 +30,25 @@ def save(path: Path, *parts: Columns, metadata: dict[str, str] | None = None) ->
         for batch in batches:
             writer.write_batch(batch)
     beside.replace(path)
+
+
+def save_packed(path: Path, looked_up: Columns, columns: Columns) -> None:
+    """Write columns that are taken row by row packed, since the disk is slower than packing; others as they are."""
+    packed, packings = pack_all(columns)
+    save(path, looked_up | packed, metadata={_PACKINGS: packings_text(packings)})
+
+
+def taken(table: pa.Table, names: Iterable[str], rows: Ints) -> Columns:
+    """Columns of a file of :func:`save_packed` at the given rows."""
+    packings = packings_of(metadata_of(table, _PACKINGS))
+    columns: Columns = {}
+    for name in names:
+        codes = table.column(name).to_numpy()[rows] if name in table.column_names else None
+        if name in packings:
+            columns[name] = replace(packings[name], rows=len(rows)).unpack(codes)
+        elif codes is not None:
+            columns[name] = codes
+    return columns
 
 
 def mapped(path: Path) -> pa.Table:

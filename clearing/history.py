@@ -8,19 +8,17 @@ decision. Cost per run is that of the rows that look back, not of the history.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping
-from clearing.cache_files import mapped, metadata_of, places_of, save
+from clearing.cache_files import mapped, places_of, save, save_packed, taken
 from clearing.identity import NO_KEY
-from clearing.packing import pack_all, packings_of, packings_text
 from clearing.records import Rows
 from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
 from clearing.status import ClearingStatus
@@ -33,7 +31,7 @@ _STATES: Final = "states.arrow"
 _STAGED: Final = ".staged"
 _SORTED_CARDS: Final = "sorted_card_id"
 _ORDER: Final = "order"
-_PACKINGS: Final = "packings"
+_PACKED: Final = tuple(name for name in COMPETITOR_COLUMNS if name != "card_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,7 @@ class History:
             ids = table.column(_SORTED_CARDS).to_numpy()
             places = places_of(ids, cards)
             if len(places):
-                columns = _taken(table, table.column(_ORDER).to_numpy()[places])
+                columns = taken(table, _PACKED, table.column(_ORDER).to_numpy()[places])
                 columns["card_id"] = ids[places]
                 found.append(Competitors(*(columns[name] for name in COMPETITOR_COLUMNS)))
         if not found:
@@ -183,9 +181,9 @@ class History:
         sorting every column here would gather all. They are packed, since the disk is slower than packing.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        columns, packings = pack_all({c: getattr(rows, c) for c in COMPETITOR_COLUMNS if c != "card_id"})
-        columns |= {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
-        save(self.folder / f"{name}{_STAGED}", columns, metadata={_PACKINGS: packings_text(packings)})
+        columns: Columns = {column: getattr(rows, column) for column in _PACKED}
+        looked_up: Columns = {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
+        save_packed(self.folder / f"{name}{_STAGED}", looked_up, columns)
 
     def stage_states(self, parts: list[CardStates]) -> None:
         """Write the card states after the batch, in ascending parts, for :meth:`take_over`."""
@@ -201,16 +199,3 @@ class History:
             path.replace(self.folder / (name if name == _STATES else f"standing-{last_batch:08d}-{name}.arrow"))
         (self.folder / "batch").write_text(str(last_batch))
         self.stale = False
-
-
-def _taken(table: pa.Table, rows: Ints) -> Columns:
-    """The packed columns of a standing cache at the given rows."""
-    packings = packings_of(metadata_of(table, _PACKINGS))
-    columns: Columns = {}
-    for name in COMPETITOR_COLUMNS:
-        codes = table.column(name).to_numpy()[rows] if name in table.column_names else None
-        if name in packings:
-            columns[name] = replace(packings[name], rows=len(rows)).unpack(codes)
-        elif codes is not None:
-            columns[name] = codes
-    return columns

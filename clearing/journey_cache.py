@@ -16,9 +16,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from card_io.records import Service
-from clearing.cache_files import mapped, metadata_of, places_of, save
+from card_io.records import Columns, Service
+from clearing.cache_files import mapped, metadata_of, places_of, save, save_packed, taken
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.journeys import JOURNEY_COLUMNS, Journeys, Known, journeys_of, price_owners
@@ -30,6 +31,7 @@ from clearing.status import Disposition
 
 Ints = npt.NDArray[np.int64]
 
+_COLUMNS: Final = (*JOURNEY_COLUMNS, "counts")
 _STAGED: Final = ".staged"
 _MEMORY: Final = ".memory.arrow"
 _TARIFF: Final = "accumulators_of_tariff_sha256"
@@ -68,10 +70,10 @@ class JourneyCache:
         """The counting journeys of some owners (int64, ascending, unique); None when there are none."""
         found = []
         for path in self._files(tariff_id):
-            columns = _columns(path)
-            rows = places_of(columns["owner"].view(np.int64), owners)
+            table = mapped(path)
+            rows = places_of(_owner(table), owners)
             if len(rows):
-                found.append({name: column[rows] for name, column in columns.items()})
+                found.append(taken(table, _COLUMNS, rows))
         return _newest(found)
 
     def owners(self, tariff_id: str, txn_id: Ints, since: int) -> Ints:
@@ -79,8 +81,9 @@ class JourneyCache:
         found = [np.empty(0, np.int64)]
         for path in self._files(tariff_id):
             if len(txn_id) and int(path.name[:8]) >= since:
-                columns = _columns(path)
-                found.append(columns["owner"].view(np.int64)[np.isin(columns["txn_id"], txn_id)])
+                table = mapped(path)
+                listed = taken(table, ("txn_id",), np.arange(len(table)))["txn_id"]
+                found.append(_owner(table)[np.isin(listed, txn_id)])
         return np.unique(np.concatenate(found))
 
     def stage(self, tariff_id: str, name: str, counting: Journeys, gone: Journeys | None = None) -> None:
@@ -90,9 +93,10 @@ class JourneyCache:
             parts.append({**gone.narrow().columns, "counts": np.zeros(len(gone), np.uint8)})
         columns = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
         order = np.argsort(columns["owner"].view(np.int64), kind="stable")
+        columns = {column: values[order] for column, values in columns.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{name}-{tariff_id}.arrow{_STAGED}"
-        save(path, {column: values[order] for column, values in columns.items()})
+        save_packed(path, {"owner": columns.pop("owner")}, columns)
 
     def stage_memory(self, tariff_id: str, parts: list[Memory]) -> None:
         """Write the memory after the batch, in ascending parts, for :meth:`take_over`."""
@@ -115,16 +119,16 @@ class JourneyCache:
 
     def _by_owners(self, tariff_id: str) -> Iterator[Journeys]:
         """All counting journeys of a tariff, some owners at a time, in the order of owners."""
-        files = [_columns(path) for path in self._files(tariff_id)]
-        slices = 1 + sum(len(columns["owner"]) for columns in files) // _REMADE_ROWS
+        files = [mapped(path) for path in self._files(tariff_id)]
+        slices = 1 + sum(len(table) for table in files) // _REMADE_ROWS
         bounds = [-(2**63) + 2**64 * number // slices for number in range(1, slices)]
         for first, last in zip([None, *bounds], [*bounds, None], strict=True):
             found = []
-            for columns in files:
-                owner = columns["owner"].view(np.int64)
+            for table in files:
+                owner = _owner(table)
                 start = 0 if first is None else int(np.searchsorted(owner, first))
                 stop = len(owner) if last is None else int(np.searchsorted(owner, last))
-                found.append({name: column[start:stop] for name, column in columns.items()})
+                found.append(taken(table, _COLUMNS, np.arange(start, stop)))
             journeys = _newest(found)
             if journeys is not None:
                 yield journeys
@@ -154,12 +158,12 @@ class JourneyCache:
         self.take_over(entry.sequence)
 
 
-def _columns(path: Path) -> dict[str, npt.NDArray[np.generic]]:
-    table = mapped(path)
-    return {name: table.column(name).to_numpy() for name in (*JOURNEY_COLUMNS, "counts")}
+def _owner(table: pa.Table) -> Ints:
+    """int64[n]: the owners of a file's journeys, ascending."""
+    return np.asarray(table.column("owner").to_numpy()).view(np.int64)
 
 
-def _newest(found: list[dict[str, npt.NDArray[np.generic]]]) -> Journeys | None:
+def _newest(found: list[Columns]) -> Journeys | None:
     """Of journeys in the order recorded, each by its newest record, if it counts; None when none does."""
     if not found:
         return None

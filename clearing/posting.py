@@ -147,14 +147,10 @@ def post(parts: list[Rows], chart: Chart, *, disabled: frozenset[str] = frozense
     """
     balances: Balances = Counter()
     rows = concatenate([part.only(_looked_at(part.service)) for part in parts])
-    for template in grouping.distinct(rows["posting_template"]):
-        if template == PostingTemplate.NONE or PostingTemplate(template).name in disabled:
-            continue
-        chosen = np.flatnonzero(rows["posting_template"] == template)
-        part = rows if len(chosen) == len(rows) else rows.take(chosen)
-        legs = [leg for leg in LEGS if leg.template == template]
-        _post_rows(part, [leg for leg in legs if leg.party != "bill_utility"], chart, balances)
-        _post_bills(part, [leg for leg in legs if leg.party == "bill_utility"], chart, balances)
+    posted = [leg for leg in LEGS if leg.template.name not in disabled]
+    _post_rows(rows, [leg for leg in posted if leg.party != "bill_utility"], chart, balances)
+    if rows.service is Service.UTILITY:
+        _post_bills(rows, [leg for leg in posted if leg.party == "bill_utility"], chart, balances)
     return Counter({account: amount for account, amount in balances.items() if amount})
 
 
@@ -170,17 +166,17 @@ def _looked_at(service: Service) -> list[str]:
 
 
 def _post_rows(rows: Rows, legs: list[Leg], chart: Chart, balances: Balances) -> None:
-    """Sum each leg over groups of rows that share window and parties; groups are few, rows are many."""
+    """Sum each leg over groups of rows that share template, window and parties; groups are few, rows are many."""
     columns = _account_columns(rows, chart)
     parties = sorted({name for leg in legs for name in (leg.party, leg.source)} & columns.keys())
-    group, members = _groups([columns[name] for name in parties], rows["window"])
+    group, members = _groups([rows["posting_template"], rows["window"], *(columns[name] for name in parties)])
     sums: dict[str, Ints] = {}
     for leg in legs:
-        expanded = _expand(leg, chart)
-        for kind, party, source, amount in expanded:
+        of_template = [(at, member) for at, member in enumerate(members) if member[0] == leg.template]
+        for kind, party, source, amount in _expand(leg, chart) if of_template else ():
             if amount not in sums:
                 _, sums[amount] = grouping.sums(group, len(members), columns[amount] * rows["sign"])
-            for at, (window, *values) in enumerate(members):
+            for at, (_, window, *values) in of_template:
                 named = dict(zip(parties, values, strict=True))
                 owner = _party(party, named, chart)
                 money = _party(source, named, chart)
@@ -234,21 +230,22 @@ def _account_columns(rows: Rows, chart: Chart) -> Columns:
 
 def _post_bills(rows: Rows, legs: list[Leg], chart: Chart, balances: Balances) -> None:
     """Bills that this payment paid go to their utility; the rest is in ``cardholder_suspense`` already."""
+    parent = rows.bills["bill_row"].astype(np.int64)
+    paid = np.where(rows.bills["bill_paid"] == 1, rows.bills["bill_amount"], 0)
+    template, window = rows["posting_template"][parent], rows["window"][parent]
+    group, members = _groups([template, window, rows.bills["utility_id"].astype(np.int64)])
+    _, sums = grouping.sums(group, len(members), paid * rows["sign"][parent])
     for leg in legs:
-        parent = rows.bills["bill_row"].astype(np.int64)
-        paid = np.where(rows.bills["bill_paid"] == 1, rows.bills["bill_amount"], 0)
-        utility = rows.bills["utility_id"].astype(np.int64)
-        group, members = _groups([utility], rows["window"][parent])
-        _, sums = grouping.sums(group, len(members), paid * rows["sign"][parent])
-        for at, (window, owner) in enumerate(members):
-            balances[window, leg.kind, owner, RESERVE] += int(sums[at]) * (1 if leg.credit else -1)
+        for at, (of, day, owner) in enumerate(members):
+            if of == leg.template:
+                balances[day, leg.kind, owner, RESERVE] += int(sums[at]) * (1 if leg.credit else -1)
 
 
-def _groups(parties: list[npt.NDArray[Any]], window: npt.NDArray[Any]) -> tuple[Ints, list[tuple[int, ...]]]:
-    """Dense group of each row by (window, *parties), and what each group stands for."""
-    code = np.zeros(len(window), np.int64)
+def _groups(columns: list[npt.NDArray[Any]]) -> tuple[Ints, list[tuple[int, ...]]]:
+    """Dense group of each row by what it has in the columns, and what each group stands for."""
+    code = np.zeros(len(columns[0]), np.int64)
     levels = []
-    for column in (window, *parties):
+    for column in columns:
         values, position = grouping.dense(column)
         code = code * len(values) + position
         levels.append(values)

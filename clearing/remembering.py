@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +34,10 @@ MEMORY: Final = "MEMORY"
 class Fares:
     """Prices by txn_id: the first one of each journey of a batch, and what its later windows change."""
 
-    def __init__(self, outcomes: list[Outcome], remembering: list[int]) -> None:
-        """Of all owners of a batch."""
+    def __init__(self, outcomes: list[Outcome], remembering: list[int], pool: concurrent.futures.Executor) -> None:
+        """Of all owners of a batch; columns are brought into order side by side."""
         self._remembering = remembering
-        self._first = _Table.of([priced for outcome in outcomes for priced in outcome.first])
+        self._first = _Table.of([priced for outcome in outcomes for priced in outcome.first], pool.map)
         self.steps = _steps([change for outcome in outcomes for change in outcome.changes])
         """Received windows in ascending order, with what their receipts change of rows decided before."""
 
@@ -73,15 +74,18 @@ class _Table:
     columns: Columns
 
     @classmethod
-    def of(cls, parts: list[Priced]) -> _Table:
+    def of(cls, parts: list[Priced], each: Callable[..., Iterable[npt.NDArray[Any]]] = map) -> _Table:
+        """All of some parts; ``each`` calls a function for every column, like ``map``."""
         parts = [part for part in parts if len(part.txn_id)]
         if not parts:
             return cls(np.empty(0, np.int64), {})
         txn_id = np.concatenate([part.txn_id for part in parts])
         order = np.argsort(txn_id)
-        return cls(
-            txn_id[order], {n: np.concatenate([part.prices[n] for part in parts])[order] for n in PRICE_COLUMNS}
-        )
+
+        def ordered(name: str) -> npt.NDArray[Any]:
+            return np.concatenate([part.prices[name] for part in parts])[order]
+
+        return cls(txn_id[order], dict(zip(PRICE_COLUMNS, each(ordered, PRICE_COLUMNS), strict=True)))
 
     def find(self, txn_id: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
         at = np.minimum(np.searchsorted(self.txn_id, txn_id), len(self.txn_id) - 1)
@@ -167,7 +171,7 @@ class Remembering:
             for tariff in self._tariffs:
                 if tariff.used:
                     self._cache.stage_memory(tariff.id, [part for _, part in sorted(tariff.parts.items())])
-        return Fares(self._outcomes, self._book.remembering)
+        return Fares(self._outcomes, self._book.remembering, pool)
 
     @property
     def used(self) -> list[str]:

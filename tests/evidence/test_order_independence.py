@@ -119,6 +119,7 @@ def test_partitions_do_not_matter(
     heavy_day: Path, undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 700)
+    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 60_000)
     monkeypatch.setattr(spill, "PARTITION_ROWS", 700)
     monkeypatch.setattr(spill, "SCATTERED_ROWS", 300)
     monkeypatch.setattr(batch, "SEGMENT_ROWS", 700)
@@ -137,6 +138,7 @@ def test_everything_at_once(
     heavy_day: Path, sound: list[Sent], undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 1_500)
+    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(spill, "PARTITION_ROWS", 1_500)
     monkeypatch.setattr(spill, "SCATTERED_ROWS", 400)
     monkeypatch.setattr(batch, "SEGMENT_ROWS", 900)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from card_io.records import BILL_FIELDS, Columns, Service
 from clearing import spill
+from clearing.packing import pack_all
 from clearing.records import Rows, empty_bills
 from clearing.spill import Partitions, Shelf
 
@@ -95,12 +96,13 @@ def test_every_row_comes_back_once(
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("announced", [10, 1_000])
+@pytest.mark.parametrize(("announced", "room"), [(10, 0), (1_000, 0), (1_000, 1 << 20)])
 @pytest.mark.parametrize("service", [Service.RETAIL, Service.UTILITY])
 @pytest.mark.parametrize("listed", [[7, 8, 9], [7, 2**64 - 1, 7], [7, 7, 7]], ids=["near", "wide", "equal"])
 def test_what_is_shelved_comes_back_whole(
-    tmp_path: Path, announced: int, service: Service, listed: list[int]
+    tmp_path: Path, announced: int, room: int, service: Service, listed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", room)
     rows = Rows(service, block(listed, 5), empty_bills())
     if listed == [7, 7, 7]:
         rows.columns["position"][:] = 5
@@ -110,7 +112,7 @@ def test_what_is_shelved_comes_back_whole(
     shelf = Shelf(tmp_path / "spill", announced)
     shelved = shelf.put("00000001-0000", rows)
     assert (shelved.service, shelved.count) == (service, 3)
-    assert bool(list(tmp_path.rglob("*.rows"))) == (announced > 100)
+    assert bool(list(tmp_path.rglob("*.rows"))) == (announced > 100 and not room)
     back = shelved.take()
     for name, column in rows.columns.items():
         assert back[name].dtype == column.dtype
@@ -118,6 +120,18 @@ def test_what_is_shelved_comes_back_whole(
     for name, column in rows.bills.items():
         assert np.array_equal(back.bills[name], column)
     assert not list(tmp_path.rglob("*.rows")) + list(tmp_path.rglob("*.bills")), "taken once, gone from disk"
+
+
+@pytest.mark.usefixtures("small")
+def test_the_shelf_turns_to_the_disk_when_its_memory_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = [Rows(Service.RETAIL, block([7, 2**64 - 1 - n], 2 * n), empty_bills()) for n in range(4)]
+    size = sum(column.nbytes for column in pack_all(sent[0].columns)[0].values())
+    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 2 * size)
+    shelf = Shelf(tmp_path / "spill", 1_000)
+    shelved = [shelf.put(f"{n:08d}-0000", rows) for n, rows in enumerate(sent)]
+    assert sorted(path.stem for path in tmp_path.rglob("*.rows")) == ["00000002-0000", "00000003-0000"]
+    for rows, each in zip(sent, shelved, strict=True):
+        assert each.take()["position"].tolist() == rows["position"].tolist()
 
 
 @pytest.mark.usefixtures("small")
