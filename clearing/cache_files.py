@@ -40,7 +40,8 @@ def save_packed(path: Path, looked_up: Columns, columns: Columns) -> None:
 
 def taken(table: pa.Table, names: Iterable[str], rows: Ints) -> Columns:
     """Columns of a file of :func:`save_packed` at the given rows."""
-    packings = packings_of(metadata_of(table, _PACKINGS))
+    # Journeys of earlier versions lie as they are.
+    packings = packings_of(metadata_of(table, _PACKINGS) or "{}")
     columns: Columns = {}
     for name in names:
         codes = table.column(name).to_numpy()[rows] if name in table.column_names else None

@@ -184,7 +184,8 @@ class Shelf:
             return Shelved(rows.service, len(rows), rows)
         packed, packings = pack_all(rows.columns)
         if self._has_room(sum(column.nbytes for column in packed.values())):
-            return Shelved(rows.service, len(rows), Rows(rows.service, packed, rows.bills), packings)
+            bills = rows.bills if rows.service is Service.UTILITY else empty_bills()
+            return Shelved(rows.service, len(rows), Rows(rows.service, packed, bills), packings)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{name}.rows"
         _write(path, packed)
