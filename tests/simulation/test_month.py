@@ -106,6 +106,7 @@ def test_a_fund_share_is_never_paid_out_of_the_reserve(month: Month) -> None:
     assert not [payment for (payment,) in booked if payment.split("-")[2] != "0"]
 
 
+@pytest.mark.skipif(DAYS <= 5, reason="evidence tests verify short days")
 def test_verify_finds_nothing(month: Month) -> None:
     assert verify(month.centre, PASSPHRASE) == []
 
