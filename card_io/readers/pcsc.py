@@ -32,6 +32,7 @@ _SERVICE: Final = (
     "SCARD_E_INVALID_HANDLE",
     # What a client is told, once in many runs, whose daemon dies while it reads the answer.
     "SCARD_E_NO_ACCESS",
+    "SCARD_W_SECURITY_VIOLATION",  # a dying daemon may still refuse
     "SCARD_F_COMM_ERROR",
     "SCARD_E_READER_UNAVAILABLE",
     "SCARD_E_UNKNOWN_READER",
