@@ -7,9 +7,8 @@ calendar, pay days of window, cycle and the centre's table of holidays; nothing 
 
 from __future__ import annotations
 
-import csv
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from card_io.records import NULL
 from clearing.agreements import Cycle
 from clearing.config import Calendar
 from clearing.errors import ConfigError
+from clearing.register_rows import register_rows
 
 SECONDS_PER_DAY = 86400
 NO_DAY = -(2**31)
@@ -86,7 +86,7 @@ def windows(
 HOLIDAYS: Final = Path("registers") / "holidays.csv"
 """The centre's table of holidays and make-up days, relative to its folder."""
 
-HOLIDAY_COLUMNS: Final = ["date", "kind", "status"]
+HOLIDAY_COLUMNS: Final = ("date", "kind", "status")
 
 
 @dataclass(frozen=True)
@@ -162,14 +162,10 @@ def load_business_days(directory: Path) -> BusinessDays:
     path = directory / HOLIDAYS
     if not path.exists():
         return BusinessDays(frozenset(), frozenset(), frozenset(), str(path))
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != HOLIDAY_COLUMNS:
-            raise ConfigError(f"columns are {reader.fieldnames}", where=path, remedy=f"make them {HOLIDAY_COLUMNS}")
-        return business_days_of(list(reader), str(path))
+    return business_days_of((row.cells for row in register_rows(path, HOLIDAY_COLUMNS)), str(path))
 
 
-def business_days_of(rows: Iterable[dict[str, str]], origin: str) -> BusinessDays:
+def business_days_of(rows: Iterable[Mapping[str, str]], origin: str) -> BusinessDays:
     """Business days of the table's rows: ``date``, ``kind`` holiday or workday, ``status`` official or provisional.
 
     Raises:

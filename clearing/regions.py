@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final
 
 from clearing.config import Settings
 from clearing.errors import ConfigError
+from clearing.register_rows import RegisterRow, register_rows
 
 REGIONS_FILE: Final = Path("registers", "regions.csv")
 COLUMNS: Final = ("region", "parent", "level", "zh", "en", "valid_from", "valid_to")
@@ -43,11 +43,7 @@ def load_regions(directory: Path, settings: Settings) -> list[Region]:
     path = directory / REGIONS_FILE
     if not path.exists():
         return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ConfigError(f"columns are {reader.fieldnames}", where=path, remedy=f"make them {list(COLUMNS)}")
-        listed = [_region(row, line, path) for line, row in enumerate(reader, 2)]
+    listed = [_region(row) for row in register_rows(path, COLUMNS)]
     listed.sort(key=lambda each: (each.region, each.valid_from))
     _refuse_wrong_tree(listed, path)
     known = {each.region for each in listed}
@@ -61,21 +57,19 @@ def load_regions(directory: Path, settings: Settings) -> list[Region]:
     return listed
 
 
-def _region(row: dict[str, str], line: int, path: Path) -> Region:
-    try:
-        if row["level"] not in LEVELS:
-            raise ValueError(f"level {row['level']!r} is none of {', '.join(LEVELS)}")
-        return Region(
-            int(row["region"]),
-            int(row["parent"]) if row["parent"] else None,
-            row["level"],
-            row["zh"],
-            row["en"],
-            datetime.date.fromisoformat(row["valid_from"]),
-            datetime.date.fromisoformat(row["valid_to"]),
-        )
-    except ValueError as exc:
-        raise ConfigError(f"line {line}: {exc}", where=path, remedy="correct the field") from exc
+def _region(row: RegisterRow) -> Region:
+    level = row.cells["level"]
+    if level not in LEVELS:
+        raise row.wrong("level", f"{level!r} is none of {', '.join(LEVELS)}")
+    return Region(
+        row.integer("region"),
+        row.integer("parent") if row.cells["parent"] else None,
+        level,
+        row.cells["zh"],
+        row.cells["en"],
+        row.date("valid_from"),
+        row.date("valid_to"),
+    )
 
 
 def _refuse_wrong_tree(listed: list[Region], path: Path) -> None:
@@ -117,18 +111,3 @@ def _cover(parents: list[Region], child: Region) -> bool:
             return True
         day = parent.valid_to + datetime.timedelta(days=1)
     return False
-
-
-def terminal_regions(directory: Path) -> list[dict[str, object]]:
-    """Terminals with a region of their own (column ``region`` of ``registers/terminals.csv``) by validity."""
-    with (directory / "registers" / "terminals.csv").open(encoding="utf-8-sig", newline="") as file:
-        return [
-            {
-                "terminal_id": int(row["terminal_id"], 16),
-                "region": int(row["region"]),
-                "valid_from": datetime.date.fromisoformat(row["valid_from"]),
-                "valid_to": datetime.date.fromisoformat(row["valid_to"]),
-            }
-            for row in csv.DictReader(file)
-            if row.get("region")
-        ]

@@ -5,7 +5,6 @@ Each register is looked up column-wise at transaction time. Nothing here decides
 
 from __future__ import annotations
 
-import csv
 import datetime
 import itertools
 from collections.abc import Iterator
@@ -18,12 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from card_io.keys.errors import SignatureError
 from card_io.keys.signature import VerifyKey
 from clearing.calendar import day_number
 from clearing.config import Settings
 from clearing.errors import ConfigError
 from clearing.key_index import KeyIndex
 from clearing.regions import load_regions
+from clearing.register_rows import register_rows
 
 _NO_OWNER: Final = -1
 """What :meth:`Validities.at` says where it finds nothing; no ``owner_id`` has these bits."""
@@ -165,6 +166,10 @@ class Registers:
         return np.union1d(self.owners.having(int(owner.view(np.int64))), np.array([owner], np.uint64))
 
 
+_TERMINAL_COLUMNS: Final = ("terminal_id", "merchant_id", "valid_from", "valid_to")
+_TERMINAL_REGION: Final = "region"
+"""Optional column: where a terminal stands, when not where its merchant does."""
+
 REGISTER_FILES: Final = ("terminals.csv", "senders.csv", "cards.parquet", "blacklist.parquet")
 
 
@@ -187,27 +192,29 @@ def load_registers(directory: Path, settings: Settings) -> Registers:
     )
 
 
-def _rows(path: Path, fields: tuple[str, ...], optional: str = "") -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if tuple(name for name in reader.fieldnames or () if name != optional) != fields:
-                raise ConfigError(f"columns are {reader.fieldnames}", where=path, remedy=f"make them {list(fields)}")
-            yield from enumerate(reader, 2)
-    except FileNotFoundError as exc:
-        raise ConfigError("register is missing", where=path, remedy="restore it, or run: clearing init") from exc
-
-
 def _load_terminals(path: Path) -> Validities:
     rows = []
-    for line, row in _rows(path, ("terminal_id", "merchant_id", "valid_from", "valid_to"), "region"):
-        try:
-            int(row.get("region") or 0)
-            days = [day_number(datetime.date.fromisoformat(row[name])) for name in ("valid_from", "valid_to")]
-            rows.append((int(row["terminal_id"], 16), int(row["merchant_id"]), *days))
-        except ValueError as exc:
-            raise ConfigError(f"line {line}: {exc}", where=path, remedy="correct the field") from exc
+    for row in register_rows(path, _TERMINAL_COLUMNS, _TERMINAL_REGION):
+        days = [day_number(row.date(name)) for name in ("valid_from", "valid_to")]
+        rows.append((row.integer("terminal_id", 16), row.integer("merchant_id"), *days))
+        if row.cells.get(_TERMINAL_REGION):
+            row.integer(_TERMINAL_REGION)
     return _sorted_validities(rows, path)
+
+
+def terminal_regions(directory: Path) -> list[dict[str, object]]:
+    """Terminals with a region of their own by validity (raises ConfigError)."""
+    path = directory / "registers" / "terminals.csv"
+    return [
+        {
+            "terminal_id": row.integer("terminal_id", 16),
+            "region": row.integer(_TERMINAL_REGION),
+            "valid_from": row.date("valid_from"),
+            "valid_to": row.date("valid_to"),
+        }
+        for row in register_rows(path, _TERMINAL_COLUMNS, _TERMINAL_REGION)
+        if row.cells.get(_TERMINAL_REGION)
+    ]
 
 
 def _sorted_validities(rows: list[tuple[int, ...]], path: Path) -> Validities:
@@ -280,14 +287,18 @@ def _load_blacklist(path: Path) -> Blacklist:
 
 def _load_senders(path: Path) -> dict[int, tuple[SenderKey, ...]]:
     senders: dict[int, tuple[SenderKey, ...]] = {}
-    for line, row in _rows(path, ("sender", "public_key", "valid_from", "valid_to")):
-        try:
-            key = SenderKey(
-                VerifyKey.from_hex(row["public_key"]),
-                datetime.date.fromisoformat(row["valid_from"]),
-                datetime.date.fromisoformat(row["valid_to"]),
-            )
-            senders[int(row["sender"])] = (*senders.get(int(row["sender"]), ()), key)
-        except Exception as exc:
-            raise ConfigError(f"line {line}: {exc}", where=path, remedy="correct the field") from exc
+    for row in register_rows(path, ("sender", "public_key", "valid_from", "valid_to")):
+        key = row.parsed("public_key", _verify_key, "Ed25519 public key in hexadecimal")
+        sender = row.integer("sender")
+        senders[sender] = (
+            *senders.get(sender, ()),
+            SenderKey(key, row.date("valid_from"), row.date("valid_to")),
+        )
     return senders
+
+
+def _verify_key(text: str) -> VerifyKey:
+    try:
+        return VerifyKey.from_hex(text)
+    except SignatureError as exc:
+        raise ValueError(str(exc)) from exc

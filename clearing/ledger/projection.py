@@ -26,7 +26,8 @@ from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.payments import payment_rows
 from clearing.ledger.segments import BILL_EXTRA, DAY_COLUMNS, TIME_COLUMNS, segment_fields
 from clearing.posting import LEGS, Chart
-from clearing.regions import load_regions, terminal_regions
+from clearing.regions import load_regions
+from clearing.registers import terminal_regions
 from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
 from clearing.store import Store, sql_text, timestamp
 

@@ -24,8 +24,10 @@ SETTINGS = parse_settings(files("clearing.centre_template").joinpath("centre.yam
 
 REFUSED = {
     "region,parent\n": "columns",
-    HEADER + "310400,,province,省,Province,2020-01-01,2099-12-31\n": "level 'province'",
-    HEADER + "310400,,city,市,City,2020-02-30,2099-12-31\n": "line 2",
+    HEADER + "310400,,province,省,Province,2020-01-01,2099-12-31\n": "line 2, level: 'province'",
+    HEADER + "310400,,city,市,City,2020-02-30,2099-12-31\n": "line 2, valid_from",
+    HEADER + "city,,city,市,City,2020-01-01,2099-12-31\n": "line 2, region: 'city'",
+    HEADER + "310400,,city,市,City,2020-01-01\n": "line 2 has not one cell",
     HEADER + CITY + CITY: "overlap",
     HEADER + CITY + "310402,310499,county,区,District,2020-01-01,2099-12-31\n": "parent 310499",
     HEADER + CITY + "310402,310400,city,区,District,2020-01-01,2099-12-31\n": "no wider region",

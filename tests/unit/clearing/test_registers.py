@@ -91,24 +91,31 @@ def registers(centre: Path) -> Path:
 
 HEADER = "terminal_id,merchant_id,valid_from,valid_to\n"
 KEY = generate_signing_key().verify_key.to_hex()
+SENDERS_HEADER = "sender,public_key,valid_from,valid_to\n"
 REFUSED = {
     ("terminals.csv", "terminal,merchant\n"): "terminal_id",
-    ("terminals.csv", HEADER + "00000000000g,201,2026-01-01,2026-12-31\n"): "line 2",
-    ("terminals.csv", HEADER + "000000000001,bus,2026-01-01,2026-12-31\n"): "line 2",
+    ("terminals.csv", HEADER + "00000000000g,201,2026-01-01,2026-12-31\n"): "line 2, terminal_id: '00000000000g'",
+    ("terminals.csv", HEADER + "000000000001,bus,2026-01-01,2026-12-31\n"): "line 2, merchant_id: 'bus'",
     ("terminals.csv", HEADER + "000000000001,201,2026-01-01,2026-12-31\n000000000002,201,2026-02-30,2026-12-31\n"): (
-        "line 3"
+        "line 3, valid_from: '2026-02-30'"
+    ),
+    ("terminals.csv", HEADER + "000000000001,201,2026-01-01\n"): "line 2 has not one cell",
+    ("terminals.csv", HEADER + "000000000001,201,2026-01-01,2026-12-31,9\n"): "line 2 has not one cell",
+    ("terminals.csv", HEADER[:-1] + ",region\n000000000001,201,2026-01-01,2026-12-31,centre\n"): (
+        "line 2, region: 'centre'"
     ),
     (
         "terminals.csv",
         HEADER + "000000000001,201,2026-01-01,2026-06-30\n000000000001,211,2026-06-30,2026-12-31\n",
     ): "key 1 has overlapping validities",
-    ("senders.csv", "sender,public_key,valid_from,valid_to\n200,abc,2026-01-01,2026-12-31\n"): "line 2",
-    ("senders.csv", f"sender,public_key,valid_from,valid_to\n200,{KEY},2026-01-01,tomorrow\n"): "line 2",
+    ("senders.csv", SENDERS_HEADER + "200,abc,2026-01-01,2026-12-31\n"): "line 2, public_key: 'abc'",
+    ("senders.csv", SENDERS_HEADER + f"bus,{KEY},2026-01-01,2026-12-31\n"): "line 2, sender: 'bus'",
+    ("senders.csv", SENDERS_HEADER + f"200,{KEY},2026-01-01,tomorrow\n"): "line 2, valid_to: 'tomorrow'",
 }
 
 
 @pytest.mark.parametrize(("file", "text"), REFUSED)
-def test_refusals_name_file_and_line(centre: Path, registers: Path, file: str, text: str) -> None:
+def test_refusals_name_file_line_and_field(centre: Path, registers: Path, file: str, text: str) -> None:
     (registers / file).write_text(text)
     with pytest.raises(ConfigError) as refusal:
         load_registers(centre, load_settings(centre))
