@@ -338,8 +338,10 @@ class Batch:
             feedback.take(rows)
             self.done += len(rows)
             self.progress("pass 2", self.done, self.summary.rows)
-        if feedback.complete:
-            self._answer_ready(file_no, self.feedback.pop(file_no))
+            # One thread alone finds a file complete: the one that took its last rows.
+            complete = self.feedback.pop(file_no) if feedback.complete else None
+        if complete is not None:
+            self._answer_ready(file_no, complete)
 
     def _opened_feedback(self, file_no: int) -> Feedback:
         """The feedback of a file before its first row is decided."""
