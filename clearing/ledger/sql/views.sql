@@ -115,6 +115,15 @@ CREATE OR REPLACE VIEW picked_up AS
         ON t.template = l.posting_template
     GROUP BY ALL;
 
+-- Every region with those above it, itself included, for as long as each step upwards holds. Grain: region, above, dates.
+CREATE OR REPLACE VIEW regions_above AS
+    WITH RECURSIVE up AS (
+        SELECT region, region AS above, level, parent, valid_from, valid_to FROM regions
+        UNION ALL
+        SELECT up.region, r.region, r.level, r.parent, GREATEST(up.valid_from, r.valid_from), LEAST(up.valid_to, r.valid_to)
+        FROM up JOIN regions r ON r.region = up.parent AND r.valid_from <= up.valid_to AND up.valid_from <= r.valid_to)
+    SELECT region, above, level, valid_from, valid_to FROM up;
+
 -- What the reserve owes and holds, term by term; every kind of the reserve is named once. Grain: one row.
 CREATE OR REPLACE VIEW reserve_terms AS
     WITH reserve AS (SELECT kind, SUM(fen)::BIGINT AS fen FROM postings WHERE source = 0 GROUP BY ALL),

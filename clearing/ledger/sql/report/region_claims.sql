@@ -1,11 +1,7 @@
 -- Pooled-fund statement between regions: what the payers of the insured person's home region owe for care, by the
 -- region of the institution at the home region's level. out_of_region (异地就医): the institution lies outside home;
 -- null: one of the two is in no tree. Sums to the medical shares of the window's batches. Grain: payer, home, care.
-WITH RECURSIVE up AS (
-    SELECT region, region AS above, level, parent FROM regions WHERE $date BETWEEN valid_from AND valid_to
-    UNION ALL
-    SELECT up.region, r.region, r.level, r.parent
-    FROM up JOIN regions r ON r.region = up.parent AND $date BETWEEN r.valid_from AND r.valid_to),
+WITH up AS (SELECT region, above, level FROM regions_above WHERE $date BETWEEN valid_from AND valid_to),
 shares AS (
     SELECT txn_id, source AS payer, SUM(fen)::BIGINT AS fen FROM legs
     WHERE "window" = $date AND service = 'medical' AND kind = 'merchant_payable' AND source <> 0 GROUP BY ALL

@@ -1,11 +1,7 @@
 -- Roll-up by region at every level of the tree: rows accepted and fen owed to payees, where the terminal stands, else
 -- its merchant. What stands above a level or nowhere is the line without region, so each level sums to the whole:
 -- the merchant_payable of the window's batches. Grain: level, region.
-WITH RECURSIVE up AS (
-    SELECT region, region AS above, level, parent FROM regions WHERE $date BETWEEN valid_from AND valid_to
-    UNION ALL
-    SELECT up.region, r.region, r.level, r.parent
-    FROM up JOIN regions r ON r.region = up.parent AND $date BETWEEN r.valid_from AND r.valid_to),
+WITH up AS (SELECT region, above, level FROM regions_above WHERE $date BETWEEN valid_from AND valid_to),
 earned AS (
     SELECT txn_id, SUM(fen) FILTER (source = 0) AS card_fen, SUM(fen) FILTER (source <> 0) AS fund_fen
     FROM legs WHERE "window" = $date AND kind = 'merchant_payable' GROUP BY ALL),
