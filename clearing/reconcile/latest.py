@@ -17,7 +17,7 @@ from clearing.durable import write_durably
 from clearing.ledger.projection import PRIVATE_NAME
 from clearing.reconcile.checks import CHECKS, FINDINGS_KEPT, CheckResult, run_checks
 from clearing.reconcile.policy import Reconciliation
-from clearing.reconcile.scope import FOLDER, WHOLE, Scope, newest_day
+from clearing.reconcile.scope import CARRIED, FOLDER, WHOLE, Scope, newest_day
 from clearing.store import Store, sql_text
 
 
@@ -56,7 +56,8 @@ def scope_of(store: Store, date: datetime.date | None) -> Scope:
     return newest if date is None or not earlier or date > earlier[0][0] else WHOLE
 
 
-_SQL: Final = ("views", *(f"checks/{check}" for check in CHECKS))
+_PREPARED: Final = sorted({*CARRIED, *(name for check in CHECKS.values() for name in check.reads)})
+_SQL: Final = ("views", *(f"prepared/{name}" for name in _PREPARED), *(f"checks/{name}" for name in CHECKS))
 _TEXTS: Final = hashlib.sha256("".join(map(sql_text, _SQL)).encode()).hexdigest()
 
 
