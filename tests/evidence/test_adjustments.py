@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from clearing.corrections.rules import RULES, Item
 from clearing.engine import opened
 from clearing.errors import ClearingError, RefusedError
 from clearing.explain import explain, render_text
+from clearing.reconcile.day import reconcile
 from clearing.settlement import close_window
 from clearing.verify import rebuild, verify
 from evidence.centres import PASSPHRASE
@@ -286,6 +288,53 @@ def test_benefits_that_nobody_picked_up_go_back_to_their_fund(fresh: Corrected) 
     )
     assert [(claim["fund"], claim["rows"], claim["fen"]) for claim in closed.claims] == [(901, 1, -200)]
     assert verify(fresh.directory, PASSPHRASE) == []
+
+
+def test_a_pick_up_that_arrives_after_the_benefit_expired_is_named_until_the_expiry_is_undone(tmp_path: Path) -> None:
+    """The card has the money, so the fund owes it: nobody may forget to claim it again."""
+    centre = Centre.create(tmp_path / "centre")
+    grant, pickup = Cases(centre).read(
+        """
+        benefit                                                                  ACCEPTED
+          load benefit_id=BENEFIT date=2026-03-03 received=03-08T12:00:00        ACCEPTED
+        """
+    )
+    centre.deliver([grant])
+    centre.run("2026-03-03T05:00:00")
+    _close(centre, date(2026, 3, 2))
+    corrected = Corrected(centre, {}, {})
+    _policy(corrected, "benefit_expiry: [{from: 2026-01-01, to: 2099-12-31, after_days: 2}]")
+    clock = "2026-03-06T12:00:00"
+    expired = expired_benefits(centre.directory, passphrase=PASSPHRASE, now=seconds_of(clock))
+    corrected.adjust(*expired, now=clock)
+    assert _named(centre) == []
+
+    centre.deliver([pickup])
+    centre.run("2026-03-08T13:00:00")
+    assert set(centre.decisions().values()) == {"ACCEPTED"}
+    [row] = _named(centre)
+    assert (row["participant"], row["fen"]) == (901, 200)
+
+    corrected.adjust(Item("UNDO", "the card had it in time", undoes=row["adjustment"]), now="2026-03-08T14:00:00")
+    assert _named(centre) == []
+    assert {account: fen for account, fen in corrected.trial_balance().items() if fen} == {
+        "stored_value 10": 200,
+        "fund_receivable 901 from 901": -200,
+    }
+    for day in (6, 8):
+        _close(centre, date(2026, 3, day))
+    assert verify(centre.directory, PASSPHRASE) == []
+
+
+def _named(centre: Centre) -> list[dict[str, Any]]:
+    """What the check of expired benefits says."""
+    found = reconcile(centre.directory, date(2026, 3, 8))
+    return next(each.findings for each in found.checks if each.check.name == "expired_benefits_picked_up")
+
+
+def _close(centre: Centre, window: date) -> None:
+    now = seconds_of(f"{window + timedelta(1)}T05:00:00")
+    close_window(centre.directory, window, passphrase=PASSPHRASE, now=now)
 
 
 def _policy(corrected: Corrected, terms: str) -> None:
