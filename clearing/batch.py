@@ -6,6 +6,7 @@ The stages are pure; here they meet. The batch entry is the commit point: before
 from __future__ import annotations
 
 import concurrent.futures
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from card_io.records import Columns, Service, UnreadableRow
+from card_io.records import Service, UnreadableRow
 from clearing import posting
 from clearing.caches import Caches
-from clearing.cards import CardRows
+from clearing.cards import Newcomers
 from clearing.centre import Centre
 from clearing.decide import (
     COMPARED_ONLY,
@@ -47,9 +48,9 @@ from clearing.remembering import Remembering
 from clearing.reopen import Redecided, Reopening
 from clearing.repricing import Corrections
 from clearing.run_summary import Progress, RunSummary
-from clearing.spill import Partitions, Shelf, Shelved
+from clearing.spill import Parted, Partitions, Shelf, Shelved, shared_memory
 
-Blocks = list[tuple[Shelved, Contest, Columns | None]]
+Blocks = list[tuple[Shelved, Parted, Parted | None]]
 """The blocks of one received file between the passes: rows on the shelf, what is compared of them, their journeys."""
 
 
@@ -88,7 +89,7 @@ class Batch:
         self.grants = [self.caches.grants]
         self.utility: list[Rows] = []
         self.placed_otherwise: list[tuple[int, int, int]] = []
-        self.cards: list[CardRows] = []
+        self.newcomers = Newcomers(centre.vault.folder)
         self.total = self.done = 0
         self._together = threading.Lock()
 
@@ -96,15 +97,20 @@ class Batch:
         """Choose where rows wait between the passes, by the rows announced."""
         self.total = rows
         folder = self.centre.directory / "work" / "spill"
-        self.partitions, self.shelf = Partitions(folder, rows), Shelf(folder, rows)
+        shutil.rmtree(folder, ignore_errors=True)
+        compared, kept = shared_memory(rows)
+        self.partitions = Partitions(folder / "cards", rows, room=compared)
+        self.shelf = Shelf(folder / "shelf", rows, kept)
         self.remembering = Remembering(self.centre, folder / "journeys", rows)
 
     def shelve(self, prepared: Prepared) -> Blocks:
         """Pass 1, last row-local step: part what will be compared from what will be written; from any thread."""
         blocks = []
-        for number, rows in enumerate(prepared.rows):
-            shelved = self.shelf.put(f"{prepared.file_no:08d}-{number:04d}", rows.without(COMPARED_ONLY))
-            blocks.append((shelved, Contest.of(rows, self.partitions.order), self.remembering.columns(rows)))
+        for rows in prepared.rows:
+            contest = Contest.of(rows, self.partitions.order)
+            compared = self.partitions.parted(contest.columns())
+            shelved = self.shelf.put(rows.without(COMPARED_ONLY))
+            blocks.append((shelved, compared, self.remembering.parted(rows)))
         prepared.rows = []
         return blocks
 
@@ -113,9 +119,10 @@ class Batch:
         file_no = prepared.file_no
         self.intake[file_no] = entry
         self.unreadable[file_no] = prepared.unreadable
-        self.cards += prepared.cards
-        for shelved, contest, journeys in blocks:
-            self.partitions.add(contest.columns(self.summary.rows))
+        for cards in prepared.cards:
+            self.newcomers.add(cards)
+        for shelved, compared, journeys in blocks:
+            self.partitions.add(compared.after(self.summary.rows))
             self.remembering.add(journeys, self.summary.rows)
             self.blocks.setdefault(shelved.service, []).append(_Block(file_no, self.summary.rows, shelved))
             self.summary.rows += shelved.count
@@ -133,7 +140,7 @@ class Batch:
         centre = self.centre
         prefix = f"{len(centre.journal.entries) + 1:08d}"
         with self.summary.timed("pass 2"), concurrent.futures.ThreadPoolExecutor(1) as beside:
-            adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.cards)
+            adding = beside.submit(centre.vault.add, f"{prefix}.cards", self.newcomers)
             archiving = beside.submit(centre.archive_configuration)
             self._pass_two(prefix)
             chunk, configuration = adding.result(), archiving.result()
@@ -191,6 +198,7 @@ class Batch:
         self.placings = Placings(self.summary.rows)
         with concurrent.futures.ThreadPoolExecutor(centre.settings.centre.threads) as pool:
             list(pool.map(self._compete, range(self.partitions.count)))
+            self.partitions.close()
             staging = pool.submit(self.caches.stage_all_states)
             self.reopening = Reopening(centre, (entry.at for entry in self.intake.values()), self.placed_otherwise)
             moved = self.reopening.moved_journeys()
@@ -384,6 +392,8 @@ class Batch:
         """Drop what was spilled."""
         self.partitions.close()
         self.remembering.close()
+        self.shelf.close()
+        shutil.rmtree(self.centre.directory / "work" / "spill", ignore_errors=True)
 
 
 def _groups(blocks: list[_Block]) -> Iterator[tuple[int, list[_Block]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +45,7 @@ def taken(table: pa.Table, names: Iterable[str], rows: Ints) -> Columns:
     for name in names:
         codes = table.column(name).to_numpy()[rows] if name in table.column_names else None
         if name in packings:
-            columns[name] = replace(packings[name], rows=len(rows)).unpack(codes)
+            columns[name] = packings[name].unpack(codes, len(rows))
         elif codes is not None:
             columns[name] = codes
     return columns

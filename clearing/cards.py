@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,8 @@ from card_io.keys import aead
 from card_io.keys.aead import KeyEncryptionKey
 from card_io.keys.entry import KeyKind
 from card_io.keys.keystore import KeyStore
-from card_io.records import RecordBlock
-from clearing import mac
+from card_io.records import Columns, RecordBlock
+from clearing import kernels, mac
 from clearing.durable import durable_file
 from clearing.errors import ClearingError, EvidenceError
 from clearing.key_index import KeyIndex
@@ -102,12 +102,13 @@ class CardKeys:
             ) from exc
 
 
-_CHUNK_COLUMNS: Final = ("card_id", "issuer_id", "number", "digits")
+_CHUNK_COLUMNS: Final = {"card_id": np.uint64, "issuer_id": np.uint64, "number": np.uint64, "digits": np.uint8}
+_NEWCOMERS_MIN: Final = 1 << 8
 
 
 @dataclass(frozen=True, slots=True)
 class CardRows:
-    """Cards of a block or chunk, each once, sorted by ``card_id``: columns of one length.
+    """Cards as columns of one length: of a block row by row, of a chunk each once and sorted by ``card_id``.
 
     ``text`` holds opaque texts; it is empty when all cards are numbers.
     """
@@ -120,16 +121,9 @@ class CardRows:
 
     @classmethod
     def of(cls, block: RecordBlock, card_id: npt.NDArray[np.uint64]) -> CardRows:
-        """The distinct cards of a decoded block."""
-        order = np.argsort(card_id)
-        ordered = card_id[order]
-        new = np.ones(len(ordered), bool)
-        new[1:] = ordered[1:] != ordered[:-1]
-        unique, first = ordered[new], order[new]
+        """The cards of a decoded block, row by row."""
         text = {int(card_id[row]): opaque for row, opaque in block.card_text.items()}
-        return cls(
-            unique, block.columns["issuer_id"][first], block.card_number[first], block.card_digits[first], text
-        )
+        return cls(card_id, block.columns["issuer_id"], block.card_number, block.card_digits, text)
 
     def take(self, chosen: npt.NDArray[Any] | slice) -> CardRows:
         """The cards at the chosen positions; texts stay together, whoever asks for one names its card."""
@@ -184,21 +178,21 @@ class Vault:
             held = np.flatnonzero(at >= 0)
             if len(held):
                 at = at[held]
-                self._refuse_clash(
-                    (known.number[at] != cards.number[held]) | (known.digits[at] != cards.digits[held])
+                _refuse_clash(
+                    self.folder, (known.number[at] != cards.number[held]) | (known.digits[at] != cards.digits[held])
                 )
                 texts = [known.text.get(card, text) != text for card, text in cards.text.items()]
-                self._refuse_clash(np.array(texts, bool))
+                _refuse_clash(self.folder, np.array(texts, bool))
                 cards = cards.without(held)
         return cards
 
-    def add(self, name: str, parts: list[CardRows]) -> tuple[str, str] | None:
+    def add(self, name: str, newcomers: Newcomers) -> tuple[str, str] | None:
         """Seal a chunk of the cards not known yet; returns (file name, SHA-256 hex), or None when there are none.
 
         Raises:
             ClearingError: two different cards have one card_id.
         """
-        fresh = self.unknown(_concatenated([self._once(part) for part in _sliced(parts)]))
+        fresh = self.unknown(newcomers.cards())
         if not len(fresh.card_id):
             return None
         columns = {name: getattr(fresh, name) for name in _CHUNK_COLUMNS}
@@ -214,26 +208,6 @@ class Vault:
         self.chunks.append(name)
         self._remember(fresh)
         return name, digest.cipher_sha256
-
-    def _once(self, parts: list[CardRows]) -> CardRows:
-        """The cards of all parts, each once, sorted by ``card_id``."""
-        listed = _concatenated(parts)
-        self._refuse_clash(
-            np.array([listed.text[card] != text for part in parts for card, text in part.text.items()], bool)
-        )
-        if len(parts) == 1:
-            return listed
-        listed = _sorted(listed)
-        again = listed.card_id[1:] == listed.card_id[:-1]
-        differ = (listed.number[1:] != listed.number[:-1]) | (listed.digits[1:] != listed.digits[:-1])
-        self._refuse_clash(again & differ)
-        return listed.take(np.flatnonzero(np.append(True, ~again)[: len(listed.card_id)]))
-
-    def _refuse_clash(self, clash: npt.NDArray[np.bool_]) -> None:
-        if clash.any():
-            raise ClearingError(
-                "two different cards have the same card_id", where=self.folder, remedy="report it; nothing was posted"
-            )
 
     def card_text(self, card_id: int) -> str | None:
         """The card number or text of one card, for audited use only; None when the vault does not know it."""
@@ -291,17 +265,55 @@ def _sorted(cards: CardRows) -> CardRows:
     return cards if ascending else cards.take(np.argsort(cards.card_id))
 
 
-_SLICE_CARDS: Final = 1 << 16
-"""Cards aimed at per slice: what is sorted and gathered stays in the cache."""
+class Newcomers:
+    """The cards that the files of one run bring, each once: a day brings a card ten times."""
+
+    def __init__(self, folder: Path) -> None:
+        """None yet; ``folder`` is where they will go, for the error that may stop them."""
+        self._folder = folder
+        self._count = 0
+        self._columns: Columns = {name: np.empty(0, dtype) for name, dtype in _CHUNK_COLUMNS.items()}
+        self._text: dict[int, str] = {}
+        self._grow(_NEWCOMERS_MIN)
+
+    def add(self, cards: CardRows) -> None:
+        """Take the cards of a block.
+
+        Raises:
+            ClearingError: two different cards have one card_id.
+        """
+        if self._count + len(cards.card_id) > len(self._columns["card_id"]):
+            self._grow(2 * (self._count + len(cards.card_id)))
+        at = np.empty(len(cards.card_id), np.int64)
+        known = self._count
+        self._count = kernels.enter_keys(cards.card_id, self._slot_key, self._slot_at, known, at)
+        # The first row of a card says who it is; any other must say the same.
+        new = np.flatnonzero(at >= known)[::-1]
+        for name, column in self._columns.items():
+            column[at[new]] = getattr(cards, name)[new]
+        number, digits = self._columns["number"], self._columns["digits"]
+        _refuse_clash(self._folder, (number[at] != cards.number) | (digits[at] != cards.digits))
+        _refuse_clash(
+            self._folder, np.array([self._text.get(c, text) != text for c, text in cards.text.items()], bool)
+        )
+        self._text |= cards.text
+
+    def cards(self) -> CardRows:
+        """All of them, sorted by ``card_id``."""
+        card_id, issuer_id, number, digits = (self._columns[name][: self._count] for name in _CHUNK_COLUMNS)
+        return _sorted(CardRows(card_id, issuer_id, number, digits, self._text))
+
+    def _grow(self, room: int) -> None:
+        for name, column in self._columns.items():
+            self._columns[name] = np.concatenate([column[: self._count], np.empty(room - self._count, column.dtype)])
+        slots = 1 << (2 * room).bit_length()
+        self._slot_key, self._slot_at = np.empty(slots, np.uint64), np.full(slots, -1, np.int32)
+        listed = self._columns["card_id"][: self._count]
+        kernels.enter_keys(listed, self._slot_key, self._slot_at, 0, np.empty(self._count, np.int64))
 
 
-def _sliced(parts: list[CardRows]) -> Iterator[list[CardRows]]:
-    """The cards of all parts (each sorted by ``card_id``) by ascending ranges of ``card_id``."""
-    bits = max(0, (sum(len(part.card_id) for part in parts) // _SLICE_CARDS).bit_length())
-    first = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits) if bits else np.empty(0, np.uint64)
-    bounds = [[0, *np.searchsorted(part.card_id, first).tolist(), len(part.card_id)] for part in parts]
-    for number in range(1 << bits):
-        slices = [slice(*cut[number : number + 2]) for cut in bounds]
-        found = [part.take(rows) for part, rows in zip(parts, slices, strict=True) if rows.start < rows.stop]
-        if found:
-            yield found
+def _refuse_clash(folder: Path, clash: npt.NDArray[np.bool_]) -> None:
+    if clash.any():
+        raise ClearingError(
+            "two different cards have the same card_id", where=folder, remedy="report it; nothing was posted"
+        )

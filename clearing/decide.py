@@ -103,10 +103,10 @@ class Contest:
         position = competing[order(rows["card_id"][competing])]
         return cls(competitors_of(rows).take(position), is_load(rows)[position], position)
 
-    def columns(self, offset: int) -> Columns:
-        """As columns to scatter and gather; the block's first row is row ``offset`` of the batch."""
+    def columns(self) -> Columns:
+        """As columns to part and gather."""
         competing = {name: getattr(self.rows, name) for name in COMPETITOR_COLUMNS}
-        return {**competing, "load": self.load.astype(np.uint8), "position": self.position + offset}
+        return {**competing, "load": self.load.astype(np.uint8), "position": self.position}
 
     @classmethod
     def of_columns(cls, columns: Columns) -> Contest:

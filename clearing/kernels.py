@@ -82,6 +82,48 @@ def index_keys(keys, slots):
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
+def find_valid(rows, slots, wanted, days, found):
+    """``found[i]``: value of ``wanted[i]`` valid on ``days[i]``, −1 where none is, by the table of the keys.
+
+    ``rows`` int64[n, 4]: bits of the key, value, first and last day (inclusive), sorted by key and first day. What is
+    asked of a row lies together, for it is a cache miss away.
+    """
+    mask = np.uint64(slots.shape[0] - 1)
+    for i in range(wanted.shape[0]):
+        key = np.int64(wanted[i])
+        slot = (wanted[i] * _MUL_LO >> _S32) & mask
+        while slots[slot] >= 0 and rows[slots[slot], 0] != key:
+            slot = (slot + np.uint64(1)) & mask
+        found[i] = -1
+        row = slots[slot]
+        while 0 <= row < rows.shape[0] and rows[row, 0] == key:
+            if rows[row, 2] <= days[i] <= rows[row, 3]:
+                found[i] = rows[row, 1]
+                break
+            row += 1
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def enter_keys(keys, slot_key, slot_at, count, at):
+    """``at[i]``: number of ``keys[i]`` in a hash table of ``count`` keys that takes new ones; returns the new count.
+
+    Keys are numbered in the order of their first appearance. ``slot_at`` int32[2ᵏ], −1 = empty, has room for more
+    than all keys; ``slot_key`` uint64[2ᵏ] says whose number it is.
+    """
+    mask = np.uint64(slot_at.shape[0] - 1)
+    for i in range(keys.shape[0]):
+        slot = (keys[i] * _MUL_LO >> _S32) & mask
+        while slot_at[slot] >= 0 and slot_key[slot] != keys[i]:
+            slot = (slot + np.uint64(1)) & mask
+        if slot_at[slot] < 0:
+            slot_key[slot] = keys[i]
+            slot_at[slot] = count
+            count += 1
+        at[i] = slot_at[slot]
+    return count
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def find_keys(keys, slots, wanted, found):
     """``found[i]``: first position of ``wanted[i]`` in ``keys`` by the table of :func:`index_keys`, −1 if absent."""
     mask = np.uint64(slots.shape[0] - 1)

@@ -19,14 +19,20 @@ Keys = npt.NDArray[np.uint64]
 _SLOTS_MIN: Final = 16
 
 
+def slots_of(keys: Keys) -> npt.NDArray[np.int32]:
+    """The hash table of a sorted column: first positions of its keys in slots, for the kernels that ask."""
+    slots = np.full(max(_SLOTS_MIN, 1 << (2 * len(keys)).bit_length()), -1, np.int32)
+    kernels.index_keys(keys, slots)
+    return slots
+
+
 class KeyIndex:
     """A sorted uint64 column that may repeat keys, with the first position of each."""
 
     def __init__(self, keys: Keys) -> None:
         """Index ``keys``, shape (n,), ascending, n below 2³¹."""
         self._keys = np.ascontiguousarray(keys, np.uint64)
-        self._slots = np.full(max(_SLOTS_MIN, 1 << (2 * len(keys)).bit_length()), -1, np.int32)
-        kernels.index_keys(self._keys, self._slots)
+        self._slots = slots_of(self._keys)
 
     def first(self, wanted: Keys) -> Ints:
         """int64[m] first position of each wanted key, −1 where there is none."""

@@ -29,10 +29,10 @@ class Packing:
     rows: int
     has_missing: bool = False
 
-    def unpack(self, codes: Column | None) -> Column:
-        """The column again, shape (rows,); ``codes`` is None where all values are ``base``."""
+    def unpack(self, codes: Column | None, rows: int) -> Column:
+        """The column again, or so many ``rows`` of it; ``codes`` is None where all values are ``base``."""
         if codes is None:
-            return np.full(self.rows, self.base, self.dtype)
+            return np.full(rows, self.base, self.dtype)
         values: Column = codes.astype(self.dtype)
         values += np.array(self.base - self.has_missing, self.dtype)
         if self.has_missing:
@@ -99,4 +99,4 @@ def packings_of(text: str) -> dict[str, Packing]:
 def unpack_all(packed: Columns, packings: dict[str, Packing]) -> Columns:
     """The columns that :func:`pack_all` packed."""
     kept = {name: column for name, column in packed.items() if name not in packings}
-    return kept | {name: packing.unpack(packed.get(name)) for name, packing in packings.items()}
+    return kept | {name: packing.unpack(packed.get(name), packing.rows) for name, packing in packings.items()}

@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 
 from card_io.keys.errors import SignatureError
 from card_io.keys.signature import VerifyKey
+from clearing import kernels
 from clearing.calendar import day_number
 from clearing.config import Settings
 from clearing.errors import ConfigError
-from clearing.key_index import KeyIndex
+from clearing.key_index import KeyIndex, slots_of
 from clearing.regions import load_regions
 from clearing.register_rows import register_rows
 
@@ -78,20 +79,17 @@ class Validities:
         valid_to: Int32s,
     ) -> None:
         """From columns of one length."""
-        self._index, self._key = KeyIndex(key), key
-        self._value, self._valid_from, self._valid_to = value, valid_from, valid_to
+        self._slots = slots_of(np.ascontiguousarray(key))
+        self._rows = np.stack((key.view(np.int64), value, valid_from, valid_to), axis=1)
 
     def having(self, value: int) -> npt.NDArray[np.uint64]:
         """The keys that ever have a value, ascending."""
-        return np.unique(self._key[self._value == value])
+        return np.unique(self._rows[self._rows[:, 1] == value, 0].view(np.uint64))
 
     def at(self, keys: npt.NDArray[np.uint64], days: Int32s) -> npt.NDArray[np.int64]:
         """int64[n] value valid for each key on each day, −1 where none is."""
-        found = np.full(len(keys), -1, np.int64)
-        for asked, row in self._index.rows(keys):
-            day = days[asked]
-            valid = (self._valid_from[row] <= day) & (day <= self._valid_to[row])
-            found[asked[valid]] = self._value[row[valid]]
+        found = np.empty(len(keys), np.int64)
+        kernels.find_valid(self._rows, self._slots, np.ascontiguousarray(keys), np.ascontiguousarray(days), found)
         return found
 
 

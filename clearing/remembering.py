@@ -23,7 +23,7 @@ from clearing.journey_cache import JourneyCache
 from clearing.journeys import Change, Journeys, Known, Outcome, Priced, alone, countable, price_owners
 from clearing.pricing import PRICE_COLUMNS, Memory
 from clearing.records import Rows
-from clearing.spill import Partitions
+from clearing.spill import Parted, Partitions
 
 Ints = npt.NDArray[np.int64]
 
@@ -141,19 +141,19 @@ class Remembering:
             self._cache = JourneyCache(centre)
             self._partitions = Partitions(folder, rows_expected, key="owner")
 
-    def columns(self, rows: Rows) -> Columns | None:
+    def parted(self, rows: Rows) -> Parted | None:
         """What is carried of one laddered block, positions counting within it; from any thread."""
         found = countable(rows, self._book, self._centre.registers, self._centre.settings) if self.active else None
         if found is None:
             return None
         journeys, position = found
         order = self._partitions.order(journeys["owner"])
-        return {**journeys.take(order).columns, "position": position[order]}
+        return self._partitions.parted({**journeys.take(order).columns, "position": position[order]})
 
-    def add(self, columns: Columns | None, offset: int) -> None:
-        """Take the columns of a block whose first row is row ``offset`` of the batch."""
-        if columns is not None:
-            self._partitions.add({**columns, "position": columns["position"] + offset})
+    def add(self, block: Parted | None, offset: int) -> None:
+        """Take what is carried of a block whose first row is row ``offset`` of the batch."""
+        if block is not None:
+            self._partitions.add(block.after(offset))
 
     def price(self, pool: concurrent.futures.Executor, placings: Placings, moved: Moved, windows: list[int]) -> Fares:
         """Price everything that counts, once everybody is placed.
@@ -168,6 +168,7 @@ class Remembering:
             self._partitions.finish()
             self._tariffs = [self._opened(number, moved) for number in self._book.remembering]
             list(pool.map(lambda number: self._partition(number, placings, windows), range(self._partitions.count)))
+            self._partitions.close()
             for tariff in self._tariffs:
                 if tariff.used:
                     self._cache.stage_memory(tariff.id, [part for _, part in sorted(tariff.parts.items())])

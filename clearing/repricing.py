@@ -69,9 +69,12 @@ class Corrections:
 
     def keep(self, rows: Rows | None) -> None:
         """Note those of some rows, as they are decided now, that the steps change; before any event is made."""
-        if rows is None or rows.service is not Service.TRANSIT or not len(self.changing):
+        if rows is None or rows.service is not Service.TRANSIT or not len(rows) or not len(self.changing):
             return
-        here = np.flatnonzero(np.isin(rows["txn_id"], self.changing))
+        txn_id = rows["txn_id"]
+        # A block's handles lie close together, so few changes can be of its rows.
+        near = self.changing[slice(*np.searchsorted(self.changing, (txn_id.min(), txn_id.max() + 1)))]
+        here = np.flatnonzero(np.isin(txn_id, near)) if len(near) else near
         if len(here):
             self._current.append(rows.only(_KEPT).take(here))
 

@@ -1,20 +1,21 @@
 """What waits between the two passes: in memory for a small day, in ``work/spill`` for a large one.
 
 Pass 2 compares few columns of many rows and writes many columns of each row, so the two go apart. :class:`Partitions`
-scatters what is compared by the high bits of ``card_id``: all rows of a card meet in one partition, and memory stays
+parts what is compared by the high bits of ``card_id``: all rows of a card meet in one partition, and memory stays
 bounded by the largest. :class:`Shelf` keeps the rows themselves, in the order of arrival, until their segment is
-written; of a large day the first ones wait packed in memory. Spilled files are private, carry no card numbers and are
-deleted.
+written. A large day has :data:`IN_MEMORY_BYTES` for both (:func:`shared_memory`); what finds no room is spilled.
+Spilled files are private, carry no card numbers and are deleted.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,10 @@ IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
 
 IN_MEMORY_BYTES: Final = 768 << 20
-"""What the shelf of a larger batch keeps packed in memory before it turns to the disk, which has more to do."""
+"""What a larger batch keeps packed in memory before it turns to the disk, which has more to do."""
+
+COMPARED_BYTES: Final = 72
+"""What is compared of a row takes about this, packed."""
 
 PARTITION_ROWS: Final = 1 << 19
 """Rows aimed at per partition: near 50 MB of what is compared; as many are in memory as threads run."""
@@ -43,25 +47,66 @@ SCATTERED_ROWS: Final = 1 << 18
 _SQUEEZED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 """Columns that are equal throughout vanish; the disk is slower than the codec."""
 
-Bounds = npt.NDArray[np.intp]
-"""Where each partition begins in a block's rows, and their number."""
+
+def shared_memory(rows_expected: int) -> tuple[int, int]:
+    """Bytes of memory for what is compared, and for the shelf.
+
+    What is compared comes first, and only whole: it comes back in another order than it went, by far the dearer way
+    over the disk.
+    """
+    compared = rows_expected * COMPARED_BYTES
+    return (compared, IN_MEMORY_BYTES - compared) if compared <= IN_MEMORY_BYTES else (0, IN_MEMORY_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """Packed columns of rows of one block in the order of their partitions.
+
+    ``bounds`` intp[partitions + 1] says where each partition begins; the column ``position`` where each row stands.
+    """
+
+    columns: Columns
+    packings: dict[str, Packing]
+    bounds: npt.NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return int(self.bounds[-1])
+
+    def after(self, offset: int) -> Parted:
+        """The same rows with ``offset`` rows before them."""
+        position = self.packings["position"]
+        return replace(self, packings={**self.packings, "position": replace(position, base=position.base + offset)})
+
+    def column(self, name: str, number: int) -> npt.NDArray[Any]:
+        """One column of the rows of a partition."""
+        start, stop = self.bounds[number], self.bounds[number + 1]
+        codes = self.columns[name][start:stop] if name in self.columns else None
+        if name not in self.packings:
+            assert codes is not None, "a column is packed or itself"
+            return codes
+        return self.packings[name].unpack(codes, int(stop - start))
 
 
 class Partitions:
     """Columns of one batch by partition; the columns of all blocks have the same names and dtypes."""
 
-    def __init__(self, folder: Path, rows_expected: int, key: str = "card_id") -> None:
+    def __init__(self, folder: Path, rows_expected: int, key: str = "card_id", room: int = 0) -> None:
         """Choose the number of partitions, a power of two, for the rows the manifests announce.
 
-        ``key`` names the uint64 column by whose high bits rows are scattered.
+        Args:
+            folder: for what is spilled; nobody else's, emptied now and deleted by :meth:`close`.
+            rows_expected: rows announced.
+            key: the uint64 column by whose high bits rows are parted.
+            room: bytes of memory for a batch that is too large to wait in memory as a matter of course.
         """
         self._key = key
         self.bits = 1 if rows_expected > ONE_PARTITION_ROWS else 0
-        self._on_disk = rows_expected > IN_MEMORY_ROWS
-        if self._on_disk:
+        large = rows_expected > IN_MEMORY_ROWS
+        if large:
             self.bits = int(np.ceil(np.log2(rows_expected / PARTITION_ROWS)))
+        self._on_disk = large and rows_expected * COMPARED_BYTES > room
         self._folder = folder
-        self._gathered: list[tuple[Columns, Bounds]] = []
+        self._gathered: list[Parted] = []
         self._writers: dict[Path, tuple[pa.OSFile, pa.RecordBatchStreamWriter]] = {}
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -79,11 +124,15 @@ class Partitions:
         """int64[n] positions that bring rows into the order of their partitions; from any thread."""
         return np.argsort(self._partition(card_id), kind="stable")
 
-    def add(self, columns: Columns) -> None:
-        """Take the columns of one block in the order of :meth:`order`; the key is one of them."""
+    def parted(self, columns: Columns) -> Parted:
+        """Columns of a block, key and ``position`` among them, in the order of :meth:`order`; from any thread."""
         bounds = np.searchsorted(self._partition(columns[self._key]), np.arange(self.count + 1))
-        self._gathered.append((columns, bounds))
-        if self._on_disk and sum(bounds[-1] for _, bounds in self._gathered) >= SCATTERED_ROWS:
+        return Parted(*pack_all(columns), bounds)
+
+    def add(self, block: Parted) -> None:
+        """Take the rows of one block."""
+        self._gathered.append(block)
+        if self._on_disk and sum(map(len, self._gathered)) >= SCATTERED_ROWS:
             self._scatter()
 
     def finish(self) -> None:
@@ -102,9 +151,9 @@ class Partitions:
         path = self._path(number)
         if not path.exists():
             return None
-        found = _joined(list(_batches(path)))
+        batches = list(_batches(path))
         path.unlink()
-        return found
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def close(self) -> None:
         """Forget the rows and delete what was spilled."""
@@ -120,10 +169,11 @@ class Partitions:
 
     def _of_partition(self, number: int) -> Columns | None:
         """What is gathered of one partition."""
-        slices = [(columns, slice(*bounds[number : number + 2])) for columns, bounds in self._gathered]
-        parts = [{name: column[rows] for name, column in columns.items()} for columns, rows in slices]
-        parts = [part for part in parts if len(part[self._key])]
-        return _joined(parts) if parts else None
+        blocks = [block for block in self._gathered if block.bounds[number] < block.bounds[number + 1]]
+        if not blocks:
+            return None
+        names = {*blocks[0].columns, *blocks[0].packings}
+        return {name: np.concatenate([block.column(name, number) for block in blocks]) for name in names}
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:04d}.partition"
@@ -136,12 +186,18 @@ class Partitions:
         self._gathered = []
 
     def _append(self, path: Path, columns: Columns) -> None:
-        batch = _record_batch(columns)
+        batch = pa.record_batch({name: pa.array(columns[name]) for name in sorted(columns)})
         if path not in self._writers:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = pa.OSFile(str(path), "wb")
             self._writers[path] = (file, pa.ipc.new_stream(file, batch.schema, options=_SQUEEZED))
         self._writers[path][1].write_batch(batch)
+
+
+def _batches(path: Path) -> Iterator[Columns]:
+    with pa.memory_map(str(path)) as file:
+        for batch in pa.ipc.open_stream(file):
+            yield {name: batch.column(name).to_numpy() for name in batch.schema.names}
 
 
 @dataclass(slots=True)
@@ -152,72 +208,98 @@ class Shelved:
     count: int
     _rows: Rows | None
     _packings: dict[str, Packing] = field(default_factory=dict)
-    _path: Path | None = None
+    _file: _ColumnFile | None = None
+    _places: tuple[Places, Places] = field(default_factory=lambda: ({}, {}))
 
     def take(self) -> Rows:
         """The rows; once, from any thread."""
-        if self._path is None:
+        if self._file is None:
             rows, self._rows = self._rows, None
             assert rows is not None, "rows leave the shelf once"
             return Rows(self.service, unpack_all(rows.columns, self._packings), rows.bills)
-        bills = self._path.with_suffix(".bills")
-        children = next(_batches(bills)) if bills.exists() else empty_bills()
-        rows = Rows(self.service, unpack_all(next(_batches(self._path)), self._packings), children)
-        # What is mapped stays readable; the name and, when the rows are dropped, the bytes are gone.
-        self._path.unlink()
-        bills.unlink(missing_ok=True)
-        return rows
+        columns, bills = (self._file.read(places) for places in self._places)
+        return Rows(self.service, unpack_all(columns, self._packings), bills or empty_bills())
 
 
 class Shelf:
     """The rows of one batch until their segments are written."""
 
-    def __init__(self, folder: Path, rows_expected: int) -> None:
-        """In memory or in ``folder`` (which :class:`Partitions` empties and deletes), by the rows announced."""
-        self._folder = folder if rows_expected > IN_MEMORY_ROWS else None
-        self._room = IN_MEMORY_BYTES
+    def __init__(self, path: Path, rows_expected: int, room: int = 0) -> None:
+        """In memory or, beyond ``room`` bytes of a large batch, in the file ``path``, by the rows announced."""
+        self._packs = rows_expected > IN_MEMORY_ROWS
+        self._room = room
         self._together = threading.Lock()
+        self._path = path
+        self._file: _ColumnFile | None = None
 
-    def put(self, name: str, rows: Rows) -> Shelved:
-        """Keep the rows of one block under a name of their own; from any thread."""
-        if self._folder is None:
+    def put(self, rows: Rows) -> Shelved:
+        """Keep the rows of one block; from any thread."""
+        if not self._packs:
             return Shelved(rows.service, len(rows), rows)
         packed, packings = pack_all(rows.columns)
-        if self._has_room(sum(column.nbytes for column in packed.values())):
-            bills = rows.bills if rows.service is Service.UTILITY else empty_bills()
-            return Shelved(rows.service, len(rows), Rows(rows.service, packed, bills), packings)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{name}.rows"
-        _write(path, packed)
-        if rows.service is Service.UTILITY:
-            _write(path.with_suffix(".bills"), rows.bills)
-        return Shelved(rows.service, len(rows), None, packings, path)
+        bills = rows.bills if rows.service is Service.UTILITY else {}
+        file = self._file_for(sum(column.nbytes for column in packed.values()))
+        if file is None:
+            kept = Rows(rows.service, packed, bills or empty_bills())
+            return Shelved(rows.service, len(rows), kept, packings)
+        return Shelved(rows.service, len(rows), None, packings, file, (file.write(packed), file.write(bills)))
 
-    def _has_room(self, size: int) -> bool:
-        """Take room for some bytes in memory, if there is."""
+    def close(self) -> None:
+        """Delete what was spilled."""
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink()
+            self._file = None
+
+    def _file_for(self, size: int) -> _ColumnFile | None:
+        """Where so many bytes go: None while there is room in memory."""
         with self._together:
-            fits = size <= self._room
-            self._room -= size if fits else 0
-            return fits
+            if size <= self._room:
+                self._room -= size
+                return None
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = _ColumnFile(self._path)
+            return self._file
 
 
-def _record_batch(columns: Columns) -> pa.RecordBatch:
-    return pa.record_batch({name: pa.array(values) for name, values in columns.items()})
+Places = dict[str, tuple[np.dtype[Any], int, int]]
+"""Columns in a file by name: dtype, rows, offset in bytes."""
 
 
-def _write(path: Path, columns: Columns) -> None:
-    batch = _record_batch(columns)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, batch.schema) as writer:
-        writer.write_batch(batch)
+class _ColumnFile:
+    """Columns of many blocks, one behind the other, in one file: a file of its own would cost each an inode."""
 
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._end = 0
+        self._together = threading.Lock()
 
-def _batches(path: Path) -> Iterator[Columns]:
-    with pa.memory_map(str(path)) as file:
-        for batch in pa.ipc.open_stream(file):
-            yield {name: batch.column(name).to_numpy() for name in batch.schema.names}
+    def write(self, columns: Columns) -> Places:
+        """Write columns; from any thread."""
+        with self._together:
+            offset = self._end
+            self._end += sum(column.nbytes for column in columns.values())
+        places: Places = {}
+        for name, column in columns.items():
+            places[name] = (column.dtype, len(column), offset)
+            rest = np.ascontiguousarray(column).view(np.uint8).data
+            while rest:
+                written = os.pwrite(self._descriptor, rest, offset)
+                rest, offset = rest[written:], offset + written
+        return places
 
+    def read(self, places: Places) -> Columns:
+        """Read columns back; from any thread."""
+        columns: Columns = {}
+        for name, (dtype, rows, offset) in places.items():
+            columns[name] = np.empty(rows, dtype)
+            rest = columns[name].view(np.uint8).data
+            while rest:
+                read = os.preadv(self._descriptor, [rest], offset)
+                assert read, "what was written is there"
+                rest, offset = rest[read:], offset + read
+        return columns
 
-def _joined(parts: list[Columns]) -> Columns:
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    def close(self) -> None:
+        os.close(self._descriptor)

@@ -43,8 +43,10 @@ def segment_fields(service: Service) -> tuple[Field, ...]:
 def write_segment(path: Path, parts: list[Rows], disk: WriteBehind) -> dict[str, Any]:
     """Begin to write rows of one service, block after block; returns what the batch entry says of the segment."""
     fields = segment_fields(parts[0].service)
-    columns = {f.name: pa.chunked_array([_arrow(rows[f.name], f) for rows in parts]) for f in fields}
-    return _write(path, pa.table(columns), disk)
+    columns = [pa.chunked_array([_arrow(rows[f.name], f) for rows in parts]) for f in fields]
+    # A column that says that it has no missing values is written without a level per value.
+    schema = pa.schema([pa.field(f.name, c.type, _may_lack(f)) for f, c in zip(fields, columns, strict=True)])
+    return _write(path, pa.table(columns, schema), disk)
 
 
 def write_bills(path: Path, parts: list[Rows], disk: WriteBehind) -> dict[str, Any]:
@@ -76,6 +78,10 @@ def write_unreadable(path: Path, rows: Iterable[tuple[int, UnreadableRow]], disk
         }
     )
     return _write(path, table, disk)
+
+
+def _may_lack(field: Field) -> bool:
+    return field.nullable or field.name in DAY_COLUMNS or field.name in TIME_COLUMNS
 
 
 def _arrow(values: npt.NDArray[Any], field: Field) -> pa.Array:

@@ -115,11 +115,12 @@ def test_the_number_of_threads_does_not_matter(
     assert (found.receipts, found.feedback) == (undisturbed.receipts, undisturbed.feedback)
 
 
+@pytest.mark.parametrize("memory", [60_000, 1 << 20], ids=["what is compared spilled", "what is written spilled"])
 def test_partitions_do_not_matter(
-    heavy_day: Path, undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    heavy_day: Path, undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int
 ) -> None:
     monkeypatch.setattr(spill, "IN_MEMORY_ROWS", 700)
-    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 60_000)
+    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", memory)
     monkeypatch.setattr(spill, "PARTITION_ROWS", 700)
     monkeypatch.setattr(spill, "SCATTERED_ROWS", 300)
     monkeypatch.setattr(batch, "SEGMENT_ROWS", 700)

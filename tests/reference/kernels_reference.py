@@ -50,3 +50,17 @@ def sums(group: Sequence[int], amount: Sequence[int], groups: int) -> tuple[list
 def first_positions(keys: Sequence[int], wanted: Sequence[int]) -> list[int]:
     """First position of each wanted key, −1 where there is none."""
     return [keys.index(key) if key in keys else -1 for key in wanted]
+
+
+def numbers_of(keys: Sequence[int]) -> list[int]:
+    """Each key's number in the order of first appearance."""
+    distinct = list(dict.fromkeys(keys))
+    return [distinct.index(key) for key in keys]
+
+
+def valid(rows: Sequence[tuple[int, int, int, int]], wanted: Sequence[tuple[int, int]]) -> list[int]:
+    """Value of the (key, value, first day, last day) of each wanted (key, day), −1 where there is none."""
+    return [
+        next((value for of, value, first, last in rows if of == key and first <= day <= last), -1)
+        for key, day in wanted
+    ]

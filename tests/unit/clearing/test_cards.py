@@ -14,7 +14,7 @@ from card_io.keys.aead import KeyEncryptionKey
 from card_io.keys.errors import SealedFileError
 from card_io.records import mask_card
 from clearing.archive import file_sha256
-from clearing.cards import CardKeys, CardRows, Vault
+from clearing.cards import CardKeys, CardRows, Newcomers, Vault
 from clearing.errors import ClearingError, EvidenceError
 
 KEYS = CardKeys({digits: bytes([digits]) * 15 + b"\x01" for digits in (0, 16, 17, 18, 19)})
@@ -28,8 +28,8 @@ CARDS = [
 
 
 def rows(cards: list[tuple[int, int, int, str]]) -> CardRows:
-    """Cards of one block; sorted by id as :meth:`CardRows.of` gives them."""
-    ids, numbers, digits, texts = zip(*sorted(cards), strict=True)
+    """Cards of one block."""
+    ids, numbers, digits, texts = zip(*cards, strict=True)
     return CardRows(
         np.array(ids, np.uint64),
         np.full(len(ids), 0x3104770000000001, np.uint64),
@@ -37,6 +37,14 @@ def rows(cards: list[tuple[int, int, int, str]]) -> CardRows:
         np.array(digits, np.uint8),
         {card: text for card, text in zip(ids, texts, strict=True) if text},
     )
+
+
+def met(*blocks: CardRows) -> Newcomers:
+    """The cards of some blocks that a run met."""
+    newcomers = Newcomers(Path("vault"))
+    for block in blocks:
+        newcomers.add(block)
+    return newcomers
 
 
 # --- identity ------------------------------------------------------------------------------
@@ -84,7 +92,7 @@ def test_opaque_texts_without_their_key_are_refused_with_the_remedy() -> None:
 
 def test_cards_come_back_as_they_were_written(tmp_path: Path) -> None:
     vault = Vault(tmp_path, KEK, [])
-    chunk = vault.add("1.cards", [rows(CARDS)])
+    chunk = vault.add("1.cards", met(rows(CARDS)))
     assert chunk == ("1.cards", file_sha256(tmp_path / "1.cards"))
     again = Vault(tmp_path, KEK, ["1.cards"])
     texts = [again.card_text(card) for card, *_ in CARDS]
@@ -93,7 +101,7 @@ def test_cards_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_no_card_number_stands_in_a_chunk(tmp_path: Path) -> None:
-    Vault(tmp_path, KEK, []).add("1.cards", [rows(CARDS)])
+    Vault(tmp_path, KEK, []).add("1.cards", met(rows(CARDS)))
     sealed = (tmp_path / "1.cards").read_bytes()
     for _, number, _, text in CARDS:
         assert number < 2**32 or number.to_bytes(8, "little") not in sealed
@@ -102,13 +110,27 @@ def test_no_card_number_stands_in_a_chunk(tmp_path: Path) -> None:
 
 def test_a_chunk_holds_each_new_card_once_and_none_twice(tmp_path: Path) -> None:
     vault = Vault(tmp_path, KEK, [])
-    vault.add("1.cards", [rows(CARDS[:2]), rows(CARDS[1:3])])
+    vault.add("1.cards", met(rows(CARDS[:2]), rows(CARDS[1:3])))
     again = Vault(tmp_path, KEK, ["1.cards"])
     assert again.unknown(rows(CARDS)).card_id.tolist() == [CARDS[3][0]]
-    assert again.add("2.cards", [rows(CARDS[:3])]) is None
-    assert again.add("2.cards", [rows(CARDS)]) is not None
+    assert again.add("2.cards", met(rows(CARDS[:3]))) is None
+    assert again.add("2.cards", met(rows(CARDS))) is not None
     for vault in (again, Vault(tmp_path, KEK, ["1.cards", "2.cards"])):
         assert len(vault.unknown(rows(CARDS)).card_id) == 0
+
+
+def test_a_day_brings_a_card_many_times(tmp_path: Path) -> None:
+    """In any order, in blocks of any size: the vault has each once."""
+    rng = np.random.default_rng(20261128)
+    cards = [(int(card), int(card) % 1000, 16, "") for card in rng.integers(0, 2**63, 900)]
+    blocks = [[cards[i] for i in rng.integers(0, len(cards), size)] for size in (3, 0, 1, 700, 2_000, 40)]
+    vault = Vault(tmp_path, KEK, [])
+    vault.add("1.cards", met(*(rows(block) if block else rows(cards[:1]).take(slice(0, 0)) for block in blocks)))
+    brought = {card for block in blocks for card, *_ in block}
+    again = Vault(tmp_path, KEK, ["1.cards"])
+    assert set(again.unknown(rows(cards)).card_id.tolist()) == {card for card, *_ in cards} - brought
+    texts = again.card_texts(np.array(sorted(brought), np.uint64))
+    assert texts == {card: f"{number:016d}" for card, number, *_ in cards if card in brought}
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["against the vault", "within one batch"])
@@ -117,10 +139,10 @@ def test_two_cards_with_one_id_are_refused(tmp_path: Path, known: bool) -> None:
     other = [(11, 3104770000000001, 16, "")]
     parts = [rows(CARDS), rows(other)]
     if known:
-        vault.add("1.cards", parts[:1])
+        vault.add("1.cards", met(*parts[:1]))
         vault, parts = Vault(tmp_path, KEK, ["1.cards"]), parts[1:]
     with pytest.raises(ClearingError, match="two different cards have the same card_id"):
-        vault.add("2.cards", parts)
+        vault.add("2.cards", met(*parts))
     assert not (tmp_path / "2.cards").exists()
 
 
@@ -133,11 +155,11 @@ def test_clashes_of_other_kinds_are_refused(tmp_path: Path, other: tuple[int, in
     vault = Vault(tmp_path, KEK, [])
     known = CARDS if other[1:] != (0, 0, "opaque") else [*CARDS[:2], (13, 0, 19, ""), CARDS[3]]
     with pytest.raises(ClearingError, match="same card_id"):
-        vault.add("1.cards", [rows(known), rows([other])])
+        vault.add("1.cards", met(rows(known), rows([other])))
 
 
 def test_a_missing_or_harmed_chunk_is_not_read(tmp_path: Path) -> None:
-    Vault(tmp_path, KEK, []).add("1.cards", [rows(CARDS)])
+    Vault(tmp_path, KEK, []).add("1.cards", met(rows(CARDS)))
     with pytest.raises(EvidenceError, match="vault chunk is missing"):
         Vault(tmp_path, KEK, ["1.cards", "2.cards"])
     sealed = bytearray((tmp_path / "1.cards").read_bytes())
@@ -148,7 +170,7 @@ def test_a_missing_or_harmed_chunk_is_not_read(tmp_path: Path) -> None:
 
 
 def test_the_vault_of_another_centre_stays_closed(tmp_path: Path) -> None:
-    Vault(tmp_path, KEK, []).add("1.cards", [rows(CARDS)])
+    Vault(tmp_path, KEK, []).add("1.cards", met(rows(CARDS)))
     with pytest.raises(SealedFileError):
         Vault(tmp_path, KeyEncryptionKey(bytes(32)), ["1.cards"])
 

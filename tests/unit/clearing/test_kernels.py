@@ -81,3 +81,19 @@ def test_find_keys(keys: list[int], others: list[int], spare: int) -> None:
     found = np.empty(len(wanted), np.int64)
     kernels.find_keys(column, slots, np.array(wanted, np.uint64), found)
     assert found.tolist() == reference.first_positions(keys, wanted)
+
+
+@given(st.lists(st.lists(st.integers(0, 9) | words, max_size=20), max_size=4), st.integers(0, 2))
+@settings(deadline=None)
+def test_enter_keys(blocks: list[list[int]], spare: int) -> None:
+    """Block after block into one table, from just large enough to roomy."""
+    keys = [key for block in blocks for key in block]
+    slots = 1 << (len(keys).bit_length() + spare)
+    slot_key, slot_at = np.empty(slots, np.uint64), np.full(slots, -1, np.int32)
+    count, numbers = 0, []
+    for block in blocks:
+        at = np.empty(len(block), np.int64)
+        count = kernels.enter_keys(np.array(block, np.uint64), slot_key, slot_at, count, at)
+        numbers += at.tolist()
+    assert numbers == reference.numbers_of(keys)
+    assert count == len(set(keys))

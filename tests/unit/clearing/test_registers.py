@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import kernels_reference as reference
 
 from card_io.keys.signature import generate_signing_key
 from clearing.config import load_settings
@@ -38,11 +39,7 @@ def test_lookups_find_what_a_search_finds(spans: list[Span], asked: list[tuple[i
     dtypes = (np.uint64, np.int64, np.int32, np.int32)
     table = Validities(*(np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)))
     keys, days = (np.array(column) for column in zip(*asked, strict=True))
-    expected = [
-        next((value for key, value, first, last in spans if key == wanted and first <= day <= last), -1)
-        for wanted, day in asked
-    ]
-    assert table.at(keys.astype(np.uint64), days.astype(np.int32)).tolist() == expected
+    assert table.at(keys.astype(np.uint64), days.astype(np.int32)).tolist() == reference.valid(spans, asked)
 
 
 @given(

@@ -27,8 +27,10 @@ def block(listed: list[int], first: int) -> Columns:
 
 
 def add(parts: Partitions, columns: Columns) -> None:
-    order = parts.order(columns["card_id"])
-    parts.add({name: column[order] for name, column in columns.items()})
+    """Add the block as a batch does: positions count within it until it is taken."""
+    order, first = parts.order(columns["card_id"]), int(columns["position"][:1].sum())
+    local = {**columns, "position": columns["position"] - first}
+    parts.add(parts.parted({name: column[order] for name, column in local.items()}).after(first))
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_a_small_day_spills_nothing(tmp_path: Path) -> None:
     add(parts, block([1, 2], 0))
     add(parts, block([3], 2))
     parts.finish()
-    shelved = Shelf(tmp_path / "spill", 3).put("1", Rows(Service.RETAIL, block([1], 0), empty_bills()))
+    shelved = Shelf(tmp_path / "spill" / "shelf", 3).put(Rows(Service.RETAIL, block([1], 0), empty_bills()))
     assert not (tmp_path / "spill").exists()
     found = parts.read(0)
     assert found is not None
@@ -61,22 +63,23 @@ def test_a_small_day_spills_nothing(tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(cards, max_size=6), st.integers(1, 60), st.booleans())
+@given(st.lists(cards, max_size=6), st.integers(1, 60), st.sampled_from(("small", "fits", "spilled")))
 def test_every_row_comes_back_once(
-    tmp_path_factory: pytest.TempPathFactory, blocks: list[list[int]], aimed_at: int, in_memory: bool
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[list[int]], aimed_at: int, waits: str
 ) -> None:
     sent = [block(listed, sum(len(b) for b in blocks[:i])) for i, listed in enumerate(blocks)]
     rows = sum(len(b) for b in blocks)
     folder = tmp_path_factory.mktemp("spill") / "spill"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "ONE_PARTITION_ROWS", aimed_at)
-        patch.setattr(spill, "IN_MEMORY_ROWS", 1_000 if in_memory else aimed_at)
+        patch.setattr(spill, "IN_MEMORY_ROWS", 1_000 if waits == "small" else aimed_at)
         patch.setattr(spill, "PARTITION_ROWS", aimed_at)
         patch.setattr(spill, "SCATTERED_ROWS", aimed_at // 2 + 1)
-        parts = Partitions(folder, rows)
+        parts = Partitions(folder, rows, room=rows * spill.COMPARED_BYTES if waits == "fits" else 0)
         for each in sent:
             add(parts, each)
         parts.finish()
+        assert folder.exists() == (waits == "spilled" and rows > aimed_at)
         home: dict[int, int] = {}
         found: list[int] = []
         for number in range(parts.count):
@@ -96,42 +99,54 @@ def test_every_row_comes_back_once(
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize(("announced", "room"), [(10, -1), (1_000, -1), (1_000, 1 << 20)])
+@pytest.mark.parametrize(("announced", "room"), [(10, 0), (1_000, 0), (1_000, 1 << 20)])
 @pytest.mark.parametrize("service", [Service.RETAIL, Service.UTILITY])
 @pytest.mark.parametrize("listed", [[7, 8, 9], [7, 2**64 - 1, 7], [7, 7, 7]], ids=["near", "wide", "equal"])
 def test_what_is_shelved_comes_back_whole(
-    tmp_path: Path, announced: int, room: int, service: Service, listed: list[int], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, announced: int, room: int, service: Service, listed: list[int]
 ) -> None:
-    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", room)
     rows = Rows(service, block(listed, 5), empty_bills())
     if listed == [7, 7, 7]:
         rows.columns["position"][:] = 5
     if service is Service.UTILITY:
         bills = {f.name: np.arange(4).astype(f.dtype) for f in BILL_FIELDS}
         rows.bills.update(bills, bill_row=np.array([0, 0, 2, 2]), bill_paid=np.zeros(4, np.uint8))
-    shelf = Shelf(tmp_path / "spill", announced)
-    shelved = shelf.put("00000001-0000", rows)
+    place = tmp_path / "spill" / "shelf"
+    shelf = Shelf(place, announced, room)
+    shelved = shelf.put(rows)
     assert (shelved.service, shelved.count) == (service, 3)
-    assert bool(list(tmp_path.rglob("*.rows"))) == (announced > 100 and room < 0)
+    # Equal columns take no room at all.
+    assert place.exists() == (announced > 100 and room == 0 and listed != [7, 7, 7])
     back = shelved.take()
     for name, column in rows.columns.items():
         assert back[name].dtype == column.dtype
         assert np.array_equal(back[name], column)
     for name, column in rows.bills.items():
         assert np.array_equal(back.bills[name], column)
-    assert not list(tmp_path.rglob("*.rows")) + list(tmp_path.rglob("*.bills")), "taken once, gone from disk"
+    shelf.close()
+    assert not place.exists()
 
 
 @pytest.mark.usefixtures("small")
-def test_the_shelf_turns_to_the_disk_when_its_memory_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shelf_turns_to_the_disk_when_its_memory_is_full(tmp_path: Path) -> None:
     sent = [Rows(Service.RETAIL, block([7, 2**64 - 1 - n], 2 * n), empty_bills()) for n in range(4)]
     size = sum(column.nbytes for column in pack_all(sent[0].columns)[0].values())
-    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 2 * size)
-    shelf = Shelf(tmp_path / "spill", 1_000)
-    shelved = [shelf.put(f"{n:08d}-0000", rows) for n, rows in enumerate(sent)]
-    assert sorted(path.stem for path in tmp_path.rglob("*.rows")) == ["00000002-0000", "00000003-0000"]
+    place = tmp_path / "shelf"
+    shelf, shelved = Shelf(place, 1_000, 2 * size), []
+    for rows, written in zip(sent, (0, 0, size, 2 * size), strict=True):
+        shelved.append(shelf.put(rows))
+        assert (place.stat().st_size if place.exists() else 0) == written
     for rows, each in zip(sent, shelved, strict=True):
         assert each.take()["position"].tolist() == rows["position"].tolist()
+
+
+@pytest.mark.parametrize(("rows", "compared"), [(0, True), (1_000, True), (1_001, False), (10**8, False)])
+def test_what_is_compared_has_the_memory_first_and_whole(
+    rows: int, compared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 1_000 * spill.COMPARED_BYTES)
+    expected = (rows * spill.COMPARED_BYTES, (1_000 - rows) * spill.COMPARED_BYTES) if compared else None
+    assert spill.shared_memory(rows) == (expected or (0, spill.IN_MEMORY_BYTES))
 
 
 @pytest.mark.usefixtures("small")
