@@ -170,15 +170,20 @@ def measure(folder: Path, repeats: int) -> dict[str, object]:
     compiled, _ = took(warm_up)
     result: dict[str, object] = {"machine": cpu_model(), "compile_seconds": round(compiled.wall, 2)}
     days = [Day(folder / f"day{number}") for number in range(2)]
-    for _ in range(repeats):
-        shutil.rmtree(folder / "copy", ignore_errors=True)
-        shutil.copytree(folder / "centre", folder / "copy")
+    copies = [folder / f"copy-{number}" for number in range(repeats)]
+    for copy in copies:
+        shutil.rmtree(copy, ignore_errors=True)
+    for copy in copies:
+        # Copies go at the end: a file system that was told to forget thousands of files makes new ones slowly.
+        shutil.copytree(folder / "centre", copy)
         for number, day in enumerate(days):
             # Floor and job take turns, so that a slow minute of the machine hits both.
             files = sorted(day.folder.glob("*.parquet"))
             day.floors.append(floor(files, "*"))
-            day.jobs.append(job(folder / "copy", day.folder, number))
+            day.jobs.append(job(copy, day.folder, number))
             day.integers.append(floor(files, "* EXCLUDE (card_no)"))
+    for copy in copies:
+        shutil.rmtree(copy)
     for number, day in enumerate(days):
         result[f"day {number + 1}"] = table(day)
     result["max_rss_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)

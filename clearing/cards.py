@@ -283,7 +283,7 @@ class Newcomers:
             ClearingError: two different cards have one card_id.
         """
         if self._count + len(cards.card_id) > len(self._columns["card_id"]):
-            self._grow(2 * (self._count + len(cards.card_id)))
+            self._grow(4 * (self._count + len(cards.card_id)))
         at = np.empty(len(cards.card_id), np.int64)
         known = self._count
         self._count = kernels.enter_keys(cards.card_id, self._slot_key, self._slot_at, known, at)

@@ -119,11 +119,13 @@ def clear_pending(
         batch.commit(now)
         with concurrent.futures.ThreadPoolExecutor(1) as behind:
             saving = behind.submit(batch.remember)
+            dropping = behind.submit(batch.close)
             batch.feed_back()
             project(centre, projection, summary)
             with summary.timed("answers"):
                 batch.answer()
             saving.result()
+            dropping.result()
     finally:
         batch.close()
     return summary

@@ -17,6 +17,8 @@ from card_io.records import NULL, Columns
 
 Column = npt.NDArray[Any]
 
+_FEW: Final = 16
+_WIDEST: Final = 1 << 32
 _NARROW: Final = ((1 << 8, np.dtype(np.uint8)), (1 << 16, np.dtype(np.uint16)), (1 << 32, np.dtype(np.uint32)))
 
 
@@ -31,19 +33,28 @@ class Packing:
 
     def unpack(self, codes: Column | None, rows: int) -> Column:
         """The column again, or so many ``rows`` of it; ``codes`` is None where all values are ``base``."""
+        values: Column = np.empty(rows, self.dtype)
+        self.unpack_into(codes, values)
+        return values
+
+    def unpack_into(self, codes: Column | None, values: Column) -> None:
+        """The same into an array of the column's dtype."""
         if codes is None:
-            return np.full(rows, self.base, self.dtype)
-        values: Column = codes.astype(self.dtype)
-        values += np.array(self.base - self.has_missing, self.dtype)
+            values.fill(self.base)
+            return
+        np.add(codes, np.array(self.base - self.has_missing, self.dtype), out=values, dtype=self.dtype)
         if self.has_missing:
             values[codes == 0] = NULL
-        return values
 
 
 def pack(column: Column) -> tuple[Column | None, Packing | None]:
     """(codes, packing) of an integer column; packing is None where ``codes`` are the column itself."""
     if not len(column):
         return None, Packing(column.dtype, 0, 0)
+    few = column[:_FEW]
+    if int(few.max()) - int(few.min()) >= _WIDEST and NULL not in few:
+        # A hash, as its first values tell already.
+        return column, None
     low, high = int(column.min()), int(column.max())
     if low == high:
         return None, Packing(column.dtype, low, len(column))

@@ -7,11 +7,14 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from clearing.errors import ConfigError
 
 Parsed = TypeVar("Parsed")
+
+DATE: Final = "date YYYY-MM-DD"
+"""What a cell with a date should be, as errors say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class RegisterRow:
 
     def date(self, column: str) -> datetime.date:
         """A date as YYYY-MM-DD (raises ConfigError)."""
-        return self.parsed(column, datetime.date.fromisoformat, "date YYYY-MM-DD")
+        return self.parsed(column, datetime.date.fromisoformat, DATE)
 
     def parsed(self, column: str, parse: Callable[[str], Parsed], what: str) -> Parsed:
         """A cell as what it should be.

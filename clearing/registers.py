@@ -5,7 +5,9 @@ Each register is looked up column-wise at transaction time. Nothing here decides
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from clearing.config import Settings
 from clearing.errors import ConfigError
 from clearing.key_index import KeyIndex, slots_of
 from clearing.regions import load_regions
-from clearing.register_rows import register_rows
+from clearing.register_rows import DATE, register_rows
 
 _NO_OWNER: Final = -1
 """What :meth:`Validities.at` says where it finds nothing; no ``owner_id`` has these bits."""
@@ -179,10 +181,14 @@ def load_registers(directory: Path, settings: Settings) -> Registers:
     """
     folder = directory / "registers"
     load_regions(directory, settings)
-    cards, owners = load_cards(folder / "cards.parquet")
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        # The one register that is long; the others are parsed meanwhile.
+        loading = beside.submit(load_cards, folder / "cards.parquet")
+        terminals = _load_terminals(folder / "terminals.csv")
+        cards, owners = loading.result()
     return Registers(
         parties=parties_of(settings),
-        terminals=_load_terminals(folder / "terminals.csv"),
+        terminals=terminals,
         cards=cards,
         blacklist=_load_blacklist(folder / "blacklist.parquet"),
         senders=_load_senders(folder / "senders.csv"),
@@ -192,8 +198,10 @@ def load_registers(directory: Path, settings: Settings) -> Registers:
 
 def _load_terminals(path: Path) -> Validities:
     rows = []
+    # Thousands of terminals share a few dates.
+    day_of = functools.cache(lambda text: day_number(datetime.date.fromisoformat(text)))
     for row in register_rows(path, _TERMINAL_COLUMNS, _TERMINAL_REGION):
-        days = [day_number(row.date(name)) for name in ("valid_from", "valid_to")]
+        days = [row.parsed(name, day_of, DATE) for name in ("valid_from", "valid_to")]
         rows.append((row.integer("terminal_id", 16), row.integer("merchant_id"), *days))
         if row.cells.get(_TERMINAL_REGION):
             row.integer(_TERMINAL_REGION)

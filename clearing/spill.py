@@ -28,7 +28,7 @@ from clearing.records import Rows, empty_bills
 IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
 
-IN_MEMORY_BYTES: Final = 768 << 20
+IN_MEMORY_BYTES: Final = 1 << 30
 """What a larger batch keeps packed in memory before it turns to the disk, which has more to do."""
 
 COMPARED_BYTES: Final = 72
@@ -77,14 +77,20 @@ class Parted:
         position = self.packings["position"]
         return replace(self, packings={**self.packings, "position": replace(position, base=position.base + offset)})
 
-    def column(self, name: str, number: int) -> npt.NDArray[Any]:
-        """One column of the rows of a partition."""
-        start, stop = self.bounds[number], self.bounds[number + 1]
-        codes = self.columns[name][start:stop] if name in self.columns else None
-        if name not in self.packings:
-            assert codes is not None, "a column is packed or itself"
-            return codes
-        return self.packings[name].unpack(codes, int(stop - start))
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """What a column is when it is not packed."""
+        return self.packings[name].dtype if name in self.packings else self.columns[name].dtype
+
+    def put(self, name: str, number: int, rows: npt.NDArray[Any]) -> None:
+        """Put one column of the rows of a partition into ``rows``."""
+        codes = self.columns.get(name)
+        if codes is not None:
+            codes = codes[self.bounds[number] : self.bounds[number + 1]]
+        packing = self.packings.get(name)
+        if packing is not None:
+            packing.unpack_into(codes, rows)
+        else:
+            rows[:] = codes
 
 
 class Partitions:
@@ -169,11 +175,18 @@ class Partitions:
 
     def _of_partition(self, number: int) -> Columns | None:
         """What is gathered of one partition."""
-        blocks = [block for block in self._gathered if block.bounds[number] < block.bounds[number + 1]]
-        if not blocks:
+        ends = np.cumsum([block.bounds[number + 1] - block.bounds[number] for block in self._gathered])
+        if not len(ends) or not ends[-1]:
             return None
-        names = {*blocks[0].columns, *blocks[0].packings}
-        return {name: np.concatenate([block.column(name, number) for block in blocks]) for name in names}
+        places = list(zip(self._gathered, [0, *ends[:-1].tolist()], ends.tolist(), strict=True))
+        columns: Columns = {}
+        first = self._gathered[0]
+        for name in {**first.columns, **first.packings}:
+            columns[name] = column = np.empty(ends[-1], first.dtype(name))
+            for block, start, stop in places:
+                if start < stop:
+                    block.put(name, number, column[start:stop])
+        return columns
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:04d}.partition"
