@@ -57,7 +57,10 @@ class Journeys:
 
     def take(self, rows: Ints | Mask | slice) -> Journeys:
         """The journeys at the given positions."""
-        return Journeys({name: column[rows] for name, column in self.columns.items()})
+        if isinstance(rows, slice):
+            return Journeys({name: column[rows] for name, column in self.columns.items()})
+        at = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return Journeys({name: column.take(at) for name, column in self.columns.items()})
 
     @classmethod
     def joined(cls, parts: list[Journeys]) -> Journeys:
@@ -100,7 +103,7 @@ def countable(rows: Rows, book: PriceBook, registers: Registers, settings: Setti
 
 def journeys_of(rows: Rows, at: Ints, registers: Registers) -> Journeys:
     """The journeys at some positions of resolved and priced rows."""
-    columns = {name: rows[name][at] for name in (*JOURNEY_COLUMNS, "tariff") if name != "owner"}
+    columns = {name: rows[name].take(at) for name in (*JOURNEY_COLUMNS, "tariff") if name != "owner"}
     return Journeys({**columns, "owner": registers.owner_of(columns["card_id"], rows["operating_day"][at])})
 
 

@@ -88,7 +88,7 @@ class Rows:
         kept = parent >= 0
         bills = {name: column[kept] for name, column in self.bills.items()}
         bills["bill_row"] = parent[kept]
-        return Rows(self.service, {name: column[rows] for name, column in self.columns.items()}, bills)
+        return Rows(self.service, {name: column.take(rows) for name, column in self.columns.items()}, bills)
 
 
 def newest_decisions(rows: Rows) -> Rows:

@@ -53,7 +53,8 @@ class Competitors:
 
     def take(self, rows: Ints | npt.NDArray[np.bool_]) -> Competitors:
         """The competitors at the given positions."""
-        return Competitors(*(getattr(self, name)[rows] for name in COMPETITOR_COLUMNS))
+        at = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return Competitors(*(getattr(self, name).take(at) for name in COMPETITOR_COLUMNS))
 
 
 def join(parts: list[Competitors]) -> Competitors:

@@ -47,7 +47,10 @@ def price(rows: Rows, book: PriceBook) -> Rows:
         for tariff_id, of_tariff in book.groups(rows):
             for at, answer in _answers(rows, of_tariff, book, tariff_id):
                 for name, values in answer.items():
-                    columns[name][at] = values
+                    if len(at) == n:
+                        columns[name] = values.astype(columns[name].dtype, copy=False)
+                    else:
+                        columns[name][at] = values
     return rows.with_columns(**columns)
 
 
@@ -65,7 +68,7 @@ def _answers(
 
 
 def _coverage(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_id: str) -> Columns:
-    chosen = {name: rows[name][at] for name in MEMORY_JOURNEY_COLUMNS}
+    chosen = {name: rows[name].take(at) for name in MEMORY_JOURNEY_COLUMNS}
     _, priced, _ = price_in_order(book, tariff_id, Ordered.alone(chosen), None)
     return {"tariff": np.full(len(at), book.number(tariff_id), np.uint16), "priced": priced.astype(np.uint8)}
 
@@ -73,7 +76,7 @@ def _coverage(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_id:
 def _price_group(rows: Rows, at: npt.NDArray[np.int64], book: PriceBook, tariff_id: str, segment: int) -> Columns:
     compiled = book.compiled(tariff_id, segment)
     everything = len(at) == len(rows)
-    chosen = rows.columns if everything else {name: rows[name][at] for name in _JOURNEY_COLUMNS}
+    chosen = rows.columns if everything else {name: rows[name].take(at) for name in _JOURNEY_COLUMNS}
     transfer = chosen["transfer_flag"] | chosen["unflagged_transfer"]
     prices = tariffs.price_transit(compiled, _journeys(chosen, transfer))
     charged = chosen["amount"].astype(np.int64)
