@@ -68,6 +68,12 @@ def triple_des(key: bytes) -> EcbMode:
     return DES3.new(key, DES3.MODE_ECB)
 
 
+@functools.lru_cache(1 << 14)
+def single_des(key: bytes) -> EcbMode:
+    """Single DES block by block; in CBC mode it would have to be made anew for every row of a card."""
+    return DES.new(key, DES.MODE_ECB)
+
+
 def diversify(key: bytes, factor: bytes) -> bytes:
     """3DES of the factor and of its complement."""
     complement = bytes(byte ^ 0xFF for byte in factor)
@@ -85,8 +91,11 @@ def mac_key(card_key: bytes) -> bytes:
 def cbc_mac(key: bytes, message: bytes) -> int:
     padded = message + b"\x80"
     padded += bytes(-len(padded) % 8)
-    last_block = DES.new(key, DES.MODE_CBC, iv=bytes(8)).encrypt(padded)[-8:]
-    return int.from_bytes(last_block[:4], "big")
+    cipher, chained = single_des(key), 0
+    for start in range(0, len(padded), 8):
+        block = chained ^ int.from_bytes(padded[start : start + 8], "big")
+        chained = int.from_bytes(cipher.encrypt(block.to_bytes(8, "big")), "big")
+    return chained >> 32
 
 
 def wire_of(row: Row) -> Wire:

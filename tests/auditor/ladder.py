@@ -216,7 +216,10 @@ AFTER_REPLAY: list[tuple[str, Check]] = [
 
 def first_failure(row: Row, checks: list[tuple[str, Check]], context: Context) -> str:
     """The status of the first check that applies; empty when none does."""
-    return next((status for status, applies in checks if applies(row, context)), "")
+    for status, applies in checks:
+        if applies(row, context):
+            return status
+    return ""
 
 
 def disposition(status: str, direction: str, policy: dict[str, dict[str, str]]) -> str:

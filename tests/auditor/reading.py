@@ -141,7 +141,7 @@ def _read_parquet(manifest: Manifest, data: Path) -> list[Row]:
         table = table.append_column(name, pa.nulls(len(table), pa.int64()))
     cards = table.column("card_no").to_pylist()
     lists = table.column("bills").to_pylist() if manifest.service == "utility" else [[]] * len(cards)
-    values = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    values = zip(*(_integers(table.column(name)) for name in columns), strict=True)
     rows = []
     for number, (card, bills, line) in enumerate(zip(cards, lists, values, strict=True), 1):
         row = Row(manifest.file, number, manifest.sender, manifest.service, manifest.sent_at)
@@ -149,6 +149,11 @@ def _read_parquet(manifest: Manifest, data: Path) -> list[Row]:
         row.unreadable = not _decodable(row, columns)
         rows.append(row)
     return rows
+
+
+def _integers(column: pa.ChunkedArray) -> list[int | None]:
+    """The numbers of a column; pyarrow's own list, which knows missing values, takes several times as long."""
+    return column.to_pylist() if column.null_count else column.to_numpy().tolist()  # type: ignore[no-any-return]
 
 
 def _right_types(schema: pa.Schema, integer_columns: list[str]) -> bool:

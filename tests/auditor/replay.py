@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,9 @@ from auditor.columns import MONEY
 from auditor.model import Row, RowKey
 
 Identity = Hashable
+
+Groups = dict[tuple[Identity, Hashable], list[Row]]
+"""Rows by identity and money columns; the latter are None where no other row has the identity."""
 
 
 @dataclass
@@ -26,33 +29,34 @@ class Memory:
 
 def decide(competing: list[Row]) -> Memory:
     """Set DUPLICATE, REPLAY or CONFLICT on the rows they apply to; rows arrive in txn_id order."""
-    by_window: dict[int, list[Row]] = defaultdict(list)
-    for row in competing:
-        by_window[row.received_window].append(row)
+    identified = [(row, identity(row)) for row in competing]
+    sharing = Counter(who for _, who in identified)
+    by_window: dict[int, Groups] = defaultdict(lambda: defaultdict(list))
+    for row, who in identified:
+        # Money tells rows of one identity apart; most rows are alone with theirs.
+        amounts = money(row) if sharing[who] > 1 else None
+        by_window[row.received_window][who, amounts].append(row)
     memory = Memory()
     for window in sorted(by_window):
         _decide_window(by_window[window], memory)
     return memory
 
 
-def _decide_window(rows: list[Row], memory: Memory) -> None:
-    groups: dict[tuple[Identity, Hashable], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[identity(row), money(row)].append(row)
-    representatives: list[tuple[Row, Identity]] = []
+def _decide_window(groups: Groups, memory: Memory) -> None:
+    representatives: list[tuple[Row, Identity, list[Hashable]]] = []
     for (who, amounts), variant in groups.items():
         standing = memory.variants[who].get(amounts)
         if standing is None:
             standing = _representatives(variant, memory)
             memory.variants[who][amounts] = standing
-            representatives += [(row, who) for row in standing]
+            representatives += [(row, who, exclusive_keys(row)) for row in standing]
         _mark_repeats(variant, standing)
-    for row, who in representatives:
-        for key in exclusive_keys(row):
+    for _, who, keys in representatives:
+        for key in keys:
             memory.holders[key].add(who)
-    for row, who in representatives:
+    for row, who, keys in representatives:
         other_variant = len(memory.variants[who]) > 1
-        other_identity = any(len(memory.holders[key]) > 1 for key in exclusive_keys(row))
+        other_identity = any(len(memory.holders[key]) > 1 for key in keys)
         if other_variant or other_identity:
             row.status = "CONFLICT"
 
