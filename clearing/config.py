@@ -6,6 +6,7 @@ Strict: an unknown key, a participant named twice or a reference to nobody is re
 from __future__ import annotations
 
 import datetime
+import functools
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
@@ -300,6 +301,12 @@ class Settings(Strict):
         return self.limits[service.name.lower()]  # type: ignore[index]
 
 
+@functools.lru_cache(16)
+def _parsed(text: str) -> Settings:
+    """The settings of a text; they are frozen, and a process opens a centre again and again."""
+    return Settings.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
+
+
 def parse_settings(text: str, origin: str | Path) -> Settings:
     """Settings from YAML text.
 
@@ -307,7 +314,7 @@ def parse_settings(text: str, origin: str | Path) -> Settings:
         ConfigError: naming the file, the path of the key, and what to do.
     """
     try:
-        return Settings.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
+        return _parsed(text)
     except yaml.YAMLError as exc:
         raise ConfigError(f"not YAML: {exc}", where=origin, remedy="correct the line named") from exc
     except ValidationError as exc:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,20 @@ class TariffBook:
         return len(self.tariffs)
 
 
+def _parsed(path: Path, text: bytes) -> TariffFile:
+    """What a file of these bytes says; a process opens the same tariffs again and again."""
+    try:
+        return _parsed_text(text)
+    except TariffFileError as error:
+        raise TariffFileError(path, error.path, error.value, error.remedy) from error.__cause__
+
+
+@lru_cache(128)
+def _parsed_text(text: bytes) -> TariffFile:
+    nameless = Path()
+    return parse_file(nameless, read_yaml(nameless, text))
+
+
 def load_tariff(path: Path) -> Tariff:
     """Read one tariff file with its tables.
 
@@ -118,7 +132,7 @@ def load_tariff(path: Path) -> Tariff:
         text = path.read_bytes()
     except OSError as error:
         raise TariffFileError(path, "", str(path), "the file cannot be read") from error
-    content = parse_file(path, read_yaml(path, text))
+    content = _parsed(path, text)
     tables = {name: load_table(path, name, part.file, part.sha256) for name, part in content.tables.items()}
     tariff = Tariff(
         id=content.id,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -56,24 +57,33 @@ def simulate_city(folder: Path, *, seed: int, rows: int) -> City:
     return City(centre, deliveries, folder / "centre.truth")
 
 
-def run_engine(centre: Path, *, runs: int = 1, disable: Collection[str] = (), close: bool = True) -> EngineResult:
+def run_engine(centre: Path, *, runs: int = 1) -> EngineResult:
     """Clear the inbox in ``runs`` runs, close every window, and read back what was decided and posted.
 
-    The declared clock of the runs stands at arrival times spread over the deliveries; the last run takes the
-    rest. ``disable`` names ladder checks or posting templates the engine must leave out (mutants);
-    without ``close`` all windows stay open.
+    The declared clock of the runs stands at arrival times spread over the deliveries; the last run takes the rest.
     """
     arrivals = _arrivals(centre / "inbox")
     steps = [arrivals[len(arrivals) * step // runs] for step in range(1, runs)]
     for now in [*steps, arrivals[-1]]:
-        run_centre(centre, passphrase=PASSPHRASE, now=now, disabled=frozenset(disable))
-    if not close:
-        return found_in(centre)
+        run_centre(centre, passphrase=PASSPHRASE, now=now)
     windows = [day_number(window) for (window,) in ask(centre, 'SELECT DISTINCT "window" FROM postings')]
     for window in range(min(windows), max(windows) + 1):
         after_cut_off = (window + 2) * DAY_SECONDS
         close_window(centre, date_of(window), passphrase=PASSPHRASE, now=max(after_cut_off, arrivals[-1]))
     return found_in(centre)
+
+
+def run_mutant(centre: Path, *disable: str) -> None:
+    """Clear the inbox without the ladder checks or posting templates named; all windows stay open."""
+    run_centre(centre, passphrase=PASSPHRASE, now=_arrivals(centre / "inbox")[-1], disabled=frozenset(disable))
+
+
+def decided_in(centre: Path) -> EngineResult:
+    """Files, rows and balances the ledger of a centre shows: all there is before a window is closed."""
+    result = EngineResult()
+    with _published(centre) as ledger:
+        _read_decided(result, ledger)
+    return result
 
 
 def _arrivals(inbox: Path) -> list[int]:
@@ -83,11 +93,18 @@ def _arrivals(inbox: Path) -> list[int]:
 
 def ask(centre: Path, sql: str, given: dict[str, Any] | None = None, *, records: bool = False) -> list[Any]:
     """Ask the published ledger; rows as tuples, or as dictionaries by column."""
-    with duckdb.connect(str(centre / "ledger.duckdb"), read_only=True) as ledger:
-        ledger.execute(f"SET file_search_path = '{centre}'")
+    with _published(centre) as ledger:
         found = ledger.execute(sql, given or {})
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) if records else row for row in found.fetchall()]
+
+
+@contextmanager
+def _published(centre: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published ledger: opening it costs more than most questions."""
+    with duckdb.connect(str(centre / "ledger.duckdb"), read_only=True) as ledger:
+        ledger.execute(f"SET file_search_path = '{centre}'")
+        yield ledger
 
 
 def _day(value: date | int | None) -> int | None:
@@ -98,33 +115,49 @@ def _day(value: date | int | None) -> int | None:
 def found_in(centre: Path) -> EngineResult:
     """What the ledger of a centre says."""
     result = EngineResult()
-    result.files = dict(ask(centre, "SELECT file, outcome FROM files"))
-    result.rows = _readable_rows(centre) | _unreadable_rows(centre)
-    for window, kind, participant, source, fen in ask(centre, "FROM balances"):
+    with _published(centre) as ledger:
+        _read_decided(result, ledger)
+        _read_closed(result, ledger)
+    result.open_items = _open_items(centre)
+    return result
+
+
+def _rows_of(ledger: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    return ledger.execute(sql).fetchall()
+
+
+def _read_decided(result: EngineResult, ledger: duckdb.DuckDBPyConnection) -> None:
+    """Files, rows and balances."""
+    result.files = dict(_rows_of(ledger, "SELECT file, outcome FROM files"))
+    result.rows = _readable_rows(ledger) | _unreadable_rows(ledger)
+    for window, kind, participant, source, fen in _rows_of(ledger, "FROM balances"):
         result.balances[day_number(window), kind, participant, source] = fen
-    for window, merchant, fee in ask(centre, 'SELECT "window", merchant, SUM(fen)::BIGINT FROM fees GROUP BY ALL'):
+
+
+def _read_closed(result: EngineResult, ledger: duckdb.DuckDBPyConnection) -> None:
+    """What the closes of windows, bank and office left."""
+    fees = 'SELECT "window", merchant, SUM(fen)::BIGINT FROM fees GROUP BY ALL'
+    for window, merchant, fee in _rows_of(ledger, fees):
         result.fees[day_number(window), merchant] = fee
-    for window, participant, source, fen in ask(centre, 'SELECT "window", participant, source, fen FROM positions'):
+    positions = 'SELECT "window", participant, source, fen FROM positions'
+    for window, participant, source, fen in _rows_of(ledger, positions):
         result.positions[day_number(window), participant, source] = fen
-    for payment, direction, fen, pay_date, status in ask(centre, PAYMENTS):
+    for payment, direction, fen, pay_date, status in _rows_of(ledger, PAYMENTS):
         result.payments[payment] = (direction, fen, day_number(pay_date), status)
-    for window, participant, source, *told in ask(
-        centre, 'SELECT "window", participant, source, fen, reason FROM unpaid'
-    ):
+    unpaid = 'SELECT "window", participant, source, fen, reason FROM unpaid'
+    for window, participant, source, *told in _rows_of(ledger, unpaid):
         result.unpaid[day_number(window), participant, source] = tuple(told)
-    result.findings = set(_findings(centre))
+    result.findings = set(_findings(ledger))
     uncovered = 'SELECT "window", service, participant, reason, "column", bills FROM uncovered'
-    for window, *key, bills in ask(centre, uncovered):
+    for window, *key, bills in _rows_of(ledger, uncovered):
         result.not_compared[day_number(window), *key] = bills
-    result.bank_files = dict(ask(centre, "SELECT file, outcome FROM bank_files"))
+    result.bank_files = dict(_rows_of(ledger, "SELECT file, outcome FROM bank_files"))
     lines = (
         "SELECT file, line, payment, direction, fen, l.outcome, open FROM bank_lines l JOIN bank_files USING (entry)"
     )
-    for file, number, *told in ask(centre, lines):
+    for file, number, *told in _rows_of(ledger, lines):
         result.bank_lines[file, number] = tuple(told)
-    result.disputes = _disputes(centre)
-    result.open_items = _open_items(centre)
-    return result
+    result.disputes = _disputes(ledger)
 
 
 PAYMENTS = """
@@ -133,10 +166,10 @@ PAYMENTS = """
 """
 
 
-def _disputes(centre: Path) -> Counter[Any]:
+def _disputes(ledger: duckdb.DuckDBPyConnection) -> Counter[Any]:
     """Where disputes stand, by file and row of the transaction."""
-    lines = ask(
-        centre,
+    lines = _rows_of(
+        ledger,
         """
         SELECT f.file, txn_id & 4294967295, state, fen, deadline
         FROM dispute_status JOIN files f ON f.file_no = txn_id >> 32
@@ -159,10 +192,10 @@ def _open_items(centre: Path) -> dict[tuple[str, str, int, int], tuple[int, int]
     return found
 
 
-def _findings(centre: Path) -> Iterator[tuple[Any, ...]]:
+def _findings(ledger: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     """Findings as the auditor has them: by file and row instead of handle, by bill id."""
-    lines = ask(
-        centre,
+    lines = _rows_of(
+        ledger,
         """
         SELECT x."window", f.file, x.txn_id & 4294967295, b.bill_id, field, mismatch, delivered, recomputed
         FROM findings x JOIN files f ON f.file_no = x.txn_id >> 32
@@ -174,13 +207,20 @@ def _findings(centre: Path) -> Iterator[tuple[Any, ...]]:
         yield (day_number(window), (file, row), *rest)
 
 
-def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
+_STATUS = {int(each): each.name for each in ClearingStatus}
+_DISPOSITION = {int(each): each.name for each in Disposition}
+_TEMPLATE = {int(each): each.name for each in PostingTemplate}
+_TAC_VERDICT = {int(each): each.name for each in TacVerdict} | {int(TacVerdict.NOT_CHECKED): "NOT_APPLICABLE"}
+_PRICE_VERDICT = {int(each): each.name for each in PriceVerdict}
+
+
+def _readable_rows(ledger: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], dict[str, Any]]:
     """The newest decision of every decoded row, enums by name; its window is that of the first one.
 
     In which window a later price posts shows in the balances.
     """
-    lines = ask(
-        centre,
+    lines = _rows_of(
+        ledger,
         """
         SELECT f.file, txn_id & 4294967295, t.status, disposition, o."window", posting_template, tac_verdict,
             IF(txn_time IS NULL, NULL, operating_day), price_verdict, card_paid, overcharge, fund, fund_paid,
@@ -193,21 +233,21 @@ def _readable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
     for file, source_row, status, disposition, window, template, tac, day, verdict, *payers in lines:
         names = ("card_paid", "overcharge", "fund", "fund_paid", "operator_borne", "suspense")
         found[file, source_row] = {
-            "status": ClearingStatus(status).name,
-            "disposition": Disposition(disposition).name,
+            "status": _STATUS[status],
+            "disposition": _DISPOSITION[disposition],
             "window": _day(window),
-            "template": PostingTemplate(template).name,
-            "tac_verdict": TacVerdict(tac).name.replace("NOT_CHECKED", "NOT_APPLICABLE"),
+            "template": _TEMPLATE[template],
+            "tac_verdict": _TAC_VERDICT[tac],
             "operating_day": _day(day),
-            "price_verdict": PriceVerdict(verdict).name,
+            "price_verdict": _PRICE_VERDICT[verdict],
             **dict(zip(names, payers, strict=True)),
         }
     return found
 
 
-def _unreadable_rows(centre: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    lines = ask(
-        centre,
+def _unreadable_rows(ledger: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], dict[str, Any]]:
+    lines = _rows_of(
+        ledger,
         """
         SELECT file, txn_id & 4294967295, received_window FROM unreadable u JOIN files f ON f.file_no = txn_id >> 32
         """,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from auditor import audit
 
-from simulation.adapter import City, run_engine, simulate_city
-from simulation.comparison import EngineResult, differences, report, visible
+from simulation.adapter import City, decided_in, run_engine, run_mutant, simulate_city
+from simulation.comparison import differences, report, visible
 
 Visible = tuple[dict[Any, Any], dict[Any, int]]
 
@@ -62,35 +62,37 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
     return simulate_city(tmp_path_factory.mktemp("city"), seed=SEED, rows=ROWS)
 
 
-def _engine_on_a_copy(city: City, folder: Path, *disabled: str, close: bool = False) -> EngineResult:
-    """A run on a copy of the city, which stays untouched for the next mutant."""
-    centre = folder / "centre"
-    shutil.copytree(city.centre, centre)
-    shutil.copytree(city.truth, folder / "centre.truth")
-    return run_engine(centre, disable=disabled, close=close)
+def _copy(city: City, folder: Path) -> Path:
+    """The centre of the city again, which itself stays untouched for the next mutant."""
+    return Path(shutil.copytree(city.centre, folder / "centre"))
 
 
 @pytest.fixture(scope="module")
 def whole(city: City, tmp_path_factory: pytest.TempPathFactory) -> Visible:
-    return visible(_engine_on_a_copy(city, tmp_path_factory.mktemp("whole")))
+    centre = _copy(city, tmp_path_factory.mktemp("whole"))
+    run_mutant(centre)
+    return visible(decided_in(centre))
 
 
 def test_the_whole_engine_agrees(city: City, tmp_path: Path) -> None:
     audited = audit(city.centre, city.deliveries, city.truth)
-    lines = list(differences(_engine_on_a_copy(city, tmp_path, close=True), audited))
+    lines = list(differences(run_engine(_copy(city, tmp_path)), audited))
     assert not lines, report(lines, SEED)
 
 
 def test_another_run_of_the_whole_engine_looks_the_same(city: City, whole: Visible, tmp_path: Path) -> None:
     """Otherwise every mutant would be seen, whatever it left out."""
-    assert visible(_engine_on_a_copy(city, tmp_path)) == whole
+    centre = _copy(city, tmp_path)
+    run_mutant(centre)
+    assert visible(decided_in(centre)) == whole
 
 
 @pytest.mark.parametrize("mutant", [*CHECKS, *TEMPLATES, "MEMORY"])
 def test_mutant_is_seen(city: City, whole: Visible, tmp_path: Path, mutant: str) -> None:
     """The whole engine agrees with the auditor; what looks different to the comparison does not."""
+    centre = _copy(city, tmp_path)
     try:
-        engine = _engine_on_a_copy(city, tmp_path, mutant)
+        run_mutant(centre, mutant)
     except (AssertionError, KeyError):
         return  # The engine itself stumbled over what it let pass.
-    assert visible(engine) != whole, f"seed {SEED}: nothing differs without {mutant}"
+    assert visible(decided_in(centre)) != whole, f"seed {SEED}: nothing differs without {mutant}"
