@@ -75,7 +75,7 @@ def _inline_tests() -> list[Any]:
     cases = []
     for tariff_id, tariff in sorted(read_tariffs(LIBRARY).items()):
         if tariff_id in CITY:
-            tests = yaml.safe_load((LIBRARY / f"{tariff_id}.yaml").read_text("utf-8"))["tests"]
+            tests = yaml.load((LIBRARY / f"{tariff_id}.yaml").read_text("utf-8"), yaml.CSafeLoader)["tests"]
             cases += [pytest.param(tariff, test, id=f"{tariff_id}: {test['name']}") for test in tests]
     return cases
 

@@ -292,7 +292,7 @@ def test_recomputing_uses_the_archived_configuration(closed: Path, tmp_path: Pat
     centre = copy_of(closed, tmp_path / "centre")
     bus = centre / "tariffs" / "demo.bus.yaml"
     bus.write_text(bus.read_text("utf-8").replace("flat: {fare: 200}", "flat: {fare: 250}"), "utf-8")
-    settings = yaml.safe_load((centre / "centre.yaml").read_text("utf-8"))
+    settings = yaml.load((centre / "centre.yaml").read_text("utf-8"), yaml.CSafeLoader)
     settings["limits"]["retail"] = 1
     (centre / "centre.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True), "utf-8")
     (centre / "registers" / "terminals.csv").write_text("terminal_id,merchant_id,valid_from,valid_to\n")

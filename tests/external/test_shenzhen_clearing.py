@@ -131,7 +131,7 @@ def sources(shared_data: Path) -> Sources:
 def settings_of(*, sender: int) -> dict[str, Any]:
     """A centre whose merchants deliver through ``sender``; only SENDER has the agreement."""
     name = {"zh": "深圳", "en": "Shenzhen"}
-    profile = yaml.safe_load((PACKAGED / "szt-records.base.yaml").read_text("utf-8"))
+    profile = yaml.load((PACKAGED / "szt-records.base.yaml").read_text("utf-8"), yaml.CSafeLoader)
     operators = [
         {
             "id": number,

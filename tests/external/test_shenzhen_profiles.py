@@ -113,7 +113,7 @@ def test_a_gbk_copy_decodes_to_identical_columns(
     copy = tmp_path / file
     copy.write_bytes((shenzhen / file).read_bytes().decode("utf-8").encode("gbk"))
     for name in (f"{profile}.yaml", "szt-records.base.yaml"):
-        content = yaml.safe_load((PACKAGED / name).read_text("utf-8"))
+        content = yaml.load((PACKAGED / name).read_text("utf-8"), yaml.CSafeLoader)
         (tmp_path / name).write_text(yaml.safe_dump({**content, "encoding": "gbk"}, allow_unicode=True), "utf-8")
     ours, theirs = _decode(copy, profile, (tmp_path,)), _decode(shenzhen / file, profile)
     assert ours.card_text == theirs.card_text

@@ -19,9 +19,9 @@ Document = dict[str, Any]
 
 
 def settings_with(change: Callable[[Document], object]) -> Settings:
-    document = yaml.safe_load(SAMPLE)
+    document = yaml.load(SAMPLE, yaml.CSafeLoader)
     change(document)
-    return parse_settings(yaml.safe_dump(document, allow_unicode=True), "centre.yaml")
+    return parse_settings(yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True), "centre.yaml")
 
 
 def participant(document: Document, number: int) -> Document:

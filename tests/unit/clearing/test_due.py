@@ -20,7 +20,9 @@ from clearing.fees import Takings, fees_at_close
 from clearing.payments.book import Amounts, Payment, PaymentBook
 from clearing.payments.due import Due, due_at_close, hold_backs, legs_of
 
-PLAIN = yaml.safe_load(resources.files("clearing.centre_template").joinpath("centre.yaml").read_text("utf-8"))
+PLAIN = yaml.load(
+    resources.files("clearing.centre_template").joinpath("centre.yaml").read_text("utf-8"), yaml.CSafeLoader
+)
 DATE = datetime.date(2026, 3, 2)
 WINDOW = day_number(DATE)
 DAYS = business_days_of([{"date": "2026-01-01", "kind": "holiday", "status": "official"}], "test")

@@ -29,7 +29,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def book_with(centre: Path, tolerance: int) -> PriceBook:
-    document = yaml.safe_load((centre / "centre.yaml").read_text("utf-8"))
+    document = yaml.load((centre / "centre.yaml").read_text("utf-8"), yaml.CSafeLoader)
     for each in document["participants"]:
         if each["id"] == BUS:
             each["price_tolerance"] = tolerance

@@ -34,7 +34,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Path:
     initialise_centre(directory, simulated=True, passphrase="x", scrypt_n=2)
     for name in (EMPLOYEES, RESIDENTS, REGISTERS, PREPAID, BUSINESS):
         shutil.copy(LIBRARY / f"{name}.yaml", directory / "tariffs")
-    content = yaml.safe_load((LIBRARY / f"{EMPLOYEES}.yaml").read_text("utf-8"))
+    content = yaml.load((LIBRARY / f"{EMPLOYEES}.yaml").read_text("utf-8"), yaml.CSafeLoader)
     content |= {"id": HOUSEHOLDS, "tests": [{"name": "none", "date": datetime.date(2026, 3, 2), **_NOTHING}]}
     limit = {
         "per": "household", "period": "calendar_month", "fund": "oth_pay", "rounding": "half_up", "counted_from": 0,

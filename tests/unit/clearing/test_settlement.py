@@ -23,7 +23,7 @@ from clearing.settlement import net_positions
 
 SAMPLE_TEXT = resources.files("clearing.centre_template").joinpath("centre.yaml").read_text("utf-8")
 SAMPLE: Settings = parse_settings(SAMPLE_TEXT, "sample")
-PLAIN = yaml.safe_load(SAMPLE_TEXT)
+PLAIN = yaml.load(SAMPLE_TEXT, yaml.CSafeLoader)
 DAY = 20_514
 JANUARY_31, FEBRUARY_28, MARCH_31 = (day_number(datetime.date(2026, *day)) for day in ((1, 31), (2, 28), (3, 31)))
 weights = st.lists(st.integers(0, 10**6), min_size=1, max_size=6)

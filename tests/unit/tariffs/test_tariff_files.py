@@ -33,7 +33,7 @@ from tariffs import (
 LIBRARY = Path(tariffs.__file__).parent / "library"
 CASES = Path(__file__).resolve().parents[2] / "cases" / "tariffs"
 REFUSED: dict[str, Any] = {
-    kind: yaml.safe_load((CASES / f"refused_{kind}.yaml").read_text(encoding="utf-8"))
+    kind: yaml.load((CASES / f"refused_{kind}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     for kind in ("transit", "medical", "utility")
 }
 BASE: str = REFUSED["transit"]["base"]
