@@ -13,6 +13,7 @@ standard asks for at the end is ``STATE_PLANES[i] <- work[i ^ 32]``.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +117,11 @@ def _encryption_schedule() -> NDArray[np.uint8]:
     return np.array(rounds, dtype=np.uint8)
 
 
-SBOXES = tuple(_sbox(box) for box in range(8))
+@functools.cache
+def sboxes() -> tuple[SBox, ...]:
+    """All eight. Only who compiles or interprets the circuit needs them: cached machine code does not."""
+    return tuple(_sbox(box) for box in range(8))
+
 
 STATE_PLANES = tuple(64 - n for n in _INITIAL_PERMUTATION)
 """Plane of the block that enters ``work[i]``; the output leaves from ``work[i ^ 32]`` to the same plane."""

@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from clearing.mac.circuit import Circuit, GateKind
-from clearing.mac.des_circuit import ROUNDS, SBOXES, SCHEDULES, STATE_PLANES
+from clearing.mac.des_circuit import ROUNDS, SCHEDULES, STATE_PLANES, sboxes
 from clearing.mac.program import BUTTERFLIES, Op, Program, Words
 
 LANES = 8
@@ -170,7 +170,7 @@ def _emit_des(builder: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
 
 def _emit_round(builder: ir.IRBuilder, target: ir.Value, source: ir.Value, key: ir.Value, schedule: ir.Value) -> None:
     """Emit ``target ^= f(source, round key)``; `schedule` addresses the round's 48 key planes."""
-    for box, sbox in enumerate(SBOXES):
+    for box, sbox in enumerate(sboxes()):
         inputs = []
         for v, plane in enumerate(sbox.sources):
             entry = builder.gep(schedule, [_INDEX(6 * box + v)], source_etype=_BYTE)

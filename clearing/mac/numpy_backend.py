@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearing.mac.circuit import Circuit, GateKind
-from clearing.mac.des_circuit import DECRYPT, ENCRYPT, ROUNDS, SBOXES, SCHEDULES, STATE_PLANES
+from clearing.mac.des_circuit import DECRYPT, ENCRYPT, ROUNDS, SCHEDULES, STATE_PLANES, sboxes
 from clearing.mac.program import BUTTERFLIES, Op, Program, Words
 
 
@@ -53,7 +53,7 @@ def _des(state: Words, key: Words, schedule: NDArray[np.uint8]) -> None:
     work = state[list(STATE_PLANES)]
     target, source = work[:32], work[32:]
     for r in range(ROUNDS):
-        for box, sbox in enumerate(SBOXES):
+        for box, sbox in enumerate(sboxes()):
             round_key = key[schedule[r, 6 * box : 6 * box + 6]]
             outputs = _evaluate(sbox.circuit, source[list(sbox.sources)] ^ round_key)
             for plane, output in zip(sbox.targets, outputs, strict=True):

@@ -31,7 +31,7 @@ from clearing.mac import (
     verify_tac,
 )
 from clearing.mac.circuit import best_order, compile_tables
-from clearing.mac.des_circuit import SBOXES, VARIABLE_ORDERS, sbox_tables
+from clearing.mac.des_circuit import VARIABLE_ORDERS, sbox_tables, sboxes
 from clearing.mac.machine import for_spans
 
 BACKENDS: tuple[Backend, ...] = ("numpy",) if config.DISABLE_JIT else ("llvm", "numpy")
@@ -47,7 +47,7 @@ each_backend = pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("box", range(8))
 def test_sbox_circuits_compute_their_tables(box: int) -> None:
     tables = sbox_tables(box)
-    circuit = SBOXES[box].circuit
+    circuit = sboxes()[box].circuit
     for x in range(64):
         assert circuit.evaluate(x) == sum(tables[k][x] << k for k in range(4))
 
@@ -55,7 +55,7 @@ def test_sbox_circuits_compute_their_tables(box: int) -> None:
 @pytest.mark.parametrize("box", range(8))
 def test_no_exchange_of_two_variables_makes_an_sbox_cheaper(box: int) -> None:
     """The stored orders are the best of all 720, which takes minutes to see; their neighbours, seconds."""
-    tables, circuit = sbox_tables(box), SBOXES[box].circuit
+    tables, circuit = sbox_tables(box), sboxes()[box].circuit
     order = VARIABLE_ORDERS[box]
     for i, j in combinations(range(6), 2):
         neighbour = list(order)
