@@ -44,8 +44,8 @@ class Centre:
     """Checks and templates left out; only the tests that prove each of them matters ever set this."""
 
     @classmethod
-    def open(cls, directory: Path, passphrase: str, *, read_vault: bool = True) -> Centre:
-        """Open the centre in ``directory``; an audit opens it without reading the vault, which it will judge.
+    def open(cls, directory: Path, passphrase: str, *, audit: bool = False) -> Centre:
+        """Open the centre in ``directory``; an audit reads all of the journal, and not the vault, which it will judge.
 
         Raises:
             ConfigError, KeyStoreError, EvidenceError, TariffFileError: what is wrong, where, and what to do.
@@ -54,9 +54,9 @@ class Centre:
         with concurrent.futures.ThreadPoolExecutor(1) as beside:
             registers = beside.submit(load_registers, directory, settings)
             store = KeyStore.unlock(directory / "keys" / "keystore.json", passphrase)
-            journal = Journal(directory / "journal")
+            journal = Journal(directory / "journal", again=not audit)
             named = [chunk["name"] for entry in journal.of_kind("batch") for chunk in entry.body["vault"]]
-            chunks = named if read_vault else []
+            chunks = [] if audit else named
             return cls(
                 directory=directory,
                 settings=settings,

@@ -19,6 +19,7 @@ from card_io.delivery.manifest import load_manifest
 from clearing import calendar
 from clearing.batch import Batch, Blocks
 from clearing.centre import Centre
+from clearing.completed import mark_completed, nothing_moved
 from clearing.config import require_centre
 from clearing.durable import centre_lock
 from clearing.errors import RefusedError
@@ -41,11 +42,16 @@ def opened(
         centre.disabled = disabled
         projection = Projection(directory, centre.settings)
         try:
-            recover(centre, projection)
+            if nothing_moved(centre):
+                projection.trust(centre.journal)
+            else:
+                recover(centre, projection)
             yield centre, projection
         finally:
             centre.disk.close()
             projection.close()
+        if projection.complete(centre.journal):
+            mark_completed(centre)
 
 
 def declared_now(centre: Centre, now: int | None) -> int:

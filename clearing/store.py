@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -124,6 +125,7 @@ class Store:
         self.run(sql_text(name))
 
 
+@functools.cache
 def sql_text(name: str) -> str:
     """The text of ``ledger/sql/<name>.sql``."""
     return files("clearing").joinpath("ledger", "sql", f"{name}.sql").read_text("utf-8")

@@ -82,7 +82,7 @@ def verify(directory: Path, passphrase: str) -> list[Finding]:
         findings.append(Finding(where, what))
 
     try:
-        centre = Centre.open(directory, passphrase, read_vault=False)
+        centre = Centre.open(directory, passphrase, audit=True)
     except EvidenceError as exc:
         return [Finding(str(exc.where), exc.what)]
     centre.journal.check_chain(centre.signing.verify_key, report)

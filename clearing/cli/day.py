@@ -204,7 +204,7 @@ def report(
     signer = None
     if sign:
         passphrase = passphrase_from(file=passphrase_file, descriptor=passphrase_fd)
-        signer = CentreSigner(Centre.open(directory, passphrase, read_vault=False).signing)
+        signer = CentreSigner(Centre.open(directory, passphrase, audit=True).signing)
     paths = write_reports(
         directory,
         date.date(),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from card_io.keys.errors import SignatureError
 from card_io.keys.signature import SigningKey, VerifyKey
@@ -59,15 +60,30 @@ def _canonical(document: object) -> bytes:
 class Journal:
     """The journal of one centre, read on opening; appended by the one writer only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, again: bool = False) -> None:
         """Read all entries.
+
+        Args:
+            folder: of the journal.
+            again: entries that this process read before, and whose files have not been touched since, are not read
+                again. An audit reads everything.
 
         Raises:
             EvidenceError: a gap, a foreign file name or an unreadable entry (a torn tail cannot exist: entries
                 appear whole, by rename).
         """
         self.folder = folder
-        self.entries: list[Entry] = [_read(path, number) for number, path in _files(folder)]
+        known = _read_before.pop(folder, []) if again else []
+        seen = [(file, known[at] if at < len(known) else None) for at, file in enumerate(_files(folder))]
+        found = [
+            before if before is not None and before[0] == file else (file, _read(folder / file.name, number))
+            for number, (file, before) in enumerate(seen, 1)
+        ]
+        self.entries: list[Entry] = [entry for _, entry in found]
+        if again:
+            _read_before[folder] = found
+            while len(_read_before) > _FOLDERS_KEPT:
+                del _read_before[next(iter(_read_before))]
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -107,16 +123,34 @@ def _name(sequence: int) -> str:
     return f"{sequence:08d}.json"
 
 
-def _files(folder: Path) -> list[tuple[int, Path]]:
-    found = sorted(path for path in folder.glob("*.json"))
-    for number, path in enumerate(found, 1):
-        if path.name != _name(number):
+class _File(NamedTuple):
+    """A file as it was seen: whoever changes or replaces it changes the time that no program can set."""
+
+    name: str
+    inode: int
+    size: int
+    changed_at: int
+
+
+_FOLDERS_KEPT: Final = 2
+_read_before: dict[Path, list[tuple[_File, Entry]]] = {}
+"""Entries by the folder they were read from, the folder read last at the end."""
+
+
+def _files(folder: Path) -> list[_File]:
+    if not folder.exists():
+        return []
+    with os.scandir(folder) as listed:
+        named = sorted((each for each in listed if each.name.endswith(".json")), key=lambda each: each.name)
+    for number, each in enumerate(named, 1):
+        if each.name != _name(number):
             raise EvidenceError(
-                f"entry {_name(number)} is missing, {path.name} is there instead",
+                f"entry {_name(number)} is missing, {each.name} is there instead",
                 where=folder,
                 remedy="restore the journal from a copy handed to a participant or from backup",
             )
-    return list(enumerate(found, 1))
+    stats = ((each.name, each.stat()) for each in named)
+    return [_File(name, stat.st_ino, stat.st_size, stat.st_ctime_ns) for name, stat in stats]
 
 
 def _read(path: Path, number: int) -> Entry:

@@ -7,6 +7,7 @@ each commit a copy is published by rename, so that readers never block a run. No
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import itertools
 import shutil
@@ -38,23 +39,39 @@ class Projection:
     """The writer's database of one centre."""
 
     def __init__(self, directory: Path, settings: Settings, *, path: Path | None = None) -> None:
-        """Open it (at ``path`` for an audit), creating an empty one when it is not there."""
+        """The one in ``work/`` (at ``path`` for an audit); it is opened when somebody asks it."""
         self.directory, self.settings = directory, settings
         self.path = path or directory / "work" / PRIVATE_NAME
-        self.store = Store(self.path, directory, threads=settings.centre.threads)
-        self._viewed = self._published = -1
+        self._viewed = self._published = self._projected = -1
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The open database; an empty one is created when it is not there."""
+        store = Store(self.path, self.directory, threads=self.settings.centre.threads)
         # A run that died while making the database leaves an empty one behind.
-        if not self.store.run("SELECT 1 FROM duckdb_tables() WHERE table_name = 'journal'"):
-            with self.store.db_transaction():
-                self.store.script("schema")
+        if not store.run("SELECT 1 FROM duckdb_tables() WHERE table_name = 'journal'"):
+            with store.db_transaction():
+                store.script("schema")
+        return store
 
     def close(self) -> None:
-        """Close the database."""
-        self.store.close()
+        """Close the database if it was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
 
     def last_sequence(self) -> int:
         """Sequence of the newest projected entry, 0 = none."""
-        return int(self.store.run("SELECT COALESCE(MAX(sequence), 0) FROM journal")[0][0])
+        if self._projected < 0:
+            self._projected = int(self.store.run("SELECT COALESCE(MAX(sequence), 0) FROM journal")[0][0])
+        return self._projected
+
+    def trust(self, journal: Journal) -> None:
+        """Both copies are known to say what the journal says (:mod:`clearing.completed`)."""
+        self._projected = self._published = len(journal.entries)
+
+    def complete(self, journal: Journal) -> bool:
+        """Whether this command has left both copies saying what the journal says."""
+        return self._projected == self._published == len(journal.entries)
 
     def catch_up(self, journal: Journal) -> list[Entry]:
         """Project every entry above the last one, one database transaction each (a run of intakes is one)."""
@@ -65,6 +82,7 @@ class Projection:
             for part in [entries] if kind == "intake" else [[entry] for entry in entries]:
                 with self.store.db_transaction():
                     self._project(kind, part)
+                self._projected = part[-1].sequence
         return fresh
 
     def _project(self, kind: str, entries: list[Entry]) -> None:
@@ -315,7 +333,8 @@ class Projection:
         listed = [segment["name"] for entry in journal.of_kind("batch") for segment in entry.body["segments"]]
         named = segments_by_service(listed)
         for view, names in named.items():
-            self.store.run(f"CREATE OR REPLACE VIEW {view} AS {segment_view(view, names)}")
+            if self._renewed(view, names):
+                self.store.run(f"CREATE OR REPLACE VIEW {view} AS {segment_view(view, names)}")
         # They look through the views over segments; what these list does not change them.
         if self._renewed("views", (sql_text("views"), sorted(view for view, names in named.items() if names))):
             self.store.script("views")

@@ -202,7 +202,7 @@ def test_each_document_has_the_centres_signature(
     options = ["--format", "csv", "--sign", "--passphrase-file", str(passphrase), "--json"]
     answer = CliRunner().invoke(app, ["report", str(centre), "--date", str(city_day), *options])
     paths = [Path(path) for path in json.loads(answer.stdout)["reports"]]
-    key = Centre.open(centre, city_passphrase, read_vault=False).signing.verify_key
+    key = Centre.open(centre, city_passphrase, audit=True).signing.verify_key
     documents = [path for path in paths if path.suffix == ".csv"]
 
     assert len(documents) == len(TABLES)
