@@ -109,9 +109,9 @@ def run_centre(
 
 
 def clear_pending(
-    centre: Centre, projection: Projection, now: int, *, progress: Progress | None = None
+    centre: Centre, projection: Projection, now: int, *, progress: Progress | None = None, publish: bool = True
 ) -> RunSummary:
-    """Receive and clear in an opened centre; one batch for all pending files."""
+    """Receive and clear in an opened centre; one batch for all pending files. Who goes on publishes later."""
     summary = RunSummary()
     batch = Batch(centre, summary, progress)
     pending = _pending_entries(centre)
@@ -127,7 +127,7 @@ def clear_pending(
             saving = behind.submit(batch.remember)
             dropping = behind.submit(batch.close)
             batch.feed_back()
-            project(centre, projection, summary)
+            project(centre, projection, summary, publish=publish)
             with summary.timed("answers"):
                 batch.answer()
             saving.result()
@@ -213,8 +213,11 @@ def _leave_inbox(delivery: Delivery) -> None:
             path.unlink(missing_ok=True)
 
 
-def project(centre: Centre, projection: Projection, summary: RunSummary) -> None:
-    """Bring the projection up to the journal and publish it."""
+def project(centre: Centre, projection: Projection, summary: RunSummary, *, publish: bool = True) -> None:
+    """Bring the projection up to the journal and publish it; who goes on in the same command publishes at its end."""
     with summary.timed("projection"):
         projection.catch_up(centre.journal)
-        projection.publish(centre.journal)
+        if publish:
+            projection.publish(centre.journal)
+        else:
+            projection.refresh(centre.journal)

@@ -19,8 +19,9 @@ from clearing.allotment import largest_remainder
 from clearing.calendar import date_of, day_number
 from clearing.config import RESERVE, Participant, Settings
 from clearing.errors import ConfigError
+from clearing.ledger.views import of_window
 from clearing.posting import AccountKey
-from clearing.store import Store, sql_text
+from clearing.store import Store
 
 Row = dict[str, Any]
 
@@ -60,7 +61,7 @@ def takings_of(store: Store, date: datetime.date, settings: Settings) -> list[Ta
     """Accepted money per merchant and issuer of a window, from the segments; of merchants with a fee per transaction
     by equal amounts.
     """
-    rows = store.run(sql_text("settlement/takings"), {"window": date})
+    rows = store.run(of_window(store, "settlement/takings", date), {"window": date})
     single = sorted(
         {row[0] for row in rows if (named := settings.fee_schedule(row[0], date)) and named.level == "transaction"}
     )
@@ -68,7 +69,9 @@ def takings_of(store: Store, date: datetime.date, settings: Settings) -> list[Ta
     if single:
         found += [
             Takings(*row)
-            for row in store.run(sql_text("settlement/equal_takings"), {"window": date, "merchants": single})
+            for row in store.run(
+                of_window(store, "settlement/equal_takings", date), {"window": date, "merchants": single}
+            )
         ]
     return found
 

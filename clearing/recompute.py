@@ -19,6 +19,7 @@ import numpy.typing as npt
 from card_io.records import Columns, Service
 from clearing import paid_bills, settled_visits
 from clearing.config import Participant, Settings
+from clearing.ledger.views import over_segments, segments_of_window
 from clearing.pricing import PriceBook, months_back
 from clearing.recomputed import Found, Uncovered
 from clearing.status import Mismatch
@@ -90,13 +91,20 @@ def recompute_window(store: Store, date: datetime.date, settings: Settings, book
 def medical_years(store: Store, date: datetime.date, book: PriceBook, card: int | None = None) -> Columns:
     """Rows of ``settlement/medical_years.sql`` up to a window: of all its persons, or of one card."""
     asked = {"window": date, "years_back": years_back(book), "card": card}
-    return store.columns(sql_text("settlement/medical_years"), asked)
+    return store.columns(_where_any(store, "settlement/medical_years", "medical", date), asked)
 
 
 def utility_years(store: Store, date: datetime.date, book: PriceBook, payment: int | None = None) -> Columns:
     """Rows of ``settlement/utility_years.sql`` up to a window: of all its accounts, or of those of one payment."""
     asked = {"window": date, "years_back": years_back(book), "txn": payment}
-    return store.columns(sql_text("settlement/utility_years"), asked)
+    return store.columns(_where_any(store, "settlement/utility_years", "bill", date), asked)
+
+
+def _where_any(store: Store, name: str, folder: str, date: datetime.date) -> str:
+    """An SQL file that goes into the years before a window's rows of a kind; over nothing where it has none."""
+    text = sql_text(name)
+    found = any(segment.startswith(f"{folder}/") for segment in segments_of_window(store, date))
+    return text if found else over_segments(text, ())
 
 
 def years_back(book: PriceBook) -> int:

@@ -22,6 +22,7 @@ from clearing.errors import RefusedError
 from clearing.fees import fee_postings, fees_at_close, takings_of
 from clearing.interchange import write_after_run, write_at_close
 from clearing.ledger.projection import Projection
+from clearing.ledger.views import of_window
 from clearing.payments.book import PAYMENT_KINDS, PaymentBook, cumulative, explains_bank_lines
 from clearing.payments.due import due_at_close, hold_backs
 from clearing.people import Signature, digest_of, load_key, sign
@@ -30,7 +31,7 @@ from clearing.proposal import write_proposal
 from clearing.recompute import finding_totals, kept_findings, recompute_window, uncovered_totals
 from clearing.reconcile.day_switch import Override, refuse_day_switch
 from clearing.run_summary import Progress, RunSummary
-from clearing.store import Store, sql_text
+from clearing.store import Store
 
 
 @dataclass
@@ -83,16 +84,21 @@ def close_window(
         at = declared_now(centre, now)
         window = calendar.day_number(date)
         _refuse_early(centre, window, at)
-        run = clear_pending(centre, projection, at, progress=progress)
+        run = clear_pending(centre, projection, at, progress=progress, publish=False)
         _refuse_gap(centre, window)
         Batch(centre, run).decide_grey(window, at)
-        project(centre, projection, run)
+        project(centre, projection, run, publish=False)
         newest = centre.journal.entries[-1]
         if newest.kind == "batch" and not newest.body["files"]:
             # What was decided of grey rows goes to their issuers like any other decision.
             write_after_run(centre, newest, {})
         overriding = Override(proposer.person, proposer.key, override) if proposer and override else None
-        refuse_day_switch(centre, projection.store, window, at, overriding)
+        try:
+            refuse_day_switch(centre, projection.store, window, at, overriding)
+        except RefusedError:
+            # Who is refused looks into the published ledger.
+            project(centre, projection, run)
+            raise
         body = close_body(centre, projection, window)
         if proposer is not None:
             body["proposer"] = _signed_by(proposer, body, centre.settings, at).as_json()
@@ -241,7 +247,7 @@ def held_postings(kept: list[dict[str, Any]], released: list[dict[str, Any]], wi
 def claims_of(store: Store, date: datetime.date) -> list[dict[str, Any]]:
     """What each fund owes for the window, per merchant, with the number of rows that prove it."""
     names = ("fund", "merchant", "rows", "fen")
-    rows = store.run(sql_text("settlement/claims"), {"window": date})
+    rows = store.run(of_window(store, "settlement/claims", date), {"window": date})
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

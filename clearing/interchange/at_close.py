@@ -17,8 +17,9 @@ from clearing.config import Participant
 from clearing.interchange.after_run import clearing_totals
 from clearing.interchange.outbox import first_part, partners, send
 from clearing.ledger.journal import Entry
+from clearing.ledger.views import of_window
 from clearing.status import Disposition
-from clearing.store import Store, sql_text
+from clearing.store import Store
 
 _KINDS = ("LD", "CR", "BP")
 _Row = dict[str, Value]
@@ -106,7 +107,7 @@ def clearing_results(centre: Centre, store: Store, entry: Entry, partner: Partic
     rows: list[_Row] = []
     window = date_of(entry.body["window"])
     for merchant, issuer, gross, card_paid, fund_paid in store.run(
-        sql_text("settlement/takings"), {"window": window}
+        of_window(store, "settlement/takings", window), {"window": window}
     ):
         if merchant in mine or issuer == partner.id:
             figures = {"gross": gross, "card_paid": card_paid, "fund_paid": fund_paid, "base": 0, "fee": 0, "fen": 0}

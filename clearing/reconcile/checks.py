@@ -120,8 +120,9 @@ def run_checks(
     first = [check for check in wanted if check.scope in ("ledger", "looked_up")]
     found = {check.name: run_check(store, check, policy, scope, kept=kept) for check in first}
     relations = tuple(dict.fromkeys(name for check in wanted for name in check.reads))
-    with prepared(store, (directory or Path()) / FOLDER, scope, relations):
-        then = [check for check in wanted if check.name not in found]
+    then = [check for check in wanted if check.name not in found]
+    texts = tuple(sql_text(f"checks/{check.name}") for check in then)
+    with prepared(store, (directory or Path()) / FOLDER, scope, relations, texts):
         found |= {check.name: run_check(store, check, policy, scope, kept=kept) for check in then}
     return [found[check.name] for check in wanted]
 

@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Final
 
 from clearing.errors import ClearingError
-from clearing.ledger.projection import segment_view, segments_by_service
+from clearing.ledger.views import over_segments, views_read
 from clearing.store import Store, sql_text
 
 CARRIED: Final = ("picked_up", "held_rows", "card_runs", "terminal_runs", "card_ends")
 """What a day leaves to the next: SQL files of ``ledger/sql/prepared`` that read ``earlier_<name>``."""
 
-_OF_THE_DAY: Final = frozenset({"segment_sums"})
-"""Relations that need nothing of the days before."""
+_GOES_ON: Final = {**{name: name for name in CARRIED if name != "card_ends"}, "card_moves": "card_ends"}
+"""What a relation of a day needs of the days before; the others need nothing."""
 
 FOLDER: Final = Path("work", "checks")
+
+_DAYS_KEPT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ def _scope(store: Store, sql: str) -> Scope:
 
 
 @contextlib.contextmanager
-def prepared(store: Store, folder: Path, scope: Scope, relations: tuple[str, ...]) -> Iterator[None]:
+def prepared(
+    store: Store, folder: Path, scope: Scope, relations: tuple[str, ...], texts: tuple[str, ...] | None = None
+) -> Iterator[None]:
     """A connection whose segments are those of a scope, with the relations checks read beside them.
 
     Args:
@@ -72,23 +76,28 @@ def prepared(store: Store, folder: Path, scope: Scope, relations: tuple[str, ...
         folder: ``work/checks`` of the centre.
         scope: which segments.
         relations: names of ``ledger/sql/prepared``.
+        texts: the SQL that will run; None = any.
     """
     with _temporary(store):
         store.script("prepared/nothing_earlier")
         if scope != WHOLE:
-            goes_on = not set(relations) <= _OF_THE_DAY
-            if goes_on:
-                carry(store, folder, scope)
-            _see(store, scope.after, None)
-            if goes_on:
-                _recall(store, _place(folder, scope))
-        for name in relations:
-            _make(store, name)
+            needed = [_GOES_ON[name] for name in relations if name in _GOES_ON]
+            carry(store, folder, scope, needed)
+            _recall(store, _place(folder, scope), needed)
+            segments = _segments(store, scope.after, None)
+            for name in relations:
+                _make(store, name, segments)
+            for view, sql in views_read((sql_text("views"),) if texts is None else texts, segments).items():
+                if view not in relations:
+                    store.run(f"CREATE OR REPLACE TEMP VIEW {view} AS {sql}")
+        else:
+            for name in relations:
+                _make(store, name)
         yield
 
 
-def carry(store: Store, folder: Path, scope: Scope) -> None:
-    """Make sure that what the days up to a scope left lies in ``work/checks``; older days go.
+def carry(store: Store, folder: Path, scope: Scope, names: Iterable[str] = CARRIED) -> None:
+    """Make sure that what the days up to a scope left lies in ``work/checks``, of some tables; older days go.
 
     It is made from what the newest earlier day left and the segments since, or from all segments.
 
@@ -96,14 +105,10 @@ def carry(store: Store, folder: Path, scope: Scope) -> None:
         ClearingError: the folder cannot be written.
     """
     place = _place(folder, scope)
-    if place.exists():
+    missing = [name for name in names if not _path(place, name).exists()]
+    if not missing:
         return
-    earlier = [
-        known
-        for known in (Scope(*row) for row in store.run("SELECT sequence, digest FROM journal WHERE kind = 'close'"))
-        if known.after < scope.after and _place(folder, known).exists()
-    ]
-    start = max(earlier, key=lambda known: known.after, default=WHOLE)
+    start = _newest_with(store, folder, scope, missing)
     beside = folder / f"{place.name}.{os.getpid()}"
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -116,55 +121,79 @@ def carry(store: Store, folder: Path, scope: Scope) -> None:
         ) from exc
     with _temporary(store):
         store.script("prepared/nothing_earlier")
-        _see(store, start.after, scope.after)
         if start != WHOLE:
-            _recall(store, _place(folder, start))
-        for name in ("card_moves", *CARRIED):
-            _make(store, name)
-        for name in CARRIED:
+            _recall(store, _place(folder, start), missing)
+        segments = _segments(store, start.after, scope.after)
+        for name in [*(["card_moves"] if "card_ends" in missing else []), *missing]:
+            _make(store, name, segments)
+        for name in missing:
             store.run(f"COPY (SELECT * FROM {name} ORDER BY ALL) TO {_file(beside, name)} (FORMAT parquet)")
-    with contextlib.suppress(OSError):  # Another reader was faster: what it made is the same.
-        beside.rename(place)
+    place.mkdir(exist_ok=True)
+    for name in missing:  # Where another reader was faster, what it made is the same.
+        _path(beside, name).replace(_path(place, name))
     shutil.rmtree(beside, ignore_errors=True)
-    for old in folder.iterdir():
-        if old.is_dir() and old.name < _named(start):
-            shutil.rmtree(old, ignore_errors=True)
+    _forget(folder)
 
 
-def _named(scope: Scope) -> str:
+def _newest_with(store: Store, folder: Path, scope: Scope, names: list[str]) -> Scope:
+    """The newest earlier day that left all of these tables; :data:`WHOLE` when there is none."""
+    for place in sorted(folder.glob("*/"), reverse=True):
+        closed = store.run(
+            "SELECT sequence, digest FROM journal WHERE kind = 'close' AND sequence < $after AND sequence = $named",
+            {"after": scope.after, "named": _entry_of(place)},
+        )
+        for known in (Scope(*row) for row in closed):
+            if place == _place(folder, known) and all(_path(place, name).exists() for name in names):
+                return known
+    return WHOLE
+
+
+def _forget(folder: Path) -> None:
+    """Keep each table of the two newest days that left it."""
+    for name in CARRIED:
+        for old in sorted(folder.glob(f"*/{name}.parquet"), reverse=True)[_DAYS_KEPT:]:
+            old.unlink(missing_ok=True)
+    for place in folder.glob("*/"):
+        with contextlib.suppress(OSError):  # It still holds some.
+            place.rmdir()
+
+
+def _entry_of(place: Path) -> int:
     """Folders are named by entry, so that older ones sort first."""
-    return f"{scope.after:08d}"
+    number = place.name.split("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def _place(folder: Path, scope: Scope) -> Path:
     """Where the carried tables of a scope lie: by entry, its digest, and the SQL that made them."""
-    texts = "".join(sql_text(f"prepared/{name}") for name in ("card_moves", *CARRIED)) + sql_text("views")
-    made_by = hashlib.sha256((scope.digest + texts).encode()).hexdigest()[:16]
-    return folder / f"{_named(scope)}-{made_by}"
+    made_by = hashlib.sha256((scope.digest + _MADE_BY).encode()).hexdigest()[:16]
+    return folder / f"{scope.after:08d}-{made_by}"
 
 
-def _make(store: Store, name: str) -> None:
-    sql = sql_text(f"prepared/{name}").rstrip().removesuffix(";")
+_MADE_BY: Final = "".join(sql_text(f"prepared/{name}") for name in ("card_moves", *CARRIED)) + sql_text("views")
+
+
+def _make(store: Store, name: str, segments: list[str] | None = None) -> None:
+    """Make a relation of ``ledger/sql/prepared``, over some segments alone; None = all of them."""
+    text = sql_text(f"prepared/{name}").rstrip().removesuffix(";")
     # It may read the view that it hides from then on.
-    store.run(f"CREATE TEMP TABLE made AS {sql}")
+    store.run(f"CREATE TEMP TABLE made AS {text if segments is None else over_segments(text, segments)}")
     store.run(f"DROP VIEW IF EXISTS temp.{name}")
     store.run(f"ALTER TABLE temp.made RENAME TO {name}")
 
 
-def _recall(store: Store, place: Path) -> None:
-    for name in CARRIED:
+def _recall(store: Store, place: Path, names: Iterable[str]) -> None:
+    for name in names:
         store.run(f"CREATE OR REPLACE TEMP VIEW earlier_{name} AS SELECT * FROM read_parquet({_file(place, name)})")
 
 
-def _see(store: Store, after: int, until: int | None) -> None:
-    """Let every view over segments see those of the entries behind ``after``, up to ``until``, alone."""
+def _segments(store: Store, after: int, until: int | None) -> list[str]:
+    """Names of the segments of the entries behind ``after``, up to ``until``."""
     listed = store.run(
         "SELECT name FROM segments WHERE entry > $after AND entry <= $until ORDER BY name",
         {"after": after, "until": until or 2**62},
     )
-    for view, sql in segments_by_service(name for (name,) in listed).items():
-        store.run(f"CREATE OR REPLACE TEMP VIEW {view} AS {segment_view(view, sql)}")
-    store.run(sql_text("views").replace("CREATE OR REPLACE VIEW", "CREATE OR REPLACE TEMP VIEW"))
+    return [name for (name,) in listed]
 
 
 @contextlib.contextmanager
@@ -189,5 +218,9 @@ def _temporaries(store: Store) -> set[tuple[str, str]]:
 
 def _file(folder: Path, name: str) -> str:
     """The Parquet file of a carried table as an SQL literal."""
-    path = str(folder.resolve() / f"{name}.parquet").replace("'", "''")
+    path = str(_path(folder.resolve(), name)).replace("'", "''")
     return f"'{path}'"
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.parquet"
