@@ -28,8 +28,6 @@ _GOES_ON: Final = {**{name: name for name in CARRIED if name != "card_ends"}, "c
 
 FOLDER: Final = Path("work", "checks")
 
-_DAYS_KEPT: Final = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -132,7 +130,7 @@ def carry(store: Store, folder: Path, scope: Scope, names: Iterable[str] = CARRI
     for name in missing:  # Where another reader was faster, what it made is the same.
         _path(beside, name).replace(_path(place, name))
     shutil.rmtree(beside, ignore_errors=True)
-    _forget(folder)
+    _forget(folder, start, missing)
 
 
 def _newest_with(store: Store, folder: Path, scope: Scope, names: list[str]) -> Scope:
@@ -148,14 +146,14 @@ def _newest_with(store: Store, folder: Path, scope: Scope, names: list[str]) -> 
     return WHOLE
 
 
-def _forget(folder: Path) -> None:
-    """Keep each table of the two newest days that left it."""
-    for name in CARRIED:
-        for old in sorted(folder.glob(f"*/{name}.parquet"), reverse=True)[_DAYS_KEPT:]:
-            old.unlink(missing_ok=True)
+def _forget(folder: Path, start: Scope, names: list[str]) -> None:
+    """Drop these tables of the days before the one from which they were made."""
     for place in folder.glob("*/"):
-        with contextlib.suppress(OSError):  # It still holds some.
-            place.rmdir()
+        if _entry_of(place) < start.after:
+            for name in names:
+                _path(place, name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # It still holds others.
+                place.rmdir()
 
 
 def _entry_of(place: Path) -> int:
