@@ -45,7 +45,7 @@ class Centre:
 
     @classmethod
     def open(cls, directory: Path, passphrase: str, *, audit: bool = False) -> Centre:
-        """Open the centre in ``directory``; an audit reads all of the journal, and not the vault, which it will judge.
+        """Open the centre in ``directory``; an audit reads the whole journal, and not the vault, which it judges.
 
         Raises:
             ConfigError, KeyStoreError, EvidenceError, TariffFileError: what is wrong, where, and what to do.
@@ -60,7 +60,7 @@ class Centre:
             return cls(
                 directory=directory,
                 settings=settings,
-                keys=Keys(CardKeys.from_store(store), store.tac_key_table()),
+                keys=Keys(CardKeys.from_store(store), store),
                 signing=SigningKey(_secret(store, KeyKind.CENTRE_SIGNING)),
                 archive=Archive(directory / "archive", KeyEncryptionKey(_secret(store, KeyKind.ARCHIVE_KEK))),
                 vault=Vault(directory / "vault", KeyEncryptionKey(_secret(store, KeyKind.VAULT_KEK)), chunks),

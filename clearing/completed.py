@@ -24,7 +24,14 @@ MARK: Final = Path("work", "completed.json")
 _FOLDERS: Final = ("segments", "outbox")
 """Folders whose folders hold what recovery looks for."""
 
-_PLACES: Final = ("vault", "payments", PRIVATE_NAME, f"work/{PRIVATE_NAME}", f"work/{PRIVATE_NAME}.wal", "centre.yaml")
+_PLACES: Final = (
+    "vault",
+    "payments",
+    PRIVATE_NAME,
+    f"work/{PRIVATE_NAME}",
+    f"work/{PRIVATE_NAME}.wal",
+    "centre.yaml",
+)
 
 
 def nothing_moved(centre: Centre) -> bool:

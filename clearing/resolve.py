@@ -5,6 +5,7 @@ The first half of pass 1: everything the ladder looks at, and no decision.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.delivery.classes import FareClass, FareClasses
+from card_io.keys.keystore import KeyStore
 from card_io.keys.tac_keys import TacKeyTable
 from card_io.records import LOAD_TYPES, NULL, RecordBlock, TxnType, card_factor, wall_seconds
 from clearing import calendar, grouping, mac
@@ -45,12 +47,17 @@ class Delivered:
     classes: FareClasses | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keys:
     """The keys of one run: card permutation and TAC masters."""
 
     cards: CardKeys
-    tac: TacKeyTable
+    store: KeyStore
+
+    @functools.cached_property
+    def tac(self) -> TacKeyTable:
+        """Issuer-level masters, derived when the first record asks: many a command sees none."""
+        return self.store.tac_key_table()
 
 
 def txn_ids(file_no: int, source_row: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -18,7 +18,7 @@ from clearing.batch import Batch
 from clearing.centre import Centre
 from clearing.config import Settings
 from clearing.engine import clear_pending, declared_now, opened, project
-from clearing.errors import RefusedError
+from clearing.errors import ClearingError, RefusedError
 from clearing.fees import fee_postings, fees_at_close, takings_of
 from clearing.interchange import write_after_run, write_at_close
 from clearing.ledger.projection import Projection
@@ -84,24 +84,24 @@ def close_window(
         at = declared_now(centre, now)
         window = calendar.day_number(date)
         _refuse_early(centre, window, at)
-        run = clear_pending(centre, projection, at, progress=progress, publish=False)
-        _refuse_gap(centre, window)
-        Batch(centre, run).decide_grey(window, at)
-        project(centre, projection, run, publish=False)
-        newest = centre.journal.entries[-1]
-        if newest.kind == "batch" and not newest.body["files"]:
-            # What was decided of grey rows goes to their issuers like any other decision.
-            write_after_run(centre, newest, {})
-        overriding = Override(proposer.person, proposer.key, override) if proposer and override else None
         try:
+            run = clear_pending(centre, projection, at, progress=progress, publish=False)
+            _refuse_gap(centre, window)
+            Batch(centre, run).decide_grey(window, at)
+            project(centre, projection, run, publish=False)
+            newest = centre.journal.entries[-1]
+            if newest.kind == "batch" and not newest.body["files"]:
+                # What was decided of grey rows goes to their issuers like any other decision.
+                write_after_run(centre, newest, {})
+            overriding = Override(proposer.person, proposer.key, override) if proposer and override else None
             refuse_day_switch(centre, projection.store, window, at, overriding)
-        except RefusedError:
-            # Who is refused looks into the published ledger.
-            project(centre, projection, run)
+            body = close_body(centre, projection, window)
+            if proposer is not None:
+                body["proposer"] = _signed_by(proposer, body, centre.settings, at).as_json()
+        except ClearingError:
+            # Who is refused looks into the published ledger: what was cleared by then stands there.
+            projection.publish(centre.journal)
             raise
-        body = close_body(centre, projection, window)
-        if proposer is not None:
-            body["proposer"] = _signed_by(proposer, body, centre.settings, at).as_json()
         entry = centre.journal.append("close", body, at=at, key=centre.signing)
         project(centre, projection, run)
         path = write_proposal(directory, entry, centre.settings)

@@ -52,7 +52,7 @@ def over_segments(text: str, segments: Iterable[str]) -> str:
 def segments_of_window(store: Store, window: datetime.date) -> list[str]:
     """Names of the segments with rows of a window: those of the batches that gave it a content root."""
     found = store.run(
-        """SELECT name FROM segments SEMI JOIN (SELECT entry FROM content_roots WHERE "window" = $window) USING (entry)
+        """SELECT name FROM segments WHERE entry IN (SELECT entry FROM content_roots WHERE "window" = $window)
            ORDER BY name""",
         {"window": window},
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from card_io.keys.signature import SigningKey, generate_signing_key
 from clearing.errors import EvidenceError
+from clearing.ledger import journal as journal_module
 from clearing.ledger.journal import GENESIS, Journal
 
 KEY = SigningKey(bytes(range(32)))
@@ -104,3 +106,27 @@ def test_a_half_written_entry_is_not_there_yet(journal: Journal) -> None:
     (journal.folder / "00000004.json.tmp").write_bytes(b'{"sequ')
     assert len(Journal(journal.folder).entries) == 3
     assert Journal(journal.folder).append("intake", {}, at=1, key=KEY).sequence == 4
+
+
+def test_entries_are_read_again_only_where_their_file_was_touched(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same length and same settable times: the time nobody can set gives it away. Without ``again`` all are read."""
+    read: list[int] = []
+    original = journal_module._read
+    monkeypatch.setattr(journal_module, "_read", lambda path, number: read.append(number) or original(path, number))
+    Journal(journal.folder, again=True)
+    assert (read.copy(), read.clear()) == ([1, 2, 3], None)
+    journal.append("intake", {"file_no": 3}, at=103, key=KEY)
+    assert [entry.at for entry in Journal(journal.folder, again=True)] == [100, 101, 102, 103]
+    assert (read.copy(), read.clear()) == ([4], None)
+    path = journal.folder / "00000002.json"
+    stat = path.stat()
+    path.write_bytes(path.read_bytes().replace(b'"at":101', b'"at":107'))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert [entry.at for entry in Journal(journal.folder, again=True)] == [100, 107, 102, 103]
+    assert (read.copy(), read.clear()) == ([2], None)
+    assert len(Journal(journal.folder).entries) == len(read) == 4
+    path.unlink()
+    with pytest.raises(EvidenceError, match="is missing"):
+        Journal(journal.folder, again=True)
