@@ -17,11 +17,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from clearing import calendar
-from clearing.config import load_settings
+from clearing.config import Settings, load_settings
 from clearing.ledger.journal import Journal
 from clearing.reconcile.checks import CheckResult
 from clearing.reconcile.latest import latest_checks
-from clearing.reconcile.policy import Reconciliation
 from clearing.report.facts import published_ledger
 from clearing.run_summary import RunSummary
 from clearing.store import Store
@@ -46,6 +45,8 @@ class LedgerState:
         newest_at: time of the newest entry, None before the first.
         newest_batch_at: time of the newest batch, None before the first.
         projected: sequence of the newest projected entry.
+        closed_late: from the cut-off of the newest closed window to its close, None before the first close.
+        open_since: cut-off of the oldest window with money that nobody has closed, None without one.
     """
 
     receipts: list[tuple[str, str, int, int | None]]
@@ -58,6 +59,8 @@ class LedgerState:
     newest_at: datetime.datetime | None
     newest_batch_at: datetime.datetime | None
     projected: int
+    closed_late: datetime.timedelta | None
+    open_since: datetime.datetime | None
 
 
 class LedgerCollector(Collector):
@@ -85,8 +88,8 @@ def write_metrics(directory: Path, summary: RunSummary | None) -> Path:
     """
     settings = load_settings(directory)
     with published_ledger(directory) as store:
-        state = read_state(store, directory, settings.reconciliation)
-    entries = len(Journal(directory / "journal").entries)
+        state = read_state(store, directory, settings)
+    entries = len(Journal(directory / "journal", again=True).entries)
     declared = state.newest_at if settings.centre.simulated else None
     now = declared or _wall_time(calendar.wall_clock())
     registry = CollectorRegistry()
@@ -98,21 +101,28 @@ def write_metrics(directory: Path, summary: RunSummary | None) -> Path:
     return path
 
 
-def read_state(store: Store, directory: Path, policy: Reconciliation) -> LedgerState:
+def read_state(store: Store, directory: Path, settings: Settings) -> LedgerState:
     """The state of a published ledger."""
     row = store.named("metrics/state")[0]
+    closed_window, closed_at, open_window = row[5:]
     return LedgerState(
         receipts=[(service, status, rows, fen) for service, status, rows, fen in store.named("metrics/receipts")],
         files=[(outcome, files) for outcome, files in store.named("metrics/files")],
         mismatches=[(service, mismatch, amounts) for service, mismatch, amounts in store.named("metrics/mismatches")],
         uncovered=[(service, reason, bills) for service, reason, bills in store.named("metrics/uncovered")],
-        checks=latest_checks(store, directory, policy),
+        checks=latest_checks(store, directory, settings.reconciliation),
         imbalance_fen=row[0],
         oldest_held_at=row[1],
         newest_at=row[2],
         newest_batch_at=row[3],
         projected=row[4],
+        closed_late=None if closed_window is None else closed_at - _cut_off(closed_window, settings),
+        open_since=None if open_window is None else _cut_off(open_window, settings),
     )
+
+
+def _cut_off(window: datetime.date, settings: Settings) -> datetime.datetime:
+    return _wall_time(calendar.cut_off_of(calendar.day_number(window), settings.calendar))
 
 
 def ledger_families(state: LedgerState, entries: int, now: datetime.datetime) -> Iterator[Metric]:
@@ -162,6 +172,18 @@ def ledger_families(state: LedgerState, entries: int, now: datetime.datetime) ->
     )
     yield _gauge("citycard_oldest_held_age_seconds", "Age of the oldest row still held; 0 = nothing is held.", age)
     yield _gauge("citycard_unprojected_entries", "Journal entries the projection lacks.", entries - state.projected)
+    if state.closed_late is not None:
+        yield _gauge(
+            "citycard_close_late_seconds",
+            "From its cut-off to the close of the newest closed window.",
+            state.closed_late.total_seconds(),
+        )
+    waiting = 0 if state.open_since is None else max((now - state.open_since).total_seconds(), 0)
+    yield _gauge(
+        "citycard_open_window_late_seconds",
+        "Past the cut-off of the oldest window with money that nobody has closed; 0 = none is due.",
+        waiting,
+    )
 
 
 def run_families(state: LedgerState, summary: RunSummary | None) -> Iterator[Metric]:

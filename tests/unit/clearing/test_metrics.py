@@ -15,6 +15,7 @@ from clearing.engine import run_centre
 from clearing.initialise import initialise_centre
 from clearing.metrics import write_metrics
 from clearing.run_summary import RunSummary
+from clearing.settlement import close_window
 from clearing.simulate import simulate_day
 from clearing.store import Store
 
@@ -115,6 +116,17 @@ def test_the_oldest_held_row_ages_by_the_declared_clock(ran: tuple[Path, RunSumm
     assert isinstance(oldest, datetime.datetime)
     age = datetime.datetime.fromisoformat(NOW) - oldest
     assert found["citycard_oldest_held_age_seconds", ()] == age.total_seconds() > 0
+
+
+def test_lateness_counts_from_the_cut_off(copied: Path) -> None:
+    """The window of 2 March takes receipts until 04:00 of the 3rd; a simulated centre's clock is its newest entry."""
+    found = samples(write_metrics(copied, None))
+    assert found["citycard_open_window_late_seconds", ()] == 3600
+    assert ("citycard_close_late_seconds", ()) not in found
+    close_window(copied, DAY, passphrase=PASSPHRASE, now=seconds_of("2026-03-03T09:30:00"))
+    found = samples(write_metrics(copied, None))
+    assert found["citycard_close_late_seconds", ()] == 5.5 * 3600
+    assert found["citycard_open_window_late_seconds", ()] == 0
 
 
 def test_a_spoiled_ledger_shows(copied: Path) -> None:
