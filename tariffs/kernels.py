@@ -1,9 +1,9 @@
 """Jitted functions that bring rows into the order of their owners: arrays in, arrays out, no imports of the project.
 
 Owners may be spread over all of int64 (card numbers are keyed permutations), so no key packs owner, period and
-sequence. Rows are dealt into parts by the range their owner lies in; a part fits into the cache, where counting
-passes bring rows into the order of the high bits of their keys, a hash table numbers the owners, a last counting
-pass brings each one's rows together, and these, few and nearly in order, are sorted by insertion.
+sequence. Rows are dealt into parts by the range their owner lies in; a part fits into the cache, where two counting
+passes, over high bits of the keys and of the owners, bring its rows nearly in order. The few that are not are
+inserted; a part in which many are not is sorted by merging.
 """
 
 from __future__ import annotations
@@ -20,13 +20,10 @@ Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint64]
 
-MIX = np.uint64(0x9E3779B97F4A7C15)
-INSERTED_MAX = 48
-"""Longer runs of one owner are sorted by merging where they are not in order."""
-DIGIT_BITS = 10
-DIGITS, DIGIT_MASK = 1 << DIGIT_BITS, np.uint64((1 << DIGIT_BITS) - 1)
-COUNTED_MIN = 256
-"""Fewer values are not worth the counting of digits."""
+KEY_BITS = 10
+"""High bits of the keys that are counted: a card's month of rows seldom has two in one."""
+MOVED_MAX = 4
+"""Places a row that is out of order may move, on average, before merging is faster."""
 DEALT = np.dtype([("owner", np.int64), ("key", np.int64), ("row", np.int32)], align=True)
 """A row at its place: its owner, what orders it among the owner's rows, its number. One record, not three columns:
 writing far from the place before is what takes the time."""
@@ -70,186 +67,132 @@ def deal(owner: Ints, splitters: Ints, low: int, shift: int, near: Codes, part: 
 
 
 @njit(cache=True, nogil=True)
-def collect(
-    part: Codes,
-    owner: Ints,
-    period: Ints,
-    sequence: Ints,
-    low_period: int,
-    low_sequence: int,
-    bits: int,
-    first: int,
-    last: int,
-    at: Ints,
-    place: Rows,
-    dealt: Any,
-) -> None:
-    """Give rows ``first`` to ``last`` their places in their parts, and each place its record of :data:`DEALT`.
-
-    A key is (period, sequence), the lower ``bits`` being the sequence, above the lowest of both; a lower period
-    counts as the lowest. ``at`` holds the next free place of each part.
-    """
-    for row in range(first, last):
+def give_places(part: Codes, at: Ints, place: Rows) -> None:
+    """Give rows their places in their parts; ``at`` holds the next free place of each part."""
+    for row in range(len(part)):
         to = at[part[row]]
         at[part[row]] = to + 1
         place[row] = to
-        here = dealt[to]
+
+
+@njit(cache=True, nogil=True)
+def collect(
+    place: Rows,
+    owner: Ints,
+    period: Ints,
+    sequence: Ints,
+    packing: tuple[int, int, int],
+    first: int,
+    last: int,
+    dealt: Any,
+) -> None:
+    """Write the records of :data:`DEALT` of rows ``first`` to ``last`` to their places.
+
+    A key is (period, sequence) above the lowest of both, which are the first two of ``packing``; its last is the
+    bits of the sequence, the lower ones.
+    """
+    low_period, low_sequence, bits = packing
+    for row in range(first, last):
+        here = dealt[place[row]]
         here.owner = owner[row]
-        here.key = ((max(period[row], low_period) - low_period) << bits) | (sequence[row] - low_sequence)
+        here.key = ((period[row] - low_period) << bits) | (sequence[row] - low_sequence)
         here.row = row
 
 
 @njit(cache=True, nogil=True)
-def find_runs(owners: Ints, chosen: Bools, order: Rows, begins: Ints) -> tuple[int, int]:
-    """The ``chosen`` ones of rows that stand in order: ``order`` lists them, ``begins`` where each owner's begin.
+def sort_part(owner: Ints, key: Ints) -> tuple[Rows, Ints, Ints, Ints, bool]:
+    """Rows of a part, at least one, by (owner, key): their numbers and keys in order, then owner by owner.
 
-    ``chosen`` without rows is all. Returns the number of owners and of rows; ``begins`` ends with the latter.
+    That is the distinct owners in rising order, where each one's rows begin (and the end of the last), and whether an
+    owner has a key twice.
     """
-    found = count = 0
-    for i in range(len(owners)):
-        if len(chosen) and not chosen[i]:
-            continue
-        if count == 0 or owners[i] != owners[order[count - 1]]:
-            begins[found] = count
-            found += 1
-        order[count] = i
-        count += 1
-    begins[found] = count
-    return found, count
-
-
-@njit(cache=True, nogil=True)
-def sort_part(dealt: Any, chosen: Bools, order: Rows, key: Ints) -> tuple[Ints, Ints, bool]:
-    """The ``chosen`` rows of a part (without rows: all) by (owner, key): fills ``order`` and their keys ``key``.
-
-    Returns the distinct owners in rising order, where each one's rows begin (and the end of the last), and whether
-    an owner has a key twice.
-    """
-    owners, keys = np.empty(len(dealt), np.int64), np.empty(len(dealt), np.int64)
-    for i in range(len(dealt)):
-        owners[i], keys[i] = dealt[i].owner, dealt[i].key
-    number_of, distinct, begins, begin_of = number_owners(owners, chosen)
-    at = begin_of.copy()
-    for i in by_high_bits(keys.view(np.uint64)):
-        number = number_of[i]
-        if number < 0:
-            continue
-        begin, place = begin_of[number], at[number]
-        at[number] = place + 1
-        if place - begin < INSERTED_MAX:
-            while place > begin and key[place - 1] > keys[i]:
-                key[place], order[place] = key[place - 1], order[place - 1]
-                place -= 1
-        key[place], order[place] = keys[i], i
-    twice = False
-    for run in range(len(distinct)):
-        begin, end = begins[run], begins[run + 1]
-        if end - begin > INSERTED_MAX and not rising(key[begin:end]):
-            by_key = np.argsort(key[begin:end], kind="mergesort")
-            key[begin:end], order[begin:end] = key[begin:end][by_key], order[begin:end][by_key]
-        for place in range(begin + 1, end):
-            twice |= key[place] == key[place - 1]
-    return distinct, begins, twice
-
-
-@njit(cache=True, nogil=True)
-def rising(key: Ints) -> bool:
-    """Whether no key is below the one before it."""
-    return bool(np.all(key[1:] >= key[:-1]))
-
-
-@njit(cache=True, nogil=True)
-def by_high_bits(values: Words) -> Rows:
-    """Places of the values by their highest bits, as far as two digits reach; few places come as they are.
-
-    Equal ones keep their order. Most values differ there, so that little is left to compare.
-    """
-    n = len(values)
-    first, second = np.arange(n).astype(np.int32), np.empty(n, np.int32)
-    if n < COUNTED_MIN:
-        return first
-    used, width = np.uint64(0), 0
+    n = len(owner)
+    order = np.arange(n).astype(np.int32)
+    by_key = by_owner = True
+    for i in range(1, n):
+        by_key &= key[i - 1] <= key[i]
+        by_owner &= owner[i - 1] <= owner[i]
+    if not by_key:
+        order = by_high_bits(key, KEY_BITS, order)
+    if not by_owner:
+        bits = 1
+        while 1 << bits < 2 * n:
+            bits += 1
+        order = by_high_bits(owner, bits, order)
+    owners, keys = np.empty(n, np.int64), np.empty(n, np.int64)
     for i in range(n):
-        used |= values[i]
-    while width < 64 and used >> np.uint64(width):
+        owners[i], keys[i] = owner[order[i]], key[order[i]]
+    if not insert(owners, keys, order):
+        merge(owners, keys, order)
+    begins, found, twice = np.empty(n + 1, np.int64), 0, False
+    for i in range(n):
+        if i and owners[i] == owners[i - 1]:
+            twice |= keys[i] == keys[i - 1]
+        else:
+            begins[found], owners[found] = i, owners[i]
+            found += 1
+    begins[found] = n
+    return order, keys, owners[:found], begins[: found + 1], twice
+
+
+@njit(cache=True, nogil=True)
+def by_high_bits(values: Ints, bits: int, before: Rows) -> Rows:
+    """The places ``before`` by the highest ``bits`` of what their values lie above the lowest; equal ones stay."""
+    low, high = values.min(), values.max()
+    # Wraps around; as unsigned numbers, what the values lie above the lowest rises with them.
+    span, width = np.uint64(high) - np.uint64(low), 0
+    while width < 64 and span >> np.uint64(width):
         width += 1
-    shift = np.uint64(max(width - 2 * DIGIT_BITS, 0))
-    next_shift = shift + np.uint64(DIGIT_BITS)
-    low, high = np.zeros(DIGITS, np.int32), np.zeros(DIGITS, np.int32)
-    for i in range(n):
-        low[(values[i] >> shift) & DIGIT_MASK] += 1
-        high[(values[i] >> next_shift) & DIGIT_MASK] += 1
-    below_low = below_high = 0
-    for digit in range(DIGITS):
-        of_low, of_high = low[digit], high[digit]
-        low[digit], high[digit] = below_low, below_high
-        below_low += of_low
-        below_high += of_high
-    for i in range(n):
-        bits = (values[i] >> shift) & DIGIT_MASK
-        first[low[bits]] = i
-        low[bits] += 1
-    for place in first:
-        bits = (values[place] >> next_shift) & DIGIT_MASK
-        second[high[bits]] = place
-        high[bits] += 1
-    return second
+    shift = np.uint64(max(width - bits, 0))
+    next_of = np.zeros(np.int64(span >> shift) + 2, np.int32)
+    for value in values:
+        next_of[np.int64((np.uint64(value) - np.uint64(low)) >> shift) + 1] += 1
+    for digit in range(1, len(next_of)):
+        next_of[digit] += next_of[digit - 1]
+    order = np.empty(len(before), np.int32)
+    for place in before:
+        digit = np.int64((np.uint64(values[place]) - np.uint64(low)) >> shift)
+        order[next_of[digit]] = place
+        next_of[digit] += 1
+    return order
 
 
 @njit(cache=True, nogil=True)
-def hash_owners(owners: Ints, chosen: Bools, bits: int, number_of: Rows, distinct: Ints, count: Rows) -> int:
-    """Number the distinct owners as they come in a table of 2 to the power ``bits``; −1 = it is too small.
-
-    Fills the number of each row (−1 = not chosen), the owner of each number and how many rows it has.
-    """
-    owner_in = np.empty(1 << bits, np.int64)
-    number_in = np.full(1 << bits, -1, np.int32)
-    shift, found = np.uint64(64 - bits), 0
-    for i in range(len(owners)):
-        if len(chosen) and not chosen[i]:
-            number_of[i] = -1
-            continue
-        owner = owners[i]
-        slot = np.int64((np.uint64(owner) * MIX) >> shift)
-        while number_in[slot] >= 0 and owner_in[slot] != owner:
-            slot = (slot + 1) & ((1 << bits) - 1)
-        number = number_in[slot]
-        if number < 0:
-            if 2 * found >= 1 << bits:
-                return -1
-            number = found
-            number_in[slot], owner_in[slot], distinct[found], count[found] = found, owner, owner, 0
-            found += 1
-        count[number] += 1
-        number_of[i] = number
-    return found
+def insert(owners: Ints, keys: Ints, order: Rows) -> bool:
+    """Sort all three by (owner, key), which they nearly are; false = too far from it, then they are not sorted yet."""
+    left = MOVED_MAX * len(order)
+    for i in range(1, len(order)):
+        owner, key, row, at = owners[i], keys[i], order[i], i
+        while at > 0 and (owners[at - 1] > owner or (owners[at - 1] == owner and keys[at - 1] > key)):
+            owners[at], keys[at], order[at] = owners[at - 1], keys[at - 1], order[at - 1]
+            at -= 1
+        owners[at], keys[at], order[at] = owner, key, row
+        left -= i - at
+        if left < 0:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
-def number_owners(owners: Ints, chosen: Bools) -> tuple[Rows, Ints, Ints, Ints]:
-    """Number of each row's owner (−1 = not chosen); the distinct owners in rising order and the begins of their rows.
-
-    The last answer is where the rows of each number begin.
-    """
-    n, bits = len(owners), 4
-    while (1 << bits) < n // 2:
-        bits += 1
-    number_of, distinct, count = np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int32)
-    found = hash_owners(owners, chosen, bits, number_of, distinct, count)
-    while found < 0:
-        # Mostly owners have many rows, and a small table stays near.
-        bits += 2
-        found = hash_owners(owners, chosen, bits, number_of, distinct, count)
-    lowest = distinct[:found].min() if found else 0
-    # Wraps around; as unsigned numbers, what the owners lie above the lowest rises with them.
-    by_owner = by_high_bits((distinct[:found] - lowest).view(np.uint64))
-    if not rising(distinct[:found][by_owner]):
-        by_owner = np.argsort(distinct[:found]).astype(np.int32)
-    begins, begin_of = np.zeros(found + 1, np.int64), np.empty(found, np.int64)
-    for k in range(found):
-        begin_of[by_owner[k]] = begins[k]
-        begins[k + 1] = begins[k] + count[by_owner[k]]
-    return number_of, distinct[:found][by_owner], begins, begin_of
+def merge(owners: Ints, keys: Ints, order: Rows) -> None:
+    """Sort all three by (owner, key), merging runs of doubling length."""
+    n, width = len(order), 1
+    while width < n:
+        owner, key, row = owners.copy(), keys.copy(), order.copy()
+        for first in range(0, n, 2 * width):
+            middle, last = min(first + width, n), min(first + 2 * width, n)
+            left, right = first, middle
+            for at in range(first, last):
+                here = left < middle and (
+                    right == last
+                    or owner[left] < owner[right]
+                    or (owner[left] == owner[right] and key[left] <= key[right])
+                )
+                source = left if here else right
+                owners[at], keys[at], order[at] = owner[source], key[source], row[source]
+                left += here
+                right += not here
+        width *= 2
 
 
 @njit(cache=True, nogil=True)

@@ -20,8 +20,8 @@ QUANTITY_MAX = 1_000_000_000
 It keeps every product with a price or ratio inside int64.
 """
 
-ACCUMULATORS_MAX = 31
-"""Each takes two bits of a row's int64 mark."""
+ACCUMULATORS_MAX = 16
+"""Each takes two bits of the marks that a record of ``walk.FACTS`` holds of a row."""
 
 Fen = Annotated[int, Field(strict=True, ge=0, le=QUANTITY_MAX)]
 Quantity = Annotated[int, Field(strict=True, ge=0, le=QUANTITY_MAX)]

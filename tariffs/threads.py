@@ -38,16 +38,18 @@ def over_runs(begins: Ints, walk: Callable[[int, int], object], threads: int, ro
     in_threads(walk, cuts[:-1], cuts[1:], threads)
 
 
-def in_threads(work: Callable[[int, int], object], first: npt.ArrayLike, last: npt.ArrayLike, threads: int) -> None:
+def in_threads(
+    work: Callable[[int, int], Answer], first: npt.ArrayLike, last: npt.ArrayLike, threads: int
+) -> list[Answer]:
     """``work(first[i], last[i])`` for all i on a pool of threads, or here when there is one thread."""
     pairs = list(zip(np.asarray(first).tolist(), np.asarray(last).tolist(), strict=True))
-    run_all(lambda pair: work(*pair), pairs, threads)
+    return run_all(lambda pair: work(*pair), pairs, threads)
 
 
-def in_ranges(length: int, work: Callable[[int, int], object], threads: int) -> None:
+def in_ranges(length: int, work: Callable[[int, int], Answer], threads: int) -> list[Answer]:
     """``work(first, last)`` for ranges that together are ``length`` rows, one per thread."""
     bounds = np.linspace(0, length, threads + 1).astype(np.int64)
-    in_threads(work, bounds[:-1], bounds[1:], threads)
+    return in_threads(work, bounds[:-1], bounds[1:], threads)
 
 
 def each_chunk(length: int, work: Callable[[slice], object], threads: int) -> None:

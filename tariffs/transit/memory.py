@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tariffs.columns import Bools, Ints, Shorts
+from tariffs.columns import Ints, Shorts, read_only
 from tariffs.owner_order import OwnerOrder, OwnerRuns
 from tariffs.schema import WEEKDAYS, Clock
 from tariffs.threads import run_all
 from tariffs.transit.chunk import Chunk
 from tariffs.transit.columns import TransitJourneys
 from tariffs.transit.kernels import rows, walk
-from tariffs.transit.state import TransitState, close_state, open_memory, refuse_past, walked_state
+from tariffs.transit.state import TransitState, WalkedCards, close_state, open_memory, refuse_past
 
 _DAY_S = 86_400
 _FEW = 256
@@ -33,9 +33,10 @@ class Dated:
     """Rising numbers of the memories of a card, slot by slot."""
 
     @property
-    def transfers(self) -> bool:
-        """Whether some step is a transfer window."""
-        return bool((self.terms["kind"] == walk.TRANSFER).any())
+    def ends(self) -> bool:
+        """Whether some step asks where a journey begins and ends."""
+        kind = self.terms["kind"]
+        return bool(((kind == walk.TRANSFER) | (kind == walk.CHEAPEST) | (self.terms["cap_span"] > 0)).any())
 
 
 @dataclass(frozen=True)
@@ -47,53 +48,54 @@ class Memory:
 
     order: OwnerOrder
     facts: npt.NDArray[Any]
-    """Records of ``walk.FACTS``."""
+    """Records of ``walk.FACTS``; those without marks hold nothing else of use."""
     ends: npt.NDArray[Any]
-    """Records of ``walk.ENDS``; without rows where no step is a transfer window."""
-    marked: Bools
-    """Places of rows the walk is for; at others the records hold nothing of use."""
+    """Records of ``walk.ENDS``; without rows where no step reads them."""
     outcome: Ints
     """What the card pays and the rule behind it (fen << 16 | rule), −1 = as before the walk."""
     conceded: Ints
     """By row, as the closing steps want it; without rows where there are none."""
 
     @classmethod
-    def of(cls, order: OwnerOrder, *, transfers: bool, closing: bool) -> Self:
-        """Nothing noted yet."""
+    def of(cls, order: OwnerOrder, *, ends: bool, closing: bool) -> Self:
+        """Nothing noted yet; each row is to be noted or passed over."""
         length = len(order.place)
         return cls(
             order,
             np.empty(length, walk.FACTS),
-            np.empty(length if transfers else 0, walk.ENDS),
-            np.zeros(length, np.bool_),
+            np.empty(length if ends else 0, walk.ENDS),
             np.empty(length, np.int64),
             np.zeros(length if closing else 0, np.int64),
         )
+
+    def pass_over(self, at: slice) -> None:
+        """Rows that the walk is not for, but for those noted later."""
+        rows.pass_over(self.order.place[at], self.facts)
 
     def note(self, at: slice | Ints, chunk: Chunk, program: int) -> None:
         """Remember a chunk's rows ``at``."""
         if len(self.conceded):
             self.conceded[at] = chunk.conceded
-        journeys = chunk.journeys
-        place, time = self.order.place[at], self.order.period[at]
+        journeys, order = chunk.journeys, self.order
+        place = order.place[at]
         rows.note_facts(
             place,
-            time,
+            *read_only(order.owner[at], order.period[at], order.sequence[at]),
+            order.packing.layout,
             chunk.card_class,
             journeys.mode,
             program,
             chunk.marks,
-            (chunk.zone_low, chunk.zone_high, chunk.held_low, chunk.held_high),
             chunk.gross,
             chunk.fare,
             chunk.priced,
             np.empty(_FEW, walk.FACTS),
             self.facts,
-            self.marked,
         )
         if len(self.ends):
             columns = (journeys.entry_time, journeys.exit_time, journeys.counted_at, journeys.line)
-            rows.note_ends(place, time, *columns, self.ends)
+            zones = (chunk.zone_low, chunk.zone_high, chunk.held_low, chunk.held_high)
+            rows.note_ends(place, *columns, zones, self.ends)
 
 
 def walk_journeys(
@@ -110,54 +112,52 @@ def walk_journeys(
     ValueError as :func:`tariffs.transit.state.refuse_past`.
     """
     first_day, starts = _calendar(dated.clock, *span)
+    packing = memory.order.packing
 
-    def walk_part(part: slice) -> TransitState:
-        outcome = memory.outcome[part]
-        outcome.fill(-1)
-        runs = memory.order.runs(part, memory.marked[part])
-        if not len(runs.owners):
-            return TransitState.zeros(0)
+    def walk_part(part: slice) -> WalkedCards | None:
+        facts, outcome = memory.facts[part], memory.outcome[part]
+        owner, key, place = (np.empty(len(facts), dtype) for dtype in (np.int64, np.int64, np.int32))
+        found = walk.pick(facts, owner, key, place)
+        if found < len(facts):
+            outcome.fill(-1)
+        if not found:
+            return None
+        runs = OwnerRuns.of(owner[:found], key[:found])
+        if found < len(facts):
+            runs = replace(runs, order=place[runs.order])
         if runs.twice:
-            _settle_ties(memory.order.row[part], runs, journeys, memory.order.period)
+            _settle_ties(memory.order.row[part], runs, journeys)
         opening = state.between(runs.owners)
-        refuse_past(opening, runs)
+        refuse_past(opening, runs.owners, packing.unpacked(runs.first))
         remembered = open_memory(opening, runs.owners, dated.ids)
-        walk.walk_cards(
+        used = walk.walk_cards(
             runs.begins,
             runs.order,
+            packing.periods(runs.keys),
             dated.terms,
             dated.table,
             dated.clock.day_starts_s,
             first_day,
             starts,
-            _lined_up(memory.facts[part], runs.order),
-            _lined_up(memory.ends[part], runs.order),
+            facts,
+            memory.ends[part],
             remembered,
             outcome,
         )
-        return walked_state(runs, remembered, dated.ids)
+        return WalkedCards(runs.owners, packing.unpacked(runs.last), remembered, used)
 
-    return close_state(state, run_all(walk_part, memory.order.parts, threads))
-
-
-def _lined_up(records: npt.NDArray[Any], order: Shorts) -> npt.NDArray[Any]:
-    """Records of a part in order; none where there are none."""
-    block = np.empty(len(order) if len(records) else 0, records.dtype)
-    if len(block):
-        walk.line_up(records, order, block)
-    return block
+    walked = run_all(walk_part, memory.order.parts, threads)
+    return close_state(state, [cards for cards in walked if cards is not None], dated.ids, threads)
 
 
-def _settle_ties(rows_of: Shorts, runs: OwnerRuns, journeys: TransitJourneys, time: Ints) -> None:
+def _settle_ties(rows_of: Shorts, runs: OwnerRuns, journeys: TransitJourneys) -> None:
     """Order rows of equal card, time and sequence by what they hold; rows equal in everything are interchangeable."""
-    at = rows_of[runs.order]
-    keys = (journeys.sequence[at], time[at], journeys.card[at])
-    same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
-    tied = np.zeros(len(at), np.bool_)
-    tied[1:] |= same
-    tied[:-1] |= same
-    columns = [getattr(journeys, name)[at[tied]] for name in journeys.SPECS]
-    by_content = np.lexsort((*columns, *(key[tied] for key in keys)))
+    same = runs.keys[1:] == runs.keys[:-1]
+    same[runs.begins[1:-1] - 1] = False
+    tied = np.append(False, same) | np.append(same, False)
+    group = np.cumsum(np.append(True, ~same))[tied]
+    at = rows_of[runs.order[tied]]
+    by_content = np.lexsort((*(getattr(journeys, name)[at] for name in journeys.SPECS), group))
     runs.order[tied] = runs.order[tied][by_content]
 
 

@@ -148,6 +148,10 @@ class _Network:
     """First program of each tariff (and their number), first second of each program, end of each tariff."""
     memory: Dated
 
+    def counts(self, program: int) -> bool:
+        """Whether a program (−1 = none) has steps that remember."""
+        return program >= 0 and bool(self.programs[program].accumulators)
+
     @property
     def remembers(self) -> bool:
         """Whether some program has steps that remember."""
@@ -223,7 +227,7 @@ class _Batch:
         earliest, latest = min(span[0] for span in spans), max(span[1] for span in spans)
         order = deal_rows(self.journeys.card, time, self.journeys.sequence, self.threads, earliest)
         closing = any(program.closing for program in self.network.programs)
-        memory = Memory.of(order, transfers=self.network.memory.transfers, closing=closing)
+        memory = Memory.of(order, ends=self.network.memory.ends, closing=closing)
         run_all(lambda rows: self._note(rows, memory), self._ranges, self.threads)
         after = walk_journeys(self.network.memory, self.journeys, opening, (earliest, latest), memory, self.threads)
         run_all(lambda rows: self._settle(rows, memory), self._ranges, self.threads)
@@ -242,6 +246,8 @@ class _Batch:
 
     def _note(self, rows: slice, memory: Memory) -> None:
         """Price rows as far as each alone decides."""
+        if not all(self.network.counts(number) for number in np.unique(self._program[rows]).tolist()):
+            memory.pass_over(rows)
         for number, at, chunk in self._chunks(rows):
             program = self.network.programs[number]
             _reduce(program, chunk)

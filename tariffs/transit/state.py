@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tariffs.columns import NULL, Bools, Column, Columns, Ints
-from tariffs.owner_order import OwnerRuns
+from tariffs.threads import run_all
 from tariffs.transit.kernels import walk
 
 CLOCK = 0
@@ -63,14 +63,36 @@ def accumulator_id(name: str) -> int:
     return number // SLOTS_MAX * SLOTS_MAX + int(slot.rstrip("]") or 0)
 
 
-def refuse_past(state: TransitState, runs: OwnerRuns) -> None:
-    """ValueError when a card has a row earlier than what its state has already counted."""
+@dataclass(frozen=True)
+class WalkedCards:
+    """What some cards carry on after their walk."""
+
+    cards: Ints
+    """Rising."""
+    clock: tuple[Ints, Ints]
+    """Time and sequence of each card's last journey."""
+    memory: npt.NDArray[Any]
+    """Records of ``walk.MEMORY`` (cards, ids)."""
+    used: int
+    """Records that hold something."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of a state that say so."""
+        return len(self.cards) + self.used
+
+
+def refuse_past(state: TransitState, cards: Ints, first: tuple[Ints, Ints]) -> None:
+    """ValueError when a card has a row earlier than what its state has already counted.
+
+    ``first`` is time and sequence of the first row of each of the rising ``cards``.
+    """
     if not len(state):
         return
     clocks = state.take(state.accumulator == CLOCK)
-    at, known = _find(clocks.card, runs.owners)
+    at, known = _find(clocks.card, cards)
     since = clocks.take(at[known])
-    time, sequence = (column[known] for column in runs.first)
+    time, sequence = (column[known] for column in first)
     late = (time < since.since) | ((time == since.since) & (sequence < since.value))
     if late.any():
         card = int(since.card[late][0])
@@ -93,24 +115,24 @@ def open_memory(state: TransitState, cards: Ints, ids: Ints) -> npt.NDArray[Any]
     return memory
 
 
-def walked_state(runs: OwnerRuns, memory: npt.NDArray[Any], ids: Ints) -> TransitState:
-    """What cards carry on after their walk: ``memory`` (cards, ids) as rows."""
-    most = len(runs.owners) * (len(ids) + 1)
-    columns = {name: np.empty(most, spec.dtype) for name, spec in TransitState.SPECS.items()}
-    listed = [columns[name] for name in ("card", "accumulator", "since", "value", "count")]
-    marks = tuple(columns[f"mark_{k}"] for k in (1, 2, 3))
-    rows = walk.list_memory(runs.owners, *runs.last, memory, ids, *listed, marks)
-    return TransitState(**{name: column[:rows] for name, column in columns.items()})
-
-
-def close_state(state: TransitState, walked: Sequence[TransitState]) -> TransitState:
+def close_state(state: TransitState, walked: Sequence[WalkedCards], ids: Ints, threads: int) -> TransitState:
     """The snapshot after the walk: rows of the walked cards renewed, all others as they were.
 
-    The parts hold rising cards, and none that another part has.
+    The parts hold rising cards, and none that another part has; ``ids`` (rising) number the memories of a card.
     """
     if not walked:
         return state
-    renewed = TransitState.concatenate(walked)
+    ends = np.cumsum([cards.rows for cards in walked])
+    columns = {name: np.empty(int(ends[-1]), spec.dtype) for name, spec in TransitState.SPECS.items()}
+    listed = [columns[name] for name in ("card", "accumulator", "since", "value", "count")]
+    marks = tuple(columns[f"mark_{k}"] for k in (1, 2, 3))
+
+    def list_rows(part: int) -> None:
+        cards = walked[part]
+        walk.list_memory(cards.cards, *cards.clock, cards.memory, ids, int(ends[part]) - cards.rows, *listed, marks)
+
+    run_all(list_rows, range(len(walked)), threads)
+    renewed = TransitState(**columns)
     if not len(state) or not len(renewed):
         return renewed if len(renewed) else state
     cards = renewed.card[renewed.accumulator == CLOCK]

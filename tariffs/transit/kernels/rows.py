@@ -17,6 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.int32]
+Zones = npt.NDArray[np.int8]
 
 NULL = -(2**63)
 QUANTITY_MAX = np.uint64(1_000_000_000)
@@ -271,58 +272,72 @@ def mark_rows(objects: Bools, origins: Bools, position: int, marks: Ints) -> Non
 @njit(cache=True, nogil=True, error_model="numpy")
 def note_facts(
     place: Shorts,
-    time: Ints,
+    owner: Ints,
+    period: Ints,
+    sequence: Ints,
+    packing: tuple[int, int, int],
     card_class: Bytes,
     mode: Bytes,
     program: int,
     marks: Ints,
-    zones: tuple[Any, Any, Any, Any],
     gross: Ints,
     fare: Ints,
     priced: Bools,
     few: Any,
     facts: Any,
-    marked: Bools,
 ) -> None:
-    """What the walk reads of each row, as records of ``walk.FACTS`` at its place; one without a price is not marked.
+    """What the walk reads of each row, as records of ``walk.FACTS`` at its place; one without a price has no marks.
 
+    ``packing``: lowest period and sequence, and the bits of the latter in a key; a lower period counts as the lowest.
     Records are put together in ``few`` and go to their places whole: a place is far from the one before, and every
     write there is waited for.
     """
-    low, high, held_low, held_high = zones
-    for first in range(0, len(time), len(few)):
-        last = min(first + len(few), len(time))
+    low_period, low_sequence, bits = packing
+    for first in range(0, len(place), len(few)):
+        last = min(first + len(few), len(place))
         for row in range(first, last):
             fact = few[row - first]
-            fact.time = time[row]
-            fact.marks = marks[row]
+            fact.owner = owner[row]
+            fact.key = ((max(period[row], low_period) - low_period) << bits) | (sequence[row] - low_sequence)
+            fact.marks = marks[row] if priced[row] else 0
             fact.gross = gross[row]
             fact.fare = fare[row]
             fact.program = program
             fact.who = card_class[row]
             fact.mode = mode[row]
-            fact.low = low[row]
-            fact.high = high[row]
-            fact.held_low = held_low[row]
-            fact.held_high = held_high[row]
         for row in range(first, last):
             facts[place[row]] = few[row - first]
-        for row in range(first, last):
-            marked[place[row]] = priced[row] & (marks[row] != 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def note_ends(place: Shorts, time: Ints, entry: Ints, exit_: Ints, counted_at: Ints, line: Ints, ends: Any) -> None:
-    """Line and ends of each row, as records of ``walk.ENDS`` at its place."""
-    for row in range(len(time)):
+def pass_over(place: Shorts, facts: Any) -> None:
+    """Rows that the walk is not for, until they are noted."""
+    for to in place:
+        facts[to].marks = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def note_ends(
+    place: Shorts,
+    entry: Ints,
+    exit_: Ints,
+    counted_at: Ints,
+    line: Ints,
+    zones: tuple[Zones, Zones, Zones, Zones],
+    ends: Any,
+) -> None:
+    """Line, end and zones of each row, as records of ``walk.ENDS`` at its place."""
+    low, high, held_low, held_high = zones
+    for row in range(len(place)):
         start = entry[row] if entry[row] != NULL else exit_[row]
         end = exit_[row] if exit_[row] != NULL else start
         # A bus leg has one tap, which is both its ends; a leg carried forward lies where it is counted.
         carried = counted_at[row] != NULL
         of_row = ends[place[row]]
         of_row.line = line[row]
-        of_row.entry = 0 if carried else min(max(start - time[row], -OFFSET_MAX), OFFSET_MAX)
-        of_row.exit = 0 if carried else min(max(end - time[row], -OFFSET_MAX), OFFSET_MAX)
+        of_row.low, of_row.high = low[row], high[row]
+        of_row.held_low, of_row.held_high = held_low[row], held_high[row]
+        of_row.lasts = 0 if carried else min(max(end - start, -OFFSET_MAX), OFFSET_MAX)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -52,13 +52,24 @@ references, once per row and step, in a place that all threads share.
 
 FACTS = np.dtype(
     [
-        ("time", np.int64),
-        ("marks", np.int64),
+        ("owner", np.int64),
+        ("key", np.int64),
         ("gross", np.int32),
         ("fare", np.int32),
+        ("marks", np.uint32),
         ("program", np.uint16),
         ("who", np.uint8),
         ("mode", np.uint8),
+    ],
+    align=True,
+)
+"""What is known of a row before the walk, half a cache line: its card and key, by which it is sorted, full fare and
+fare so far (fen), marks as in ``Chunk.marks``, number of its program, class and mode."""
+
+ENDS = np.dtype(
+    [
+        ("line", np.int64),
+        ("lasts", np.int32),
         ("low", np.int8),
         ("high", np.int8),
         ("held_low", np.int8),
@@ -66,12 +77,8 @@ FACTS = np.dtype(
     ],
     align=True,
 )
-"""What the walk reads of a row, 32 bytes: when it counts (s), marks as in ``Chunk.marks``, full fare and fare so far
-(fen), number of its program, class, mode, lowest and highest zone, and the zones a travelcard covers (−1 = none)."""
-
-ENDS = np.dtype([("line", np.int64), ("entry", np.int32), ("exit", np.int32)], align=True)
-"""What transfer windows read besides: the line, and the ends of the row as seconds after its time (farther than 68
-years away: 68 years)."""
+"""What only transfer windows and zones read besides: the line, how many seconds after its time the row ends (beyond
+68 years: 68 years), lowest and highest zone, and the zones a travelcard covers (−1 = none)."""
 
 MEMORY = np.dtype([(name, np.int64) for name in ("since", "value", "count", "mark_1", "mark_2", "mark_3")])
 """What is remembered per card and accumulator; ``since`` is NULL until something is.
@@ -130,11 +137,13 @@ def enter_period(slot: Any, term: Any, time: int, calendar: Calendar) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def transfer_fare(slot: Any, term: Any, fact: Any, ends: Any, mark: int, fare: int) -> tuple[int, bool]:
+def transfer_fare(
+    slot: Any, term: Any, fact: Any, ends: Any, time: int, mark: int, fare: int
+) -> tuple[int, bool]:
     """Fare of a leg after the transfer rule, and whether it continued a window; moves the slot."""
     objects, origins = mark & 1 == 1, mark & 2 == 2
     who, line, mode = fact.who, ends.line, fact.mode
-    start, end = fact.time + ends.entry, fact.time + ends.exit
+    start, end = time, time + ends.lasts
     if fare == 0:
         return fare, False
     until = end if term.until_exit else start
@@ -194,10 +203,9 @@ def cap_limit(slot: Any, term: Any, table: Ints, fact: Any) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def capped_fare(slot: Any, term: Any, table: Ints, fact: Any, fare: int) -> int:
+def capped_fare(slot: Any, term: Any, table: Ints, fact: Any, low: int, high: int, fare: int) -> int:
     """Fare under a cap; widens the zone range that slot (c, s) of ``memory`` holds."""
-    if term.cap_span and fact.low >= 0 and table[term.table + fact.who] >= 0:
-        low, high = fact.low, fact.high
+    if term.cap_span and low >= 0 and table[term.table + fact.who] >= 0:
         slot.mark_1 = low if slot.mark_1 < 0 else min(slot.mark_1, low)
         slot.mark_2 = max(slot.mark_2, high)
     limit = cap_limit(slot, term, table, fact)
@@ -285,7 +293,7 @@ def fare_beside(table: Ints, at: int, span: int, low: int, high: int, covered: i
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def cheapest_fare(
-    memory: Any, c: int, term: Any, table: Ints, fact: Any, reduced: bool, fare: int, calendar: Calendar
+    memory: Any, c: int, term: Any, table: Ints, ends: Any, reduced: bool, fare: int, time: int, calendar: Calendar
 ) -> int:
     """How much the cheapest option for all legs of the period rises by this leg; moves the slots of all options.
 
@@ -293,17 +301,17 @@ def cheapest_fare(
     it covers, whether it covers reduced legs only. The first option is no cap.
     """
     span, options, at = term.zones, term.options, term.table
-    low, high = np.int64(fact.low), np.int64(fact.high)
+    low, high = np.int64(ends.low), np.int64(ends.high)
     held = 0
-    if fact.held_low >= 0:
-        held = ((2 << fact.held_high) - 1) & ~((1 << fact.held_low) - 1)
+    if ends.held_low >= 0:
+        held = ((2 << ends.held_high) - 1) & ~((1 << ends.held_low) - 1)
     known = low >= 0 and high < span
     fares = at + (span * span if reduced else 0)
     caps = at + 2 * span * span
     least = 0
     for k in range(options):
         slot = memory[c, term.slot + k]
-        enter_period(slot, term, fact.time, calendar)
+        enter_period(slot, term, time, calendar)
         beside, price = fare, 0
         if k > 0:
             cap = caps + 4 * (k - 1)
@@ -386,7 +394,8 @@ def count(slot: Any, term: Any, gross: int, fare: int, paid: int, continues: boo
 @njit(cache=True, nogil=True, error_model="numpy")
 def walk_cards(
     begins: Ints,
-    places: Shorts,
+    order: Shorts,
+    times: Ints,
     terms: Any,
     table: Ints,
     day_starts: int,
@@ -396,22 +405,28 @@ def walk_cards(
     ends: Any,
     memory: Any,
     outcome: Ints,
-) -> None:
-    """Price the journeys of cards in their order.
+) -> int:
+    """Price the journeys of cards in their order; returns how many memories of theirs are in use afterwards.
 
-    Card c has ``facts[begins[c]:begins[c + 1]]`` (records of FACTS) by time and sequence, whose answers go to
-    ``places``; ``ends`` likewise of ENDS, without rows where no step is a transfer window.
+    Card c has the rows ``order[begins[c]:begins[c + 1]]``, by time (``times``, in order) and sequence; ``facts``
+    (records of FACTS) are by row, ``ends`` likewise of ENDS, without rows where no step reads them.
     ``terms`` (programs, steps) of TERM, ``table`` flat. A day starts ``day_starts`` seconds after midnight;
     ``starts`` (days from ``first_day`` on, 4) = seconds at which each day, its week, month and year start. Writes
-    ``outcome`` (fen << 16 | rule, −1 where no step decides); changes ``memory`` (cards, slots) of MEMORY in place.
+    ``outcome`` by row (fen << 16 | rule, −1 where no step decides); changes ``memory`` (cards, slots) of MEMORY in
+    place.
     """
-    steps = terms.shape[1]
+    steps, used = terms.shape[1], 0
+    # Lined up first: here and there the reads wait side by side, in the walk each would hold up all that follows.
+    lined = np.empty(len(order), facts.dtype)
+    for at in range(len(order)):
+        lined[at] = facts[order[at]]
     for card in range(len(begins) - 1):
         for at in range(begins[card], begins[card + 1]):
-            fact = facts[at]
-            program, marks = np.int64(fact.program), fact.marks
+            row, time = order[at], times[at]
+            fact = lined[at]
+            program, marks = np.int64(fact.program), np.int64(fact.marks)
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
-            day = (fact.time - day_starts) // DAY_S
+            day = (time - day_starts) // DAY_S
             since = day - first_day
             calendar = (starts[since, 0], starts[since, 1], starts[since, 2], starts[since, 3])
             paid, rebate, rule = fare, 0, -1
@@ -426,14 +441,15 @@ def walk_cards(
                 before = paid - rebate
                 decides = False
                 if kind == TRANSFER:
-                    paid, decides = transfer_fare(slot, term, fact, ends[at], mark, paid)
+                    paid, decides = transfer_fare(slot, term, fact, ends[row], time, mark, paid)
                     continues = continues or decides
                 elif kind == CHEAPEST:
-                    paid = cheapest_fare(memory, card, term, table, fact, mark & 2 == 2, paid, calendar)
+                    paid = cheapest_fare(memory, card, term, table, ends[row], mark & 2 == 2, paid, time, calendar)
                 else:
-                    enter_period(slot, term, fact.time, calendar)
+                    enter_period(slot, term, time, calendar)
                     if kind == CAP:
-                        paid = capped_fare(slot, term, table, fact, paid)
+                        low, high = (ends[row].low, ends[row].high) if term.cap_span else (-1, -1)
+                        paid = capped_fare(slot, term, table, fact, low, high, paid)
                     elif kind == CUMULATIVE:
                         paid = cumulative_fare(slot, term, table, gross, paid, continues)
                     elif kind == PASS:
@@ -444,25 +460,27 @@ def walk_cards(
                             met = met_zones(memory, card, terms[program, term.of_step], table, fact, paid)
                         # What is paid back is no part of what caps and discounts count.
                         credit = memory[card, term.slot + 1]
-                        rebate += rebate_of(slot, credit, term, table, fact.time, day, paid - rebate, met)
+                        rebate += rebate_of(slot, credit, term, table, time, day, paid - rebate, met)
                 if decides or paid - rebate != before:
                     rule = term.rule
             for i in range(steps):
                 if (marks >> (2 * i)) & 1 == 1:
                     term = terms[program, i]
                     count(memory[card, term.slot], term, gross, fare, paid, continues)
-            outcome[places[at]] = ((paid - rebate) << 16) | rule if rule >= 0 else -1
+            outcome[row] = ((paid - rebate) << 16) | rule if rule >= 0 else -1
+        for slot in memory[card]:
+            used += slot.since != NULL
+    return used
 
 
 @njit(cache=True, nogil=True)
-def line_up(records: Any, order: Shorts, block: Any) -> None:
-    """``records[order]`` into ``block``: read from end to end, for whoever reads here and there waits each time."""
-    at_of = np.full(len(records), -1, np.int32)
-    for at in range(len(order)):
-        at_of[order[at]] = at
-    for place in range(len(records)):
-        if at_of[place] >= 0:
-            block[at_of[place]] = records[place]
+def pick(facts: Any, owner: Ints, key: Ints, place: Shorts) -> int:
+    """Owner, key and place of the rows that have marks; returns how many there are."""
+    found = 0
+    for at in range(len(facts)):
+        owner[found], key[found], place[found] = facts[at].owner, facts[at].key, at
+        found += facts[at].marks != 0
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -472,18 +490,18 @@ def list_memory(
     sequence: Ints,
     memory: Any,
     ids: Ints,
+    found: int,
     card: Ints,
     accumulator: Ints,
     since: Ints,
     value: Ints,
     number: Ints,
     marks: tuple[Ints, Ints, Ints],
-) -> int:
-    """Write what cards remember as rows: of each its clock, then its slots in use; returns how many there are.
+) -> None:
+    """Write what cards remember as rows from ``found`` on: of each its clock, then its slots in use.
 
     ``time`` and ``sequence`` are those of each card's last journey, ``ids`` (rising) those of the slots.
     """
-    found = 0
     for c in range(len(cards)):
         card[found], accumulator[found] = cards[c], 0
         since[found], value[found], number[found] = time[c], sequence[c], 0
@@ -497,4 +515,3 @@ def list_memory(
             since[found], value[found], number[found] = slot.since, slot.value, slot.count
             marks[0][found], marks[1][found], marks[2][found] = slot.mark_1, slot.mark_2, slot.mark_3
             found += 1
-    return found
