@@ -19,13 +19,13 @@ from tariffs import kernels
 from tariffs.columns import Bools, Ints, Shorts, read_only
 from tariffs.threads import in_ranges, run_all
 
-PART_ROWS = 4_096
+PART_ROWS = 8_192
 """Rows of a part, about: its records and what is worked out of them stay in the second-level cache."""
 _PARTS_MAX = 1 << 12
 _ROWS_MAX = 2**31 - 1
 _KEY_BITS = 62
 _NEAR_BITS = 13
-_SAMPLE = 64
+_SAMPLE = 32
 """Owners looked at per part, to cut parts of about one size."""
 
 

@@ -81,10 +81,9 @@ class Chunk:
         ``scratch`` (of :func:`new_scratch`) is cleaned and used again: fresh memory costs more than what is written.
         """
         length = len(prices)
-        columns = new_scratch(length) if scratch is None else {n: column[:length] for n, column in scratch.items()}
-        if scratch is not None:
-            for name, (_, value) in _SCRATCH.items():
-                columns[name].fill(value)
+        columns = {n: column[:length] for n, column in (new_scratch(length) if scratch is None else scratch).items()}
+        for name, (_, value) in _SCRATCH.items():
+            columns[name].fill(value)
         return cls(
             journeys=JourneysPart(journeys, rows),
             prices=prices,
@@ -165,8 +164,8 @@ _SCRATCH: dict[str, tuple[type[np.generic], int]] = {
 
 
 def new_scratch(length: int) -> dict[str, npt.NDArray[Any]]:
-    """The scratch columns of a chunk of ``length`` rows, clean."""
-    return {name: np.full(length, value, dtype) for name, (dtype, value) in _SCRATCH.items()}
+    """The scratch columns of a chunk of ``length`` rows, not cleaned yet."""
+    return {name: np.empty(length, dtype) for name, (dtype, _) in _SCRATCH.items()}
 
 
 class Operation(Protocol):

@@ -118,8 +118,8 @@ def walk_journeys(
         facts, outcome = memory.facts[part], memory.outcome[part]
         owner, key, place = (np.empty(len(facts), dtype) for dtype in (np.int64, np.int64, np.int32))
         found = walk.pick(facts, owner, key, place)
-        if found < len(facts):
-            outcome.fill(-1)
+        # Of all rows: the walk writes here and there, and would wait for each line that is not in the cache yet.
+        outcome.fill(-1)
         if not found:
             return None
         runs = OwnerRuns.of(owner[:found], key[:found])
@@ -130,6 +130,8 @@ def walk_journeys(
         opening = state.between(runs.owners)
         refuse_past(opening, runs.owners, packing.unpacked(runs.first))
         remembered = open_memory(opening, runs.owners, dated.ids)
+        lined = np.empty(len(runs.order), walk.FACTS)
+        walk.line_up(facts, runs.order, lined)
         used = walk.walk_cards(
             runs.begins,
             runs.order,
@@ -139,7 +141,7 @@ def walk_journeys(
             dated.clock.day_starts_s,
             first_day,
             starts,
-            facts,
+            lined,
             memory.ends[part],
             remembered,
             outcome,

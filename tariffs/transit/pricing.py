@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tariffs.columns import NULL, Codes, Days, Ints
 from tariffs.compiler import CompiledTariff, TransitProgram
@@ -33,6 +35,9 @@ COUNTED_FARE_MAX = 30_000_000
 
 It keeps fare × fare × ratio inside int64.
 """
+
+_LATER = ("fund_pays", "fund", "operator_bears", "segment")
+"""Answers that only the steps behind the walk decide: before it, nothing of them is written to memory."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -246,9 +251,12 @@ class _Batch:
 
     def _note(self, rows: slice, memory: Memory) -> None:
         """Price rows as far as each alone decides."""
-        if not all(self.network.counts(number) for number in np.unique(self._program[rows]).tolist()):
+        of_row = self._program[rows]
+        if of_row.min() != of_row.max() or not self.network.counts(int(of_row[0])):
             memory.pass_over(rows)
-        for number, at, chunk in self._chunks(rows):
+        length = min(rows.stop - rows.start, CHUNK_ROWS)
+        later = {name: np.zeros(length, TransitPrices.SPECS[name].dtype) for name in _LATER}
+        for number, at, chunk in self._chunks(rows, later):
             program = self.network.programs[number]
             _reduce(program, chunk)
             if program.accumulators:
@@ -262,27 +270,46 @@ class _Batch:
 
     def _settle(self, rows: slice, memory: Memory) -> None:
         """After the walk: who bears what the card does not pay."""
-        scratch = new_scratch(min(rows.stop - rows.start, CHUNK_ROWS))
         for number, at in self._programs(rows):
             program = self.network.programs[number]
             if not program.accumulators:
                 continue
             answer = self.prices.take(at)
-            kernels.take_outcome(memory.order.place[at], memory.outcome, answer.card_pays, answer.rule)
+            kernels.take_outcome(
+                memory.order.place[at],
+                memory.outcome,
+                self.network.segments[number],
+                answer.card_pays,
+                answer.rule,
+                answer.fund_pays,
+                answer.fund,
+                answer.segment,
+            )
             if program.closing:
-                chunk = Chunk.over(self.journeys, answer, at, scratch)
+                chunk = Chunk.over(self.journeys, answer, at)
                 chunk.conceded[:] = memory.conceded[at]
                 for operation in program.closing:
                     operation.apply(chunk)
             _close(answer)
             self._write_back(at, answer)
 
-    def _chunks(self, rows: slice) -> Iterator[tuple[int, Rows, Chunk]]:
-        """The rows that have a program, in chunks of one program each: its number, the rows, the chunk."""
+    def _chunks(
+        self, rows: slice, later: Mapping[str, npt.NDArray[Any]] | None = None
+    ) -> Iterator[tuple[int, Rows, Chunk]]:
+        """The rows that have a program, in chunks of one program each: its number, the rows, the chunk.
+
+        ``later``: zeros that stand in for the columns of :data:`_LATER` where a program remembers.
+        """
         scratch = new_scratch(min(rows.stop - rows.start, CHUNK_ROWS))
         for program, at in self._programs(rows):
-            answer = self.prices.take(at).clear() if isinstance(at, slice) else TransitPrices.zeros(len(at))
-            answer.segment.fill(self.network.segments[program])
+            if isinstance(at, slice) and later is not None and self.network.counts(program):
+                now = {n: getattr(self.prices, n)[at] for n in TransitPrices.SPECS if n not in later}
+                for column in now.values():
+                    column.fill(0)
+                answer = TransitPrices(**now, **{n: column[: at.stop - at.start] for n, column in later.items()})
+            else:
+                answer = self.prices.take(at).clear() if isinstance(at, slice) else TransitPrices.zeros(len(at))
+                answer.segment.fill(self.network.segments[program])
             yield program, at, Chunk.over(self.journeys, answer, at, scratch)
 
     def _programs(self, rows: slice) -> Iterator[tuple[int, Rows]]:

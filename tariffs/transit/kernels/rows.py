@@ -341,10 +341,25 @@ def note_ends(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def take_outcome(place: Shorts, outcome: Ints, fare: Ints, rule: Codes) -> None:
-    """What the card pays after the walk, and the rule behind it; ``outcome`` is by place, −1 = as before."""
+def take_outcome(
+    place: Shorts,
+    outcome: Ints,
+    number: int,
+    fare: Ints,
+    rule: Codes,
+    fund_pays: Ints,
+    fund: Codes,
+    segment: Codes,
+) -> None:
+    """What the card pays after the walk, and the rule behind it; ``outcome`` is by place, −1 = as before.
+
+    No fund pays yet; the segment is ``number``.
+    """
     for row in range(len(place)):
         paid = outcome[place[row]]
         changed = paid >= 0
         fare[row] = paid >> 16 if changed else fare[row]
         rule[row] = np.uint16(paid & 0xFFFF) if changed else rule[row]
+        fund_pays[row] = 0
+        fund[row] = 0
+        segment[row] = number

@@ -416,14 +416,10 @@ def walk_cards(
     place.
     """
     steps, used = terms.shape[1], 0
-    # Lined up first: here and there the reads wait side by side, in the walk each would hold up all that follows.
-    lined = np.empty(len(order), facts.dtype)
-    for at in range(len(order)):
-        lined[at] = facts[order[at]]
     for card in range(len(begins) - 1):
         for at in range(begins[card], begins[card + 1]):
             row, time = order[at], times[at]
-            fact = lined[at]
+            fact = facts[at]
             program, marks = np.int64(fact.program), np.int64(fact.marks)
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
             day = (time - day_starts) // DAY_S
@@ -468,9 +464,16 @@ def walk_cards(
                     term = terms[program, i]
                     count(memory[card, term.slot], term, gross, fare, paid, continues)
             outcome[row] = ((paid - rebate) << 16) | rule if rule >= 0 else -1
-        for slot in memory[card]:
-            used += slot.since != NULL
+        for i in range(memory.shape[1]):
+            used += memory[card, i].since != NULL
     return used
+
+
+@njit(cache=True, nogil=True)
+def line_up(records: Any, order: Shorts, lined: Any) -> None:
+    """Records of rows in order: here and there the reads wait side by side, in a walk each would hold up the rest."""
+    for at in range(len(order)):
+        lined[at] = records[order[at]]
 
 
 @njit(cache=True, nogil=True)
