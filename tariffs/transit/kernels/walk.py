@@ -11,9 +11,6 @@ from numba import njit
 Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.int32]
-Calendar = tuple[int, int, int, int]
-"""Seconds at which the day of a journey, its week, its month and its year begin."""
-
 NULL = -(2**63)
 RATIO_ONE = 10_000
 DAY_S = 86_400
@@ -21,6 +18,8 @@ HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3
 
 TRANSFER, CAP, CUMULATIVE, PASS, CHEAPEST, REBATE = 1, 2, 3, 4, 5, 6
 DAY, WEEK, MONTH, YEAR, ROLLING_DAYS, ROLLING_TAP = 0, 1, 2, 3, 4, 5
+CALENDAR = 3
+"""Bits of a unit that say from which column of ``starts`` its period begins: days of a rolling one, too."""
 FREE, DIFFERENCE, MINUS, RATIO = 0, 1, 2, 3
 ANY, OTHER_LINE, OTHER_MODE = 0, 1, 2
 GROSS, PAID, JOURNEYS = 0, 1, 2
@@ -109,18 +108,9 @@ def rounded(numerator: int, denominator: int, mode: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def enter_period(slot: Any, term: Any, time: int, calendar: Calendar) -> None:
-    """Forget what a slot holds unless the journey falls into the period it was counted for."""
-    unit = term.unit
-    since = time
-    if unit in (DAY, ROLLING_DAYS):
-        since = calendar[0]
-    elif unit == WEEK:
-        since = calendar[1]
-    elif unit == MONTH:
-        since = calendar[2]
-    elif unit == YEAR:
-        since = calendar[3]
+def enter_period(slot: Any, term: Any, time: int, begin: int) -> None:
+    """Forget what a slot holds unless the journey falls into the period it was counted for, which begins at ``begin``."""
+    unit, since = term.unit, begin
     kind = unit * 100_000 + term.length
     same = slot.since != NULL and slot.mark_3 == kind
     if same and unit >= ROLLING_DAYS:
@@ -293,7 +283,7 @@ def fare_beside(table: Ints, at: int, span: int, low: int, high: int, covered: i
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def cheapest_fare(
-    memory: Any, c: int, term: Any, table: Ints, ends: Any, reduced: bool, fare: int, time: int, calendar: Calendar
+    memory: Any, c: int, term: Any, table: Ints, ends: Any, reduced: bool, fare: int, time: int, begin: int
 ) -> int:
     """How much the cheapest option for all legs of the period rises by this leg; moves the slots of all options.
 
@@ -311,7 +301,7 @@ def cheapest_fare(
     least = 0
     for k in range(options):
         slot = memory[c, term.slot + k]
-        enter_period(slot, term, time, calendar)
+        enter_period(slot, term, time, begin)
         beside, price = fare, 0
         if k > 0:
             cap = caps + 4 * (k - 1)
@@ -424,7 +414,6 @@ def walk_cards(
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
             day = (time - day_starts) // DAY_S
             since = day - first_day
-            calendar = (starts[since, 0], starts[since, 1], starts[since, 2], starts[since, 3])
             paid, rebate, rule = fare, 0, -1
             continues = False
             for i in range(steps):
@@ -434,15 +423,16 @@ def walk_cards(
                 if kind == 0 or mark == 0:
                     continue
                 slot = memory[card, term.slot]
+                begin = time if term.unit == ROLLING_TAP else starts[since, term.unit & CALENDAR]
                 before = paid - rebate
                 decides = False
                 if kind == TRANSFER:
                     paid, decides = transfer_fare(slot, term, fact, ends[row], time, mark, paid)
                     continues = continues or decides
                 elif kind == CHEAPEST:
-                    paid = cheapest_fare(memory, card, term, table, ends[row], mark & 2 == 2, paid, time, calendar)
+                    paid = cheapest_fare(memory, card, term, table, ends[row], mark & 2 == 2, paid, time, begin)
                 else:
-                    enter_period(slot, term, time, calendar)
+                    enter_period(slot, term, time, begin)
                     if kind == CAP:
                         low, high = (ends[row].low, ends[row].high) if term.cap_span else (-1, -1)
                         paid = capped_fare(slot, term, table, fact, low, high, paid)
