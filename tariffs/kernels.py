@@ -108,22 +108,22 @@ def sort_part(owner: Ints, key: Ints) -> tuple[Rows, Ints, Ints, Ints, bool]:
     """
     n = len(owner)
     order = np.arange(n).astype(np.int32)
-    by_key = by_owner = True
+    risen = by_key = True
     for i in range(1, n):
         by_key &= key[i - 1] <= key[i]
-        by_owner &= owner[i - 1] <= owner[i]
-    if not by_key:
-        order = by_high_bits(key, KEY_BITS, order)
-    if not by_owner:
+        risen &= (owner[i - 1] < owner[i]) | ((owner[i - 1] == owner[i]) & (key[i - 1] <= key[i]))
+    owners, keys = owner.copy(), key.copy()
+    if not risen:
+        if not by_key:
+            order = by_high_bits(key, KEY_BITS, order)
         bits = 1
         while 1 << bits < 2 * n:
             bits += 1
         order = by_high_bits(owner, bits, order)
-    owners, keys = np.empty(n, np.int64), np.empty(n, np.int64)
-    for i in range(n):
-        owners[i], keys[i] = owner[order[i]], key[order[i]]
-    if not insert(owners, keys, order):
-        merge(owners, keys, order)
+        for i in range(n):
+            owners[i], keys[i] = owner[order[i]], key[order[i]]
+        if not insert(owners, keys, order):
+            merge(owners, keys, order)
     begins, found, twice = np.empty(n + 1, np.int64), 0, False
     for i in range(n):
         if i and owners[i] == owners[i - 1]:
@@ -151,15 +151,15 @@ def by_high_bits(values: Ints, bits: int, before: Rows) -> Rows:
         next_of[digit] += next_of[digit - 1]
     order = np.empty(len(before), np.int32)
     for place in before:
-        digit = np.int64((np.uint64(values[place]) - np.uint64(low)) >> shift)
-        order[next_of[digit]] = place
-        next_of[digit] += 1
+        of_place = np.int64((np.uint64(values[place]) - np.uint64(low)) >> shift)
+        order[next_of[of_place]] = place
+        next_of[of_place] += 1
     return order
 
 
 @njit(cache=True, nogil=True)
 def insert(owners: Ints, keys: Ints, order: Rows) -> bool:
-    """Sort all three by (owner, key), which they nearly are; false = too far from it, then they are not sorted yet."""
+    """Sort all three by (owner, key), which they nearly are; false = they are not, and are left half sorted."""
     left = MOVED_MAX * len(order)
     for i in range(1, len(order)):
         owner, key, row, at = owners[i], keys[i], order[i], i

@@ -48,7 +48,7 @@ class Packing:
 
     def periods(self, keys: Ints) -> Ints:
         """Period of each key."""
-        period = keys >> self.bits
+        period: Ints = keys >> self.bits
         if self.values is not None:
             return self.values[0][period]
         period += self.low[0]
@@ -130,7 +130,8 @@ def deal_rows(owner: Ints, period: Ints, sequence: Ints, threads: int, least: in
         bounds = np.unique([0, *cuts.tolist(), rows]).tolist()
     else:
         place, bounds = _deal(owner, threads)
-    return OwnerOrder(place, tuple(bounds), *read_only(owner, *keyed), packing)
+    owner, period, sequence = read_only(owner, *keyed)
+    return OwnerOrder(place, tuple(bounds), owner, period, sequence, packing)
 
 
 def order_rows(owner: Ints, period: Ints, sequence: Ints, threads: int) -> tuple[Ints, Bools, int]:

@@ -22,8 +22,26 @@ def run_all(work: Callable[[Item], Answer], items: Sequence[Item], threads: int)
     """Answers in the order of the items, from a pool of threads or, with one, here; the first error is raised."""
     if threads == 1 or len(items) < 2:
         return [work(item) for item in items]
+    answers: dict[int, Answer] = {}
+    errors: dict[int, BaseException] = {}
+    left = iter(range(len(items)))
+
+    def take() -> None:
+        # Each thread takes the next item until none is left: a task of the pool per item costs more than some do.
+        for number in left:
+            if errors:
+                return
+            try:
+                answers[number] = work(items[number])
+            except BaseException as error:
+                errors[number] = error
+
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, items))
+        for running in [pool.submit(take) for _ in range(min(threads, len(items)))]:
+            running.result()
+    if errors:
+        raise errors[min(errors)]
+    return [answers[number] for number in range(len(items))]
 
 
 def over_runs(begins: Ints, walk: Callable[[int, int], object], threads: int, rows: int = 0) -> None:

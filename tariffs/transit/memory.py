@@ -116,7 +116,8 @@ def walk_journeys(
 
     def walk_part(part: slice) -> WalkedCards | None:
         facts, outcome = memory.facts[part], memory.outcome[part]
-        owner, key, place = (np.empty(len(facts), dtype) for dtype in (np.int64, np.int64, np.int32))
+        owner, key = np.empty((2, len(facts)), np.int64)
+        place = np.empty(len(facts), np.int32)
         found = walk.pick(facts, owner, key, place)
         # Of all rows: the walk writes here and there, and would wait for each line that is not in the cache yet.
         outcome.fill(-1)

@@ -109,16 +109,16 @@ def rounded(numerator: int, denominator: int, mode: int) -> int:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def enter_period(slot: Any, term: Any, time: int, begin: int) -> None:
-    """Forget what a slot holds unless the journey falls into the period it was counted for, which begins at ``begin``."""
-    unit, since = term.unit, begin
+    """Forget what a slot holds unless it was counted for the period of the journey, which begins at ``begin``."""
+    unit = term.unit
     kind = unit * 100_000 + term.length
     same = slot.since != NULL and slot.mark_3 == kind
     if same and unit >= ROLLING_DAYS:
         same = time < slot.since + term.length * DAY_S
     elif same:
-        same = slot.since == since
+        same = slot.since == begin
     if not same:
-        slot.since = since
+        slot.since = begin
         slot.value = 0
         slot.count = 0
         slot.mark_1 = -1
@@ -127,9 +127,7 @@ def enter_period(slot: Any, term: Any, time: int, begin: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def transfer_fare(
-    slot: Any, term: Any, fact: Any, ends: Any, time: int, mark: int, fare: int
-) -> tuple[int, bool]:
+def transfer_fare(slot: Any, term: Any, fact: Any, ends: Any, time: int, mark: int, fare: int) -> tuple[int, bool]:
     """Fare of a leg after the transfer rule, and whether it continued a window; moves the slot."""
     objects, origins = mark & 1 == 1, mark & 2 == 2
     who, line, mode = fact.who, ends.line, fact.mode

@@ -284,6 +284,24 @@ def test_neither_arrival_nor_batches_nor_threads_matter(tariff: Tariff, seed: in
 
 
 @settings(deadline=None, max_examples=EXAMPLES // 2)
+@given(remembering_steps(), st.integers(0, 2**32), st.integers(1, 2))
+def test_rows_the_walk_is_not_for_are_passed_over(steps: list[dict[str, Any]], seed: int, threads: int) -> None:
+    """Days on which nothing is remembered, and days without a tariff, between those of a card that are counted."""
+    segments = [(FIRST, MIDDLE, BASE), (date(2026, 2, 9), date(2026, 3, 1), [*BASE, *steps])]
+    tariff = tariff_of(segments)
+    journeys = random_journeys(seed, 150)
+    prices, state = price_journeys(tariff, journeys, threads=threads)
+    expected = twin_answers(tariff, journeys)
+    assert set(expected) == set(np.flatnonzero(prices.priced).tolist())
+    assert [int(prices.card_pays[row]) for row in expected] == [fare for fare, _ in expected.values()]
+    for name in TransitPrices.SPECS:
+        assert not getattr(prices, name)[~prices.priced].any() or name == "segment"
+    # What is not counted leaves nothing behind: the state is that of the counted rows alone.
+    counted = journeys.take(np.isin(np.arange(150), [row for row in expected if prices.segment[row] == 1]))
+    assert_same(price_journeys(tariff, counted)[1], state)
+
+
+@settings(deadline=None, max_examples=EXAMPLES // 2)
 @given(random_tariffs(), st.integers(0, 2**32))
 def test_rows_with_equal_keys_may_change_places(tariff: Tariff, seed: int) -> None:
     """Equal card, time and sequence: what the rows hold decides their order, not where they stand."""
