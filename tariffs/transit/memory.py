@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tariffs.columns import Ints, Shorts, read_only
+from tariffs.columns import NULL, Ints, Shorts, read_only
 from tariffs.owner_order import OwnerOrder, OwnerRuns
 from tariffs.schema import WEEKDAYS, Clock
 from tariffs.threads import run_all
@@ -133,7 +133,7 @@ def walk_journeys(
         remembered = open_memory(opening, runs.owners, dated.ids)
         lined = np.empty(len(runs.order), walk.FACTS)
         walk.line_up(facts, runs.order, lined)
-        used = walk.walk_cards(
+        walk.walk_cards(
             runs.begins,
             runs.order,
             packing.periods(runs.keys),
@@ -147,7 +147,8 @@ def walk_journeys(
             remembered,
             outcome,
         )
-        return WalkedCards(runs.owners, packing.unpacked(runs.last), remembered, used)
+        used = np.count_nonzero(remembered["since"] != NULL)
+        return WalkedCards(runs.owners, packing.unpacked(runs.last), remembered, int(used))
 
     walked = run_all(walk_part, memory.order.parts, threads)
     return close_state(state, [cards for cards in walked if cards is not None], dated.ids, threads)

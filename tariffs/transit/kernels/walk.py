@@ -393,17 +393,16 @@ def walk_cards(
     ends: Any,
     memory: Any,
     outcome: Ints,
-) -> int:
-    """Price the journeys of cards in their order; returns how many memories of theirs are in use afterwards.
+) -> None:
+    """Price the journeys of cards in their order.
 
     Card c has the rows ``order[begins[c]:begins[c + 1]]``, by time (``times``, in order) and sequence; ``facts``
     (records of FACTS) are by row, ``ends`` likewise of ENDS, without rows where no step reads them.
     ``terms`` (programs, steps) of TERM, ``table`` flat. A day starts ``day_starts`` seconds after midnight;
     ``starts`` (days from ``first_day`` on, 4) = seconds at which each day, its week, month and year start. Writes
-    ``outcome`` by row (fen << 16 | rule, −1 where no step decides); changes ``memory`` (cards, slots) of MEMORY in
-    place.
+    ``outcome`` by row (fen << 16 | rule, −1 = no step decides); changes ``memory`` (cards, slots) of MEMORY.
     """
-    steps, used = terms.shape[1], 0
+    steps = terms.shape[1]
     for card in range(len(begins) - 1):
         for at in range(begins[card], begins[card + 1]):
             row, time = order[at], times[at]
@@ -411,7 +410,6 @@ def walk_cards(
             program, marks = np.int64(fact.program), np.int64(fact.marks)
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
             day = (time - day_starts) // DAY_S
-            since = day - first_day
             paid, rebate, rule = fare, 0, -1
             continues = False
             for i in range(steps):
@@ -421,7 +419,7 @@ def walk_cards(
                 if kind == 0 or mark == 0:
                     continue
                 slot = memory[card, term.slot]
-                begin = time if term.unit == ROLLING_TAP else starts[since, term.unit & CALENDAR]
+                begin = time if term.unit == ROLLING_TAP else starts[day - first_day, term.unit & CALENDAR]
                 before = paid - rebate
                 decides = False
                 if kind == TRANSFER:
@@ -452,9 +450,6 @@ def walk_cards(
                     term = terms[program, i]
                     count(memory[card, term.slot], term, gross, fare, paid, continues)
             outcome[row] = ((paid - rebate) << 16) | rule if rule >= 0 else -1
-        for i in range(memory.shape[1]):
-            used += memory[card, i].since != NULL
-    return used
 
 
 @njit(cache=True, nogil=True)
