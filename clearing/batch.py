@@ -89,7 +89,6 @@ class Batch:
         self.grants = [self.caches.grants]
         self.utility: list[Rows] = []
         self.placed_otherwise: list[tuple[int, int, int]] = []
-        self.newcomers = Newcomers(centre.vault.folder)
         self.total = self.done = 0
         self._together = threading.Lock()
 
@@ -98,6 +97,7 @@ class Batch:
         self.total = rows
         folder = self.centre.directory / "work" / "spill"
         shutil.rmtree(folder, ignore_errors=True)
+        self.newcomers = Newcomers(self.centre.vault.folder, rows)
         compared, kept = shared_memory(rows)
         self.partitions = Partitions(folder / "cards", rows, room=compared)
         self.shelf = Shelf(folder / "shelf", rows, kept)

@@ -104,6 +104,8 @@ class CardKeys:
 
 _CHUNK_COLUMNS: Final = {"card_id": np.uint64, "issuer_id": np.uint64, "number": np.uint64, "digits": np.uint8}
 _NEWCOMERS_MIN: Final = 1 << 8
+_ROWS_PER_CARD: Final = 8
+"""About as many rows a day brings of a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,15 +268,18 @@ def _sorted(cards: CardRows) -> CardRows:
 
 
 class Newcomers:
-    """The cards that the files of one run bring, each once: a day brings a card ten times."""
+    """The cards that the files of one run bring, each once: a day brings a card ten times.
 
-    def __init__(self, folder: Path) -> None:
+    Which of them are new the vault says when the run has all of them: it is asked once for each card, in its order.
+    """
+
+    def __init__(self, folder: Path, rows_expected: int = 0) -> None:
         """None yet; ``folder`` is where they will go, for the error that may stop them."""
         self._folder = folder
         self._count = 0
         self._columns: Columns = {name: np.empty(0, dtype) for name, dtype in _CHUNK_COLUMNS.items()}
         self._text: dict[int, str] = {}
-        self._grow(_NEWCOMERS_MIN)
+        self._grow(_NEWCOMERS_MIN + rows_expected // _ROWS_PER_CARD)
 
     def add(self, cards: CardRows) -> None:
         """Take the cards of a block.

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping
@@ -145,6 +146,7 @@ class History:
         mark = folder / "batch"
         self.stale = not (mark.exists() and mark.read_text() == str(last_batch)) and last_batch > 0
         self.states = CardStates.empty()
+        self._mapped: dict[Path, pa.Table] = {}
         if not self.stale and (folder / _STATES).exists():
             table = mapped(folder / _STATES)
             self.states = CardStates(*(table.column(name).to_numpy() for name in _STATE_COLUMNS))
@@ -152,7 +154,7 @@ class History:
     def clear(self) -> None:
         """Forget everything: the start of a rebuild."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.states, self.stale = CardStates.empty(), False
+        self.states, self.stale, self._mapped = CardStates.empty(), False, {}
 
     def standing(self, cards: Keys) -> Competitors | None:
         """Standing transactions of the given cards (sorted, unique) from all earlier batches; None if there are none.
@@ -161,8 +163,13 @@ class History:
         """
         found = []
         for path in sorted(self.folder.glob("standing-*.arrow")) if len(cards) else ():
-            table = mapped(path)
+            if path not in self._mapped:
+                # A run asks for each partition, and each time every earlier one is looked into.
+                self._mapped[path] = mapped(path)
+            table = self._mapped[path]
             ids = table.column(_SORTED_CARDS).to_numpy()
+            if not len(ids) or ids[-1] < cards[0] or cards[-1] < ids[0]:
+                continue
             places = places_of(ids, cards)
             if len(places):
                 columns = taken(table, _PACKED, table.column(_ORDER).to_numpy()[places])

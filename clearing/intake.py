@@ -252,7 +252,7 @@ def _decode(centre: Centre, prepared: Prepared, data: Path, classes: Path | None
             prepared.unreadable.extend(unreadable)
             rows = resolve(block, delivered, context, centre.keys)
             prepared.root = add_roots(prepared.root, RowHashes(rows["content_lo"], rows["content_hi"]).root())
-            prepared.cards.append(centre.vault.unknown(CardRows.of(block, rows["card_id"])))
+            prepared.cards.append(CardRows.of(block, rows["card_id"]))
             prepared.readable += len(rows)
             prepared.readable_fen += int(row_money(rows).sum())
             prepared.rows.append(judge(centre, rows, context))
