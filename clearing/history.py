@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping
@@ -146,7 +145,7 @@ class History:
         mark = folder / "batch"
         self.stale = not (mark.exists() and mark.read_text() == str(last_batch)) and last_batch > 0
         self.states = CardStates.empty()
-        self._mapped: dict[Path, pa.Table] = {}
+        self._ends: dict[Path, tuple[np.uint64, np.uint64]] = {}
         if not self.stale and (folder / _STATES).exists():
             table = mapped(folder / _STATES)
             self.states = CardStates(*(table.column(name).to_numpy() for name in _STATE_COLUMNS))
@@ -154,7 +153,7 @@ class History:
     def clear(self) -> None:
         """Forget everything: the start of a rebuild."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.states, self.stale, self._mapped = CardStates.empty(), False, {}
+        self.states, self.stale, self._ends = CardStates.empty(), False, {}
 
     def standing(self, cards: Keys) -> Competitors | None:
         """Standing transactions of the given cards (sorted, unique) from all earlier batches; None if there are none.
@@ -163,13 +162,15 @@ class History:
         """
         found = []
         for path in sorted(self.folder.glob("standing-*.arrow")) if len(cards) else ():
-            if path not in self._mapped:
-                # A run asks for each partition, and each time every earlier one is looked into.
-                self._mapped[path] = mapped(path)
-            table = self._mapped[path]
-            ids = table.column(_SORTED_CARDS).to_numpy()
-            if not len(ids) or ids[-1] < cards[0] or cards[-1] < ids[0]:
+            # A run asks for each partition, and few files of earlier batches hold cards of it.
+            lowest, highest = self._ends.get(path, (cards[0], cards[-1]))
+            if highest < cards[0] or cards[-1] < lowest:
                 continue
+            table = mapped(path)
+            ids = table.column(_SORTED_CARDS).to_numpy()
+            if not len(ids):
+                continue
+            self._ends[path] = ids[0], ids[-1]
             places = places_of(ids, cards)
             if len(places):
                 columns = taken(table, _PACKED, table.column(_ORDER).to_numpy()[places])
