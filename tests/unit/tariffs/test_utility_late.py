@@ -31,6 +31,7 @@ from tariffs.utility.late import NEVER
 LIBRARY = Path(tariffs.__file__).parent / "library"
 EVENTS = int(os.environ.get("CAMPAIGN_EVENTS", "600"))
 START = (date(2026, 1, 1) - date(1970, 1, 1)).days
+LAST = START + 364
 FILES = ("beijing.water", "demo.gas", "demo.electricity_business")
 POLICIES = ("reprice", "forward", "reject")
 
@@ -52,10 +53,11 @@ class Campaign:
         day = START + month * 29 + 20
         late, withdrawn = rng.random(bills) < share, rng.random(bills) < share
         received = day + np.where(late, rng.integers(5, 35, bills), rng.integers(0, 4, bills))
+        # Under `forward` a row counts on the day it comes: the files publish prices up to the end of the year.
+        received = np.minimum(received, LAST)
+        gone = np.minimum(received + rng.integers(0, 40, bills), LAST)
         self.received = np.repeat(received, 2).astype(np.int32)
-        self.withdrawn = np.repeat(np.where(withdrawn, received + rng.integers(0, 40, bills), NEVER), 2).astype(
-            np.int32
-        )
+        self.withdrawn = np.repeat(np.where(withdrawn, gone, NEVER), 2).astype(np.int32)
         self.late = int(late.sum() + withdrawn.sum())
         rows = 2 * bills
         self.usages = UtilityUsages.of(
