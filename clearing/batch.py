@@ -96,7 +96,6 @@ class Batch:
         """Choose where rows wait between the passes, by the rows announced."""
         self.total = rows
         folder = self.centre.directory / "work" / "spill"
-        shutil.rmtree(folder, ignore_errors=True)
         self.newcomers = Newcomers(self.centre.vault.folder, rows)
         compared, kept = shared_memory(rows)
         self.partitions = Partitions(folder / "cards", rows, room=compared)

@@ -106,6 +106,8 @@ _CHUNK_COLUMNS: Final = {"card_id": np.uint64, "issuer_id": np.uint64, "number":
 _NEWCOMERS_MIN: Final = 1 << 8
 _ROWS_PER_CARD: Final = 8
 """About as many rows a day brings of a card."""
+_NEWCOMERS_FORESEEN: Final = 1 << 21
+"""Most cards that have room before they come: what manifests announce nobody has checked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +200,7 @@ class Vault:
         if not len(fresh.card_id):
             return None
         columns = {name: getattr(fresh, name) for name in _CHUNK_COLUMNS}
-        no_text = pa.repeat("", len(fresh.card_id))
-        texts = pa.array([fresh.text.get(int(card), "") for card in fresh.card_id]) if fresh.text else no_text
-        table = pa.table({**columns, "text": texts})
+        table = pa.table({**columns, "text": _texts(fresh)})
         plain = io.BytesIO()
         with pa.ipc.new_file(plain, table.schema) as writer:
             writer.write_table(table)
@@ -261,6 +261,18 @@ def _concatenated(parts: list[CardRows]) -> CardRows:
     )
 
 
+def _texts(cards: CardRows) -> pa.Array:
+    """The opaque text of each card, empty for a number; of cards sorted by ``card_id``."""
+    texts = pa.repeat("", len(cards.card_id))
+    named = sorted(cards.text)
+    at = np.flatnonzero(np.isin(cards.card_id, np.array(named, np.uint64)))
+    opaque = np.zeros(len(cards.card_id), bool)
+    opaque[at] = True
+    return pc.replace_with_mask(
+        texts, opaque, pa.array([cards.text[int(card)] for card in cards.card_id[at]], pa.string())
+    )
+
+
 def _sorted(cards: CardRows) -> CardRows:
     """The cards by ascending ``card_id``."""
     ascending = bool(np.all(cards.card_id[1:] > cards.card_id[:-1]))
@@ -274,12 +286,17 @@ class Newcomers:
     """
 
     def __init__(self, folder: Path, rows_expected: int = 0) -> None:
-        """None yet; ``folder`` is where they will go, for the error that may stop them."""
+        """None yet.
+
+        Args:
+            folder: of the vault, for the error that may stop them.
+            rows_expected: rows announced; a wrong number costs time alone.
+        """
         self._folder = folder
         self._count = 0
         self._columns: Columns = {name: np.empty(0, dtype) for name, dtype in _CHUNK_COLUMNS.items()}
         self._text: dict[int, str] = {}
-        self._grow(_NEWCOMERS_MIN + rows_expected // _ROWS_PER_CARD)
+        self._grow(_NEWCOMERS_MIN + min(rows_expected // _ROWS_PER_CARD, _NEWCOMERS_FORESEEN))
 
     def add(self, cards: CardRows) -> None:
         """Take the cards of a block.

@@ -37,6 +37,9 @@ COMPARED_BYTES: Final = 72
 PARTITION_ROWS: Final = 1 << 19
 """Rows aimed at per partition: near 50 MB of what is compared; as many are in memory as threads run."""
 
+PARTITION_BITS_MAX: Final = 10
+"""At most 1,024 partitions, near 500 M rows: what manifests announce nobody has checked yet."""
+
 ONE_PARTITION_ROWS: Final = 1 << 18
 """A batch up to this size is one partition; a larger one in memory is two, decided side by side."""
 
@@ -109,7 +112,7 @@ class Partitions:
         self.bits = 1 if rows_expected > ONE_PARTITION_ROWS else 0
         large = rows_expected > IN_MEMORY_ROWS
         if large:
-            self.bits = int(np.ceil(np.log2(rows_expected / PARTITION_ROWS)))
+            self.bits = min(int(np.ceil(np.log2(rows_expected / PARTITION_ROWS))), PARTITION_BITS_MAX)
         self._on_disk = large and rows_expected * COMPARED_BYTES > room
         self._folder = folder
         self._gathered: list[Parted] = []
@@ -244,6 +247,7 @@ class Shelf:
         self._together = threading.Lock()
         self._path = path
         self._file: _ColumnFile | None = None
+        path.unlink(missing_ok=True)
 
     def put(self, rows: Rows) -> Shelved:
         """Keep the rows of one block; from any thread."""

@@ -273,6 +273,17 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Crowd:
     return Crowd(door, sent, summary, OpenCentre.open(door.centre.directory, PASSPHRASE))
 
 
+def test_a_manifest_that_announces_more_than_a_centre_can_hold_stops_nobody(tmp_path: Path) -> None:
+    """What it announces decides where rows wait, before anybody has checked who signed it."""
+    door = open_door(tmp_path)
+    door.name = "endless.parquet"
+    door.put(door.content(), sequence=2, rows=2**62)
+    outcomes = {each["file"]: each["outcome"] for each in door.centre.run(NOW).received}
+    assert outcomes.pop("endless.parquet") == "count_mismatch"
+    assert set(outcomes.values()) == {"received"}
+    assert door.centre.query("SELECT COUNT(*) FROM transactions WHERE disposition = 1") == [(5,)]
+
+
 @pytest.mark.parametrize("arrive", EXPECTED, ids=lambda arrive: arrive.__name__)
 def test_outcome(crowd: Crowd, arrive: Callable[[Door], str]) -> None:
     name, outcome = f"{arrive.__name__}.parquet", EXPECTED[arrive]

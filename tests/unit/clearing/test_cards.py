@@ -119,6 +119,14 @@ def test_a_chunk_holds_each_new_card_once_and_none_twice(tmp_path: Path) -> None
         assert len(vault.unknown(rows(CARDS)).card_id) == 0
 
 
+@pytest.mark.parametrize("announced", [0, 1, 2**62])
+def test_what_is_announced_costs_no_card_and_no_memory(announced: int) -> None:
+    newcomers = Newcomers(Path("vault"), announced)
+    for block in (CARDS[:3], CARDS[1:]):
+        newcomers.add(rows(block))
+    assert newcomers.cards().card_id.tolist() == sorted(card for card, *_ in CARDS)
+
+
 def test_a_day_brings_a_card_many_times(tmp_path: Path) -> None:
     """In any order, in blocks of any size: the vault has each once."""
     rng = np.random.default_rng(20261128)

@@ -43,7 +43,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
-    ("rows", "count"), [(0, 1), (1, 1), (100, 1), (101, 2), (200, 2), (201, 4), (400, 4), (401, 8), (100_000, 1024)]
+    ("rows", "count"),
+    [(0, 1), (1, 1), (100, 1), (101, 2), (200, 2), (201, 4), (400, 4), (401, 8), (100_000, 1024), (2**62, 1024)],
 )
 def test_the_number_of_partitions(tmp_path: Path, rows: int, count: int) -> None:
     assert Partitions(tmp_path / "spill", rows).count == count
@@ -151,11 +152,14 @@ def test_what_is_compared_has_the_memory_first_and_whole(
 
 @pytest.mark.usefixtures("small")
 def test_what_a_crash_left_is_forgotten(tmp_path: Path) -> None:
-    left = tmp_path / "spill" / "0000.partition"
-    left.parent.mkdir()
-    left.write_bytes(b"of another run")
-    Partitions(tmp_path / "spill", 1_000)
-    assert not left.exists()
+    partition, shelf = tmp_path / "cards" / "0000.partition", tmp_path / "shelf"
+    partition.parent.mkdir()
+    for left in (partition, shelf):
+        left.write_bytes(b"of another run")
+    Partitions(partition.parent, 1_000)
+    Shelf(shelf, 1_000)
+    assert not partition.exists()
+    assert not shelf.exists()
 
 
 @pytest.mark.usefixtures("small")
