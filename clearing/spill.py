@@ -247,7 +247,8 @@ class Shelf:
         self._together = threading.Lock()
         self._path = path
         self._file: _ColumnFile | None = None
-        path.unlink(missing_ok=True)
+        if path.exists():  # of a run that was killed
+            path.unlink()
 
     def put(self, rows: Rows) -> Shelved:
         """Keep the rows of one block; from any thread."""
