@@ -1,17 +1,23 @@
--- Views over the segments. transactions: one row per decision event of every service, common columns only.
-CREATE OR REPLACE VIEW transactions AS
+-- Views over the segments. service_rows: one row per decision event of every service, the common columns and, of some
+-- services, what the posting templates look at.
+CREATE OR REPLACE VIEW service_rows AS
     SELECT 'transit' AS service, COLUMNS(t.* EXCLUDE ("mode", line, entry_station, exit_station, entry_time, vehicle,
         direction, transfer_flag, incomplete, card_class, gross_fare, distance_m, duration_s)) FROM transit t
     UNION ALL BY NAME SELECT 'retail' AS service, * FROM retail
     UNION ALL BY NAME SELECT 'utility' AS service, * FROM utility
     UNION ALL BY NAME SELECT 'load' AS service, * EXCLUDE (benefit_id) FROM load
-    UNION ALL BY NAME SELECT 'benefit' AS service, * EXCLUDE (benefit_id, list_id, list_line, granted) FROM benefit
+    UNION ALL BY NAME SELECT 'benefit' AS service, * EXCLUDE (benefit_id, list_id, list_line) FROM benefit
     UNION ALL BY NAME SELECT 'medical' AS service, * EXCLUDE (region, institution, institution_level, insured_type,
         visit_kind, settlement_id, cancel, category_a_amt, category_b_amt, category_c_amt,
         medfee_sumamt, fulamt_ownpay_amt, overlmt_selfpay, preselfpay_amt, inscp_scp_amt, act_pay_dedc, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay,
         hosp_part_amt, fund_pay_sumamt, psn_part_amt, acct_pay, acct_mulaid_pay, psn_cash_pay, person_type, relation,
         aid, category_b_service_amt, category_b_material_amt, household, program, program_limit, income_class, income,
-        income_exempt) FROM medical;
+        income_exempt), region AS medical_region, acct_pay + acct_mulaid_pay AS account_pay,
+        IF(cancel = 1, -1, 1) AS cancel_sign FROM medical;
+
+-- One row per decision event of every service, common columns only.
+CREATE OR REPLACE VIEW transactions AS
+    SELECT * EXCLUDE (granted, medical_region, account_pay, cancel_sign) FROM service_rows;
 
 -- The newest decision of each transaction: reversed ones are gone.
 CREATE OR REPLACE VIEW decisions AS
@@ -20,29 +26,19 @@ CREATE OR REPLACE VIEW decisions AS
 
 -- What the posting templates look at, one row per decision event. Grain: transaction event.
 CREATE OR REPLACE VIEW postable AS
-    WITH every_service AS (
-        SELECT t.*, NULL::BIGINT AS granted, NULL::BIGINT AS insurer, NULL::BIGINT AS account_pay, 1 AS cancel_sign
-        FROM transactions t WHERE service NOT IN ('benefit', 'medical')
-        UNION ALL BY NAME
-        SELECT 'benefit' AS service, b.* EXCLUDE (benefit_id, list_id, list_line), NULL::BIGINT AS insurer,
-            NULL::BIGINT AS account_pay, 1 AS cancel_sign FROM benefit b
-        UNION ALL BY NAME
-        SELECT t.*, NULL::BIGINT AS granted, COALESCE(f.insurer, 0) AS insurer,
-            m.acct_pay + m.acct_mulaid_pay AS account_pay, IF(m.cancel = 1, -1, 1) AS cancel_sign
-        FROM medical m JOIN transactions t ON t.txn_id = m.txn_id AND t.sign = m.sign AND t.event = m.event
-            AND t.service = 'medical'
-        LEFT JOIN (SELECT DISTINCT insurer, region FROM medical_funds) f ON f.region = m.region)
-    SELECT e.*, p.participant IS NOT NULL AS payee_known
-    FROM every_service e LEFT JOIN participants p ON p.participant = e.merchant_id;
+    SELECT r.* EXCLUDE (medical_region, cancel_sign), IF(r.service = 'medical', COALESCE(f.insurer, 0), NULL) AS insurer,
+        COALESCE(r.cancel_sign, 1) AS cancel_sign, p.participant IS NOT NULL AS payee_known
+    FROM service_rows r LEFT JOIN (SELECT DISTINCT insurer, region FROM medical_funds) f ON f.region = r.medical_region
+    LEFT JOIN participants p ON p.participant = r.merchant_id;
 
+-- What each fund pays of a settlement. Grain: decision event of medical, fund.
 CREATE OR REPLACE VIEW medical_fund_pays AS
-    WITH pays AS (
-        SELECT txn_id, sign, event, fund_column, pay
-        FROM (SELECT txn_id, sign, event, hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay
-              FROM medical)
-        UNPIVOT (pay FOR fund_column IN (hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay)))
-    SELECT p.*, pays.fund_column, pays.pay
-    FROM pays JOIN postable p USING (txn_id, sign, event) WHERE p.service = 'medical';
+    SELECT m.*, COALESCE(f.insurer, 0) AS insurer, IF(m.cancel = 1, -1, 1) AS cancel_sign,
+        p.participant IS NOT NULL AS payee_known
+    FROM (FROM medical UNPIVOT (pay FOR fund_column IN
+        (hifp_pay, cvlserv_pay, hifes_pay, hifmi_pay, hifob_pay, maf_pay, oth_pay))) m
+    LEFT JOIN (SELECT DISTINCT insurer, region FROM medical_funds) f ON f.region = m.region
+    LEFT JOIN participants p ON p.participant = m.merchant_id;
 
 CREATE OR REPLACE VIEW bill_of_posted AS
     SELECT b.*, u.posting_template
@@ -68,7 +64,7 @@ CREATE OR REPLACE VIEW legs AS
         FROM rows_with_legs r JOIN posting_templates t ON r.posting_template = t.template
         WHERE t.amount NOT IN ('bill_paid', 'medical_fund_pay')),
     medical_legs AS (
-        SELECT m.txn_id, m.service, m."window", t.kind, t.side,
+        SELECT m.txn_id, 'medical' AS service, m."window", t.kind, t.side,
             IF(t.party = 'medical_fund', COALESCE(f.fund, m.insurer), IF(m.payee_known, m.merchant_id, 0)) AS participant,
             COALESCE(f.fund, m.insurer) AS source,
             m.sign * m.cancel_sign * m.pay AS fen

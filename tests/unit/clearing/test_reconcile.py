@@ -253,7 +253,7 @@ def test_a_day_goes_on_from_the_days_before(small: Store, check: str, case: dict
     assert len(found(small, check)) == len(case["wrong"])
 
 
-SEGMENT_VIEWS = {*SERVICES, "bills", "unreadable", "transactions", "legs", "decisions", "postable"}
+SEGMENT_VIEWS = {*SERVICES, "bills", "unreadable", "service_rows", "transactions", "legs", "decisions", "postable"}
 
 
 def test_every_check_declares_what_it_reads() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clearing.ledger.projection import segment_view, segments_by_service
 from clearing.ledger.views import of_window, over_segments, segments_of_window, views_read
 from clearing.store import Store, sql_text
 
@@ -29,6 +30,16 @@ def test_a_window_by_its_segments_is_the_window_by_all(city: Path, name: str) ->
             mine = segments_of_window(store, window)
             others = over_segments('SELECT COUNT(*) FROM transactions WHERE "window" = $window', listed - set(mine))
             assert store.run(others, {"window": window}) == [(0,)]
+
+
+def test_a_view_with_nothing_to_read_has_the_columns_of_one_with_segments(city: Path) -> None:
+    """Views that look through it need not be made again when the first segment of a service comes."""
+    with Store(city / "ledger.duckdb", city, read_only=True) as store:
+        listed = segments_by_service(name for (name,) in store.run("SELECT name FROM segments"))
+        assert all(listed.values()), "the day has rows of every service"
+        for view, names in listed.items():
+            columns = [store.run(f"DESCRIBE {segment_view(view, read)}") for read in (names, [])]
+            assert [column[:2] for column in columns[0]] == [column[:2] for column in columns[1]], view
 
 
 @pytest.mark.parametrize(
