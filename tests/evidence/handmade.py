@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from published import ask
 
 from card_io import mac
 from card_io.delivery.manifest import Manifest, write_manifest
@@ -164,9 +164,7 @@ class Centre:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the published ledger."""
-        with duckdb.connect(str(self.directory / "ledger.duckdb"), read_only=True) as ledger:
-            ledger.execute(f"SET file_search_path = '{self.directory}'")
-            return ledger.execute(sql).fetchall()
+        return ask(self.directory, sql)
 
     def decisions(self, columns: str = "status") -> dict[tuple[str, int], Any]:
         """Columns of the newest decision by (file, row); a single column as its value, a status as its name."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
+from published import ask
 
 from clearing.bank.take import BankSummary, take_bank_file
 from clearing.calendar import seconds_of
@@ -104,9 +104,7 @@ class Paying:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the published ledger."""
-        with duckdb.connect(str(self.directory / "ledger.duckdb"), read_only=True) as ledger:
-            ledger.execute(f"SET file_search_path = '{self.directory}'")
-            return ledger.execute(sql).fetchall()
+        return ask(self.directory, sql)
 
     def balance(self, kind: str, participant: int | None = None, source: int = 0) -> int:
         """Cumulative balance of accounts, credit positive."""

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from published import ask
 
 from card_io.delivery import DeliveryError, load_manifest, load_profile, read_delivery, write_manifest
 from card_io.delivery.fixed_width_writer import write_fixed_width
@@ -99,16 +99,10 @@ def _files(centre: Path, kind: str) -> dict[int, list[Reading]]:
     return found
 
 
-def _ask(centre: Path, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(centre / "ledger.duckdb"), read_only=True) as ledger:
-        ledger.execute(f"SET file_search_path = '{centre}'")
-        return ledger.execute(sql).fetchall()
-
-
 def test_feedback_counts_what_the_ledger_counts(partnered: Path) -> None:
     by_status = {
         (sender, status): (rows, fen)
-        for sender, status, rows, fen in _ask(
+        for sender, status, rows, fen in ask(
             partnered,
             """SELECT sender, r.status, SUM(r.rows)::BIGINT, SUM(r.fen)::BIGINT
                FROM file_results r JOIN files f USING (file_no)
@@ -136,7 +130,7 @@ def test_feedback_counts_what_the_ledger_counts(partnered: Path) -> None:
 def test_issuers_get_every_cleared_purchase_once(partnered: Path) -> None:
     expected = {
         issuer: (rows, fen)
-        for issuer, rows, fen in _ask(
+        for issuer, rows, fen in ask(
             partnered,
             """SELECT issuer, COUNT(*)::BIGINT, SUM(amount)::BIGINT FROM decisions
                WHERE disposition = 1 AND txn_type IN (5, 6, 9) GROUP BY ALL""",
@@ -158,7 +152,7 @@ def test_issuers_get_every_cleared_purchase_once(partnered: Path) -> None:
 
 def test_closing_files_say_what_the_close_sealed(partnered: Path) -> None:
     results, payments = _files(partnered, "CR"), _files(partnered, "BP")
-    fees = _ask(partnered, """SELECT merchant, participant, share, SUM(fen)::BIGINT FROM fees GROUP BY ALL""")
+    fees = ask(partnered, """SELECT merchant, participant, share, SUM(fen)::BIGINT FROM fees GROUP BY ALL""")
     senders = {200: (201,), 210: (211,), 500: (501, 502), 510: (511, 512, 513), 600: (601, 611, 612, 613)}
     for sender, merchants in senders.items():
         rows = [row for reading in results[sender] for _, row in reading.rows]
@@ -169,7 +163,7 @@ def test_closing_files_say_what_the_close_sealed(partnered: Path) -> None:
                 shares[key] += int(row["fen"] or 0)
         assert shares == {(m, p, share): fen for m, p, share, fen in fees if m in merchants}
         paid = sum(int(row["card_paid"] or 0) for row in rows if row["record_kind"] == "T")
-        [(expected,)] = _ask(
+        [(expected,)] = ask(
             partnered,
             f"""SELECT COALESCE(SUM(card_paid), 0)::BIGINT FROM decisions
                 WHERE disposition = 1 AND merchant_id IN {(*merchants, -1)}""",
@@ -181,7 +175,7 @@ def test_closing_files_say_what_the_close_sealed(partnered: Path) -> None:
                 if row["record_kind"] == "P":
                     sign = 1 if row["direction"] == "credit" else -1
                     positions[int(str(row["participant"])), int(str(row["source"]))] += sign * int(row["amount"] or 0)
-        sealed = _ask(partnered, "SELECT participant, source, SUM(fen)::BIGINT FROM positions GROUP BY ALL")
+        sealed = ask(partnered, "SELECT participant, source, SUM(fen)::BIGINT FROM positions GROUP BY ALL")
         mine = {(p, s): fen for p, s, fen in sealed if p in (sender, *merchants)}
         assert {key: fen for key, fen in positions.items() if fen} == {key: fen for key, fen in mine.items() if fen}
 
@@ -193,7 +187,7 @@ def test_processed_files_add_up(partnered: Path) -> None:
         found = {row["file_no"]: (row["outcome"], row["rows"], row["accepted_amount"]) for row in rows}
         expected = {
             number: (outcome, rows or 0, fen or 0)
-            for number, outcome, rows, fen in _ask(
+            for number, outcome, rows, fen in ask(
                 partnered,
                 f"""SELECT file_no, outcome, SUM(r.rows)::BIGINT,
                         SUM(r.fen) FILTER (r.disposition = 1)::BIGINT

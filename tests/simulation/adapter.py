@@ -6,13 +6,13 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from published import ask, published
 
 from clearing.calendar import date_of, day_number, seconds_of
 from clearing.engine import run_centre
@@ -81,7 +81,7 @@ def run_mutant(centre: Path, *disable: str) -> None:
 def decided_in(centre: Path) -> EngineResult:
     """Files, rows and balances the ledger of a centre shows: all there is before a window is closed."""
     result = EngineResult()
-    with _published(centre) as ledger:
+    with published(centre) as ledger:
         _read_decided(result, ledger)
     return result
 
@@ -89,22 +89,6 @@ def decided_in(centre: Path) -> EngineResult:
 def _arrivals(inbox: Path) -> list[int]:
     manifests = [json.loads(path.read_bytes()) for path in inbox.glob("*.manifest.json")]
     return sorted(seconds_of(manifest["sent_at"]) for manifest in manifests)
-
-
-def ask(centre: Path, sql: str, given: dict[str, Any] | None = None, *, records: bool = False) -> list[Any]:
-    """Ask the published ledger; rows as tuples, or as dictionaries by column."""
-    with _published(centre) as ledger:
-        found = ledger.execute(sql, given or {})
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) if records else row for row in found.fetchall()]
-
-
-@contextmanager
-def _published(centre: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published ledger: opening it costs more than most questions."""
-    with duckdb.connect(str(centre / "ledger.duckdb"), read_only=True) as ledger:
-        ledger.execute(f"SET file_search_path = '{centre}'")
-        yield ledger
 
 
 def _day(value: date | int | None) -> int | None:
@@ -115,7 +99,7 @@ def _day(value: date | int | None) -> int | None:
 def found_in(centre: Path) -> EngineResult:
     """What the ledger of a centre says."""
     result = EngineResult()
-    with _published(centre) as ledger:
+    with published(centre) as ledger:
         _read_decided(result, ledger)
         _read_closed(result, ledger)
     result.open_items = _open_items(centre)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evidence.centres import sender_key
+from published import ask
 
 from card_io.delivery.manifest import load_manifest, write_manifest
 from clearing.calendar import date_of, day_number, load_business_days, seconds_of, text_of
@@ -19,7 +20,7 @@ from clearing.config import load_settings
 from clearing.engine import run_centre
 from clearing.initialise import initialise_centre
 from clearing.simulate import simulate_day
-from simulation.adapter import CHEAP_SCRYPT, DAY_SECONDS, PASSPHRASE, ask
+from simulation.adapter import CHEAP_SCRYPT, DAY_SECONDS, PASSPHRASE
 from simulation.bank import Bank
 from simulation.office import Office
 

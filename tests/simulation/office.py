@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.living import HAPPENINGS
+from published import ask
 
 from clearing.bank.take import BankSummary, take_bank_file
 from clearing.calendar import date_of
@@ -26,7 +27,7 @@ from clearing.initialise import people_folder
 from clearing.payments.approve import Action, approve
 from clearing.people import load_key
 from clearing.settlement import CloseSummary, Proposer, close_window
-from simulation.adapter import PASSPHRASE, ask
+from simulation.adapter import PASSPHRASE
 from simulation.bank import Bank, Written
 
 AGED = 8

@@ -20,11 +20,12 @@ import pytest
 from auditor import AuditResult, audit_days, audit_deliveries
 from auditor.living import read_happenings
 from auditor.story import Cleared
+from published import ask
 
 from clearing.calendar import day_number
 from clearing.export import export_centre
 from clearing.verify import verify
-from simulation.adapter import PASSPHRASE, ask, found_in
+from simulation.adapter import PASSPHRASE, found_in
 from simulation.comparison import EngineResult, differences, report
 from simulation.month import Month, begin
 
