@@ -1,4 +1,4 @@
-"""Compile the kernels of a whole day into the cache, once: two workers that start cold would both compile them.
+"""Compile the kernels of a whole day into the cache, once: workers that start cold would all compile them.
 
 python tests/compile_kernels.py
 """
