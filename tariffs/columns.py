@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self, get_args, get_type_hints
 
 import numpy as np
@@ -42,6 +43,11 @@ class Column:
     dtype: type[np.generic]
     default: int | None = None
 
+    @cached_property
+    def layout(self) -> np.dtype[Any]:
+        """The dtype as arrays carry it: mostly the very object, which is seen at once."""
+        return np.dtype(self.dtype)
+
 
 @dataclass(frozen=True, eq=False)
 class Columns:
@@ -63,7 +69,8 @@ class Columns:
         lengths = set()
         for name, spec in self.SPECS.items():
             column = getattr(self, name)
-            if not isinstance(column, np.ndarray) or column.dtype != spec.dtype:
+            given = column.dtype if isinstance(column, np.ndarray) else None
+            if given is not spec.layout and given != spec.layout:
                 found = getattr(column, "dtype", type(column).__name__)
                 raise TypeError(f"{type(self).__name__}.{name}: {found}, expected {spec.dtype.__name__}")
             lengths.add(len(column))

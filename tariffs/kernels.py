@@ -22,6 +22,9 @@ Words = npt.NDArray[np.uint64]
 
 KEY_BITS = 10
 """High bits of the keys that are counted: a card's month of rows seldom has two in one."""
+OWNER_BITS_MAX = 20
+"""High bits of the owners that are counted at most, twice as many places as rows else. With those of the keys and the
+number of a row, an int32, they fit into a word."""
 MOVED_MAX = 4
 """Places a row that is out of order may move, on average, before merging is faster."""
 DEALT = np.dtype([("owner", np.int64), ("key", np.int64), ("row", np.int32)], align=True)
@@ -44,6 +47,15 @@ def in_order(owner: Ints, period: Ints, sequence: Ints, new: Bools) -> bool:
         elif row and owner[row] < owner[row - 1]:
             return False
     return True
+
+
+@njit(cache=True, nogil=True)
+def ends(values: Ints) -> tuple[int, int]:
+    """Lowest and highest of values, at least one."""
+    low = high = values[0]
+    for value in values:
+        low, high = min(low, value), max(high, value)
+    return low, high
 
 
 @njit(cache=True, nogil=True)
@@ -107,54 +119,92 @@ def sort_part(owner: Ints, key: Ints) -> tuple[Rows, Ints, Ints, Ints, bool]:
     owner has a key twice.
     """
     n = len(owner)
-    order = np.arange(n).astype(np.int32)
+    low, high, low_key, high_key = owner[0], owner[0], key[0], key[0]
     risen = by_key = True
     for i in range(1, n):
+        low, high = min(low, owner[i]), max(high, owner[i])
+        low_key, high_key = min(low_key, key[i]), max(high_key, key[i])
         by_key &= key[i - 1] <= key[i]
         risen &= (owner[i - 1] < owner[i]) | ((owner[i - 1] == owner[i]) & (key[i - 1] <= key[i]))
+    order = np.arange(n).astype(np.int32)
     owners, keys = owner.copy(), key.copy()
     if not risen:
-        if not by_key:
-            order = by_high_bits(key, KEY_BITS, order)
-        bits = 1
-        while 1 << bits < 2 * n:
-            bits += 1
-        order = by_high_bits(owner, bits, order)
+        by_high_bits(owner, (low, high), key, (low_key, high_key), by_key, order)
         for i in range(n):
             owners[i], keys[i] = owner[order[i]], key[order[i]]
         if not insert(owners, keys, order):
             merge(owners, keys, order)
     begins, found, twice = np.empty(n + 1, np.int64), 0, False
+    last = ~owners[0]
     for i in range(n):
-        if i and owners[i] == owners[i - 1]:
-            twice |= keys[i] == keys[i - 1]
-        else:
-            begins[found], owners[found] = i, owners[i]
-            found += 1
+        # Written for every row and kept for the first of each owner: which is first is anybody's guess.
+        new = owners[i] != last
+        last = owners[i]
+        found += new
+        begins[found - 1] = i if new else begins[found - 1]
+        owners[found - 1] = last
+        twice |= (not new) & (keys[i] == keys[i - 1])
     begins[found] = n
     return order, keys, owners[:found], begins[: found + 1], twice
 
 
 @njit(cache=True, nogil=True)
-def by_high_bits(values: Ints, bits: int, before: Rows) -> Rows:
-    """The places ``before`` by the highest ``bits`` of what their values lie above the lowest; equal ones stay."""
-    low, high = values.min(), values.max()
-    # Wraps around; as unsigned numbers, what the values lie above the lowest rises with them.
-    span, width = np.uint64(high) - np.uint64(low), 0
+def by_high_bits(
+    owner: Ints, owner_span: tuple[int, int], key: Ints, key_span: tuple[int, int], by_key: bool, order: Rows
+) -> None:
+    """Write to ``order`` the rows by the high bits of their owner and, of rows that share these, of their key.
+
+    The bits lie above the lowest of each, which with the highest is given; ``by_key``: rows stand by key already.
+    Each row is one word, high bits above its number, so that what is moved is read in order.
+    """
+    n, row_bits = len(owner), 1
+    while 1 << row_bits < n:
+        row_bits += 1
+    of_owner, owner_shift, owner_at = digits(owner_span, min(row_bits + 1, OWNER_BITS_MAX))
+    of_key, key_shift, key_at = digits(key_span, KEY_BITS)
+    above_row, above_key = np.uint64(row_bits), np.uint64(row_bits + KEY_BITS)
+    words = np.empty(n, np.uint64)
+    for row in range(n):
+        # Wraps around; as unsigned numbers, what the values lie above the lowest rises with them.
+        high_owner = (np.uint64(owner[row]) - of_owner) >> owner_shift
+        high_key = (np.uint64(key[row]) - of_key) >> key_shift
+        words[row] = high_owner << above_key | high_key << above_row | np.uint64(row)
+        owner_at[np.int64(high_owner)] += 1
+        key_at[np.int64(high_key)] += 1
+    if not by_key:
+        begin_digits(key_at)
+        given, words = words, np.empty(n, np.uint64)
+        for word in given:
+            digit = np.int64(word >> above_row) & ((1 << KEY_BITS) - 1)
+            words[key_at[digit]] = word
+            key_at[digit] += 1
+    begin_digits(owner_at)
+    for word in words:
+        digit = np.int64(word >> above_key)
+        order[owner_at[digit]] = np.int64(word) & ((1 << row_bits) - 1)
+        owner_at[digit] += 1
+
+
+@njit(cache=True, nogil=True)
+def digits(span_of: tuple[int, int], bits: int) -> tuple[np.uint64, np.uint64, Rows]:
+    """What to take from values between those of ``span_of`` and by how much to shift them, so that digits of at most
+    ``bits`` are left; and a zero for each digit."""
+    low = np.uint64(span_of[0])
+    span, width = np.uint64(span_of[1]) - low, 0
     while width < 64 and span >> np.uint64(width):
         width += 1
     shift = np.uint64(max(width - bits, 0))
-    next_of = np.zeros(np.int64(span >> shift) + 2, np.int32)
-    for value in values:
-        next_of[np.int64((np.uint64(value) - np.uint64(low)) >> shift) + 1] += 1
-    for digit in range(1, len(next_of)):
-        next_of[digit] += next_of[digit - 1]
-    order = np.empty(len(before), np.int32)
-    for place in before:
-        of_place = np.int64((np.uint64(values[place]) - np.uint64(low)) >> shift)
-        order[next_of[of_place]] = place
-        next_of[of_place] += 1
-    return order
+    return low, shift, np.zeros(np.int64(span >> shift) + 1, np.int32)
+
+
+@njit(cache=True, nogil=True)
+def begin_digits(at: Rows) -> None:
+    """Turn how many rows have each digit into where the first of them goes."""
+    begin = np.int32(0)
+    for digit in range(len(at)):
+        count = at[digit]
+        at[digit] = begin
+        begin += count
 
 
 @njit(cache=True, nogil=True)
@@ -163,6 +213,8 @@ def insert(owners: Ints, keys: Ints, order: Rows) -> bool:
     left = MOVED_MAX * len(order)
     for i in range(1, len(order)):
         owner, key, row, at = owners[i], keys[i], order[i], i
+        if (owners[i - 1] < owner) | ((owners[i - 1] == owner) & (keys[i - 1] <= key)):
+            continue
         while at > 0 and (owners[at - 1] > owner or (owners[at - 1] == owner and keys[at - 1] > key)):
             owners[at], keys[at], order[at] = owners[at - 1], keys[at - 1], order[at - 1]
             at -= 1

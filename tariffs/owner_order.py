@@ -194,12 +194,9 @@ def _packing(period: Ints, sequence: Ints, threads: int, least: int | None) -> t
 def _ends(column: Ints, threads: int) -> tuple[int, int]:
     """Lowest and highest of a column with rows."""
     threads = min(threads, len(column))
-    found = in_ranges(len(column), lambda first, last: _ends_of(column[first:last]), threads)
+    (given,) = read_only(column)
+    found = in_ranges(len(column), lambda first, last: kernels.ends(given[first:last]), threads)
     return min(low for low, _ in found), max(high for _, high in found)
-
-
-def _ends_of(column: Ints) -> tuple[int, int]:
-    return int(column.min()), int(column.max())
 
 
 def _deal(owner: Ints, threads: int) -> tuple[Shorts, list[int]]:

@@ -18,8 +18,6 @@ from tariffs.transit.kernels import rows, walk
 from tariffs.transit.state import TransitState, WalkedCards, close_state, open_memory, refuse_past
 
 _DAY_S = 86_400
-_FEW = 256
-"""Records that stay in the first-level cache."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,6 @@ class Memory:
             chunk.gross,
             chunk.fare,
             chunk.priced,
-            np.empty(_FEW, walk.FACTS),
             self.facts,
         )
         if len(self.ends):
@@ -129,7 +126,8 @@ def walk_journeys(
         if runs.twice:
             _settle_ties(memory.order.row[part], runs, journeys)
         opening = state.between(runs.owners)
-        refuse_past(opening, runs.owners, packing.unpacked(runs.first))
+        if len(opening):
+            refuse_past(opening, runs.owners, packing.unpacked(runs.first))
         remembered = open_memory(opening, runs.owners, dated.ids)
         lined = np.empty(len(runs.order), walk.FACTS)
         walk.line_up(facts, runs.order, lined)

@@ -87,8 +87,6 @@ def refuse_past(state: TransitState, cards: Ints, first: tuple[Ints, Ints]) -> N
 
     ``first`` is time and sequence of the first row of each of the rising ``cards``.
     """
-    if not len(state):
-        return
     clocks = state.take(state.accumulator == CLOCK)
     at, known = _find(clocks.card, cards)
     since = clocks.take(at[known])

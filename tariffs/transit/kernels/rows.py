@@ -283,30 +283,23 @@ def note_facts(
     gross: Ints,
     fare: Ints,
     priced: Bools,
-    few: Any,
     facts: Any,
 ) -> None:
     """What the walk reads of each row, as records of ``walk.FACTS`` at its place; one without a price has no marks.
 
     ``packing``: lowest period and sequence, and the bits of the latter in a key; a lower period counts as the lowest.
-    Records are put together in ``few`` and go to their places whole: a place is far from the one before, and every
-    write there is waited for.
     """
     low_period, low_sequence, bits = packing
-    for first in range(0, len(place), len(few)):
-        last = min(first + len(few), len(place))
-        for row in range(first, last):
-            fact = few[row - first]
-            fact.owner = owner[row]
-            fact.key = ((max(period[row], low_period) - low_period) << bits) | (sequence[row] - low_sequence)
-            fact.marks = marks[row] if priced[row] else 0
-            fact.gross = gross[row]
-            fact.fare = fare[row]
-            fact.program = program
-            fact.who = card_class[row]
-            fact.mode = mode[row]
-        for row in range(first, last):
-            facts[place[row]] = few[row - first]
+    for row in range(len(place)):
+        fact = facts[place[row]]
+        fact.owner = owner[row]
+        fact.key = ((max(period[row], low_period) - low_period) << bits) | (sequence[row] - low_sequence)
+        fact.marks = marks[row] if priced[row] else 0
+        fact.gross = gross[row]
+        fact.fare = fare[row]
+        fact.program = program
+        fact.who = card_class[row]
+        fact.mode = mode[row]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -205,9 +205,13 @@ def capped_fare(slot: Any, term: Any, table: Ints, fact: Any, low: int, high: in
     return int(min(fare, room))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def cumulative_fare(slot: Any, term: Any, table: Ints, gross: int, fare: int, continues: bool) -> int:
-    """Fare under a discount that grows with what was counted before."""
+    """Fare under a discount that grows with what was counted before.
+
+    Put into the walk, for which it is too long by itself: a call would write the eight words of the table to memory,
+    row by row, and wait for them.
+    """
     bands, edges = term.bands, term.table
     ratios = edges + bands
     counted = slot.mark_1 if continues and term.basis == JOURNEYS else slot.value
