@@ -28,7 +28,7 @@ from clearing.records import Rows, empty_bills
 IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
 
-IN_MEMORY_BYTES: Final = 1 << 30
+IN_MEMORY_BYTES: Final = 7 << 27
 """What a larger batch keeps packed in memory before it turns to the disk, which has more to do."""
 
 COMPARED_BYTES: Final = 72
