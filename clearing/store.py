@@ -1,4 +1,4 @@
-"""The one home of DuckDB: a connection that runs named SQL files and takes Arrow tables by explicit registration."""
+"""The one home of DuckDB: a connection that runs named SQL files and takes rows as parameters or registered Arrow."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from card_io.records import NULL
 from clearing.errors import ClearingError
 
 _STREAMED_ROWS = 50_000
+_FEW_ROWS = 100
+"""Rows that go in as parameters: to register an Arrow table takes longer."""
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -69,6 +71,16 @@ class Store:
             raise
         self._connection.execute("COMMIT")
 
+    def holds(self, table: str) -> bool:
+        """Whether there is such a table or view; the catalog's own tables would answer more slowly."""
+        try:
+            self._connection.execute(f'SELECT 1 FROM "{table}" LIMIT 0')
+        except duckdb.CatalogException:
+            return False
+        except duckdb.Error as exc:
+            raise ClearingError(f"SQL failed: {exc}", where="ledger.duckdb", remedy="run: clearing verify") from exc
+        return True
+
     def run(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of one statement."""
         try:
@@ -109,15 +121,23 @@ class Store:
         return {name: np.ma.filled(column.astype(np.int64), NULL) for name, column in fetched.items()}
 
     def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Append rows; every row must land (control total at the Arrow boundary)."""
+        """Append rows; every row must land (control total at DuckDB's boundary)."""
         if not rows:
             return
-        names = list(rows[0])
-        arrow = pa.table({name: [row[name] for row in rows] for name in names})
-        self._connection.register("incoming", arrow)
-        listed = ", ".join(f'"{name}"' for name in names)
-        arrived = self.run(f'INSERT INTO "{table}" ({listed}) SELECT {listed} FROM incoming')[0][0]
-        self._connection.unregister("incoming")
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        listed = ", ".join(f'"{name}"' for name in columns)
+        into = f'INSERT INTO "{table}" ({listed})'
+        if len(rows) <= _FEW_ROWS:
+            # DuckDB takes no numpy scalar.
+            given = {
+                f"column_{number}": [each.item() if isinstance(each, np.generic) else each for each in values]
+                for number, values in enumerate(columns.values())
+            }
+            arrived = self.run(f"{into} SELECT {', '.join(f'unnest(${name})' for name in given)}", given)[0][0]
+        else:
+            self._connection.register("incoming", pa.table(columns))
+            arrived = self.run(f"{into} SELECT {listed} FROM incoming")[0][0]
+            self._connection.unregister("incoming")
         assert arrived == len(rows), f"{table}: {len(rows)} rows in, {arrived} arrived"
 
     def script(self, name: str) -> None:

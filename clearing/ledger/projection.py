@@ -14,14 +14,14 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from card_io.records import BILL_FIELDS, Service
 from clearing.accounts import ACCOUNT_KINDS
 from clearing.calendar import date_of, received_window
 from clearing.config import Settings
 from clearing.corrections.proposals import CORRECTION_KINDS
-from clearing.durable import fsync_folder
+from clearing.durable import fsync_folder, write_durably
 from clearing.ledger.corrected import correction_rows
 from clearing.ledger.journal import Entry, Journal
 from clearing.ledger.payments import payment_rows
@@ -38,6 +38,9 @@ PRIVATE_NAME: Final = "ledger.duckdb"
 class Projection:
     """The writer's database of one centre."""
 
+    _blank: ClassVar[bytes] = b""
+    """The first database this process made, before an entry came in: the next ones begin as copies of it."""
+
     def __init__(self, directory: Path, settings: Settings, *, path: Path | None = None) -> None:
         """The one in ``work/`` (at ``path`` for an audit); it is opened when somebody asks it."""
         self.directory, self.settings = directory, settings
@@ -47,11 +50,16 @@ class Projection:
     @functools.cached_property
     def store(self) -> Store:
         """The open database; an empty one is created when it is not there."""
+        if Projection._blank and not self.path.exists():
+            write_durably(self.path, Projection._blank)
         store = Store(self.path, self.directory, threads=self.settings.centre.threads)
         # A run that died while making the database leaves an empty one behind.
-        if not store.run("SELECT 1 FROM duckdb_tables() WHERE table_name = 'journal'"):
+        if not store.holds("journal"):
             with store.db_transaction():
                 store.script("schema")
+                self._make(store, [])
+            store.run("CHECKPOINT")
+            Projection._blank = self.path.read_bytes()
         return store
 
     def close(self) -> None:
@@ -240,21 +248,29 @@ class Projection:
         batches = sum(1 for _ in journal.of_kind("batch"))
         if batches == self._viewed:
             return
+        listed = [segment["name"] for entry in journal.of_kind("batch") for segment in entry.body["segments"]]
         with self.store.db_transaction():
-            if self._viewed < 0:
-                self._references()
-            self._views(journal)
+            self._make(self.store, listed, self._reference_rows() if self._viewed < 0 else None)
         self._viewed = batches
 
-    def _renewed(self, name: str, definition: object) -> bool:
-        """Whether a definition differs from the one the database was made by; noted as the new one."""
-        digest = hashlib.sha256(repr(definition).encode()).hexdigest()
-        known = self.store.run("SELECT sha256 FROM definitions WHERE name = $name", {"name": name})
-        if known == [(digest,)]:
-            return False
-        self.store.run("DELETE FROM definitions WHERE name = $name", {"name": name})
-        self.store.insert("definitions", [{"name": name, "sha256": digest}])
-        return True
+    @staticmethod
+    def _make(store: Store, listed: Iterable[str], references: dict[str, list[dict[str, Any]]] | None = None) -> None:
+        """Views over exactly these segments, and reference tables; what was made by the same definition stays."""
+        named = segments_by_service(listed)
+        # They look through the views over segments: what these list does not change them, nor that they list nothing.
+        definitions: dict[str, object] = {**named, "views": sql_text("views")}
+        if references is not None:
+            definitions["references"] = references
+        renewed = _renewed(store, definitions)
+        if references is not None and "references" in renewed:
+            for table, rows in references.items():
+                store.run(f"DELETE FROM {table}")
+                store.insert(table, rows)
+        for view in named:
+            if view in renewed:
+                store.run(f"CREATE OR REPLACE VIEW {view} AS {segment_view(view, named[view])}")
+        if "views" in renewed:
+            store.script("views")
 
     def refresh_if_stale(self, journal: Journal) -> None:
         """Refresh where participants changed, or the views are another engine's, since the last :meth:`publish`."""
@@ -275,13 +291,6 @@ class Projection:
         beside.replace(self.directory / PRIVATE_NAME)
         fsync_folder(self.directory)
         self._published = last
-
-    def _references(self) -> None:
-        tables = self._reference_rows()
-        if self._renewed("references", tables):
-            for table, rows in tables.items():
-                self.store.run(f"DELETE FROM {table}")
-                self.store.insert(table, rows)
 
     def _reference_rows(self) -> dict[str, list[dict[str, Any]]]:
         """The rows of every reference table: they depend on settings and program only."""
@@ -328,16 +337,16 @@ class Projection:
             ],
         }
 
-    def _views(self, journal: Journal) -> None:
-        """Views over exactly the segments the journal names, with paths relative to the centre's folder."""
-        listed = [segment["name"] for entry in journal.of_kind("batch") for segment in entry.body["segments"]]
-        named = segments_by_service(listed)
-        for view, names in named.items():
-            if self._renewed(view, names):
-                self.store.run(f"CREATE OR REPLACE VIEW {view} AS {segment_view(view, names)}")
-        # They look through the views over segments: what these list does not change them, nor that they list nothing.
-        if self._renewed("views", sql_text("views")):
-            self.store.script("views")
+
+def _renewed(store: Store, definitions: dict[str, object]) -> set[str]:
+    """Those definitions that differ from what the database was made by; noted as the new ones."""
+    digests = {name: hashlib.sha256(repr(each).encode()).hexdigest() for name, each in definitions.items()}
+    known = store.run("SELECT name, sha256 FROM definitions")
+    renewed = dict(sorted(digests.items() - set(known)))
+    if renewed:
+        store.run("DELETE FROM definitions WHERE list_contains($names, name)", {"names": list(renewed)})
+        store.insert("definitions", [{"name": name, "sha256": sha256} for name, sha256 in renewed.items()])
+    return set(renewed)
 
 
 def _date(day: int | None) -> datetime.date | None:
