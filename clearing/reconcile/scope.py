@@ -26,6 +26,9 @@ CARRIED: Final = ("picked_up", "held_rows", "card_runs", "terminal_runs", "card_
 _GOES_ON: Final = {**{name: name for name in CARRIED if name != "card_ends"}, "card_moves": "card_ends"}
 """What a relation of a day needs of the days before; the others need nothing."""
 
+FEW_ROWS: Final = 50_000
+"""Rows of a scope that are kept in memory for all checks; of more, each check reads the columns it needs."""
+
 FOLDER: Final = Path("work", "checks")
 
 
@@ -78,6 +81,8 @@ def prepared(
     """
     with _temporary(store):
         store.script("prepared/nothing_earlier")
+        if _few_rows(store, scope):
+            relations = ("transactions", *relations)  # Read once: each check opens every segment again.
         if scope != WHOLE:
             needed = [_GOES_ON[name] for name in relations if name in _GOES_ON]
             carry(store, folder, scope, needed)
@@ -183,6 +188,11 @@ def _make(store: Store, name: str, segments: list[str] | None = None) -> None:
 def _recall(store: Store, place: Path, names: Iterable[str]) -> None:
     for name in names:
         store.run(f"CREATE OR REPLACE TEMP VIEW earlier_{name} AS SELECT * FROM read_parquet({_file(place, name)})")
+
+
+def _few_rows(store: Store, scope: Scope) -> bool:
+    [(rows,)] = store.run("SELECT COALESCE(SUM(rows), 0) FROM segments WHERE entry > $after", {"after": scope.after})
+    return bool(rows <= FEW_ROWS)
 
 
 def _segments(store: Store, after: int, until: int | None) -> list[str]:

@@ -1,0 +1,2 @@
+-- The rows themselves, where they are few. Grain: transaction event.
+SELECT * FROM transactions;
