@@ -9,9 +9,8 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
-import itertools
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -33,6 +32,12 @@ from clearing.status import STATUS_TEXT, ClearingStatus, Disposition
 from clearing.store import Store, sql_text, timestamp
 
 PRIVATE_NAME: Final = "ledger.duckdb"
+
+Row = dict[str, Any]
+Rows = list[Row]
+
+_TOGETHER: Final = 100
+"""Entries of one database transaction."""
 
 
 class Projection:
@@ -82,49 +87,49 @@ class Projection:
         return self._projected == self._published == len(journal.entries)
 
     def catch_up(self, journal: Journal) -> list[Entry]:
-        """Project every entry above the last one, one database transaction each (a run of intakes is one)."""
+        """Project every entry above the last one, some of them in one database transaction."""
         last = self.last_sequence()
         fresh = [entry for entry in journal if entry.sequence > last]
-        for kind, group in itertools.groupby(fresh, key=lambda entry: entry.kind):
-            entries = list(group)
-            for part in [entries] if kind == "intake" else [[entry] for entry in entries]:
-                with self.store.db_transaction():
-                    self._project(kind, part)
-                self._projected = part[-1].sequence
+        for start in range(0, len(fresh), _TOGETHER):
+            part = fresh[start : start + _TOGETHER]
+            with self.store.db_transaction():
+                self._project(part)
+            self._projected = part[-1].sequence
         return fresh
 
-    def _project(self, kind: str, entries: list[Entry]) -> None:
-        self.store.insert(
-            "journal",
-            [
-                {
-                    "sequence": entry.sequence,
-                    "kind": entry.kind,
-                    "at": timestamp(entry.at),
-                    "engine": entry.engine,
-                    "previous": entry.previous,
-                    "digest": entry.digest,
-                }
-                for entry in entries
-            ],
-        )
-        if kind == "intake":
-            self.store.insert("files", [self._file(entry) for entry in entries])
-            self._registers(entries)
-        elif kind == "batch":
-            self._batch(entries[0])
-        elif kind == "close":
-            self._close(entries[0])
-        elif kind == "override":
-            self._override(entries[0])
-        elif "postings" in entries[0].body:
-            self._postings(entries[0])
+    def _project(self, entries: list[Entry]) -> None:
+        """Append what the entries say, by table: rows that tell the same columns at once, in the entries' order."""
+        alike: dict[tuple[str, tuple[str, ...]], Rows] = {}
         for entry in entries:
-            tables = correction_rows(entry) if entry.kind in CORRECTION_KINDS else payment_rows(entry)
-            for table, rows in tables.items():
-                self.store.insert(table, rows)
+            for table, rows in self._told(entry):
+                if rows:
+                    alike.setdefault((table, tuple(rows[0])), []).extend(rows)
+        for (table, _), rows in alike.items():
+            self.store.insert(table, rows)
+        for entry in entries:
+            if entry.kind == "batch":
+                self.store.run(
+                    "UPDATE files SET batch = $batch WHERE list_contains($files, file_no)",
+                    {"batch": entry.sequence, "files": [result["file_no"] for result in entry.body["files"]]},
+                )
 
-    def _file(self, entry: Entry) -> dict[str, Any]:
+    def _told(self, entry: Entry) -> Iterator[tuple[str, Rows]]:
+        """Rows of one entry by table; those of one table have the same columns."""
+        names = ("sequence", "kind", "engine", "previous", "digest")
+        yield "journal", [{**{name: getattr(entry, name) for name in names}, "at": timestamp(entry.at)}]
+        if entry.kind == "intake":
+            yield "files", [self._file(entry)]
+            yield from _registers(entry)
+        elif entry.kind == "batch":
+            yield from _batch(entry)
+        elif entry.kind == "close":
+            yield from _close(entry)
+        elif entry.kind == "override":
+            yield "overrides", _overridden(entry)
+        yield "postings", _postings(entry)
+        yield from (correction_rows(entry) if entry.kind in CORRECTION_KINDS else payment_rows(entry)).items()
+
+    def _file(self, entry: Entry) -> Row:
         body = entry.body
         row = {name: body.get(name) for name in ("file_no", "file", "outcome", "reason", "sender", "service")}
         row |= {name: body.get(name) for name in ("sequence", "rows", "amount_fen", "content_root")}
@@ -134,114 +139,6 @@ class Projection:
             "received_at": timestamp(entry.at),
             "received_window": date_of(int(received_window(entry.at, self.settings.calendar))),
         }
-
-    def _registers(self, entries: list[Entry]) -> None:
-        """Register totals of the terminals whose files were received."""
-        told = [
-            (entry.body["file_no"], register)
-            for entry in entries
-            if entry.body["outcome"] == "received"
-            for register in entry.body.get("registers") or ()
-        ]
-        named = ("counter_start", "counter_end", "drawn", "refused", "grey_rows", "grey_fen")
-        self.store.insert(
-            "terminal_registers",
-            [
-                {
-                    "file_no": file_no,
-                    "terminal_id": int(register["terminal_id"], 16),
-                    "rows": sum(kind["rows"] for kind in register["kinds"]),
-                    **{name: register[name] for name in (*named, "journal_sequence", "journal_digest")},
-                }
-                for file_no, register in told
-            ],
-        )
-        self.store.insert(
-            "register_kinds",
-            [
-                {"file_no": file_no, "terminal_id": int(register["terminal_id"], 16), **kind}
-                for file_no, register in told
-                for kind in register["kinds"]
-            ],
-        )
-
-    def _batch(self, entry: Entry) -> None:
-        body = entry.body
-        self.store.run(
-            "UPDATE files SET batch = $batch WHERE list_contains($files, file_no)",
-            {"batch": entry.sequence, "files": [result["file_no"] for result in body["files"]]},
-        )
-        self.store.insert(
-            "file_results",
-            [
-                {"file_no": f["file_no"], "status": status, "disposition": disposition, "rows": rows, "fen": fen}
-                for f in body["files"]
-                for status, disposition, rows, fen in f["results"]
-            ],
-        )
-        self._postings(entry)
-        self.store.insert("segments", [{"entry": entry.sequence, **segment} for segment in body["segments"]])
-        self.store.insert(
-            "content_roots",
-            [
-                {"entry": entry.sequence, "window": date_of(int(window)), "root": root}
-                for window, root in body["content_roots"].items()
-            ],
-        )
-
-    def _postings(self, entry: Entry) -> None:
-        self.store.insert(
-            "postings",
-            [
-                {
-                    "entry": entry.sequence,
-                    "window": date_of(window),
-                    "kind": kind,
-                    "participant": participant,
-                    "source": source,
-                    "fen": fen,
-                }
-                for window, kind, participant, source, fen in entry.body["postings"]
-            ],
-        )
-
-    def _close(self, entry: Entry) -> None:
-        body = entry.body
-        window = date_of(body["window"])
-        common = {"entry": entry.sequence, "window": window}
-        self.store.insert("windows", [{**common, "closed_at": timestamp(entry.at)}])
-        self._postings(entry)
-        for table in (
-            "positions",
-            "claims",
-            "recomputed",
-            "uncovered",
-            "finding_totals",
-            "findings",
-        ):
-            self.store.insert(table, [{**common, **row} for row in body[table]])
-        self._fees(entry, common)
-
-    def _fees(self, entry: Entry, common: dict[str, Any]) -> None:
-        """What is charged; by the month what each close notes, and what the one that ends the month charges."""
-        body = entry.body
-        named: dict[str, Any] = {"schedule": None, "level": None, "month": None}
-        rows = [{**common, **named, **row} for row in body["fees"]]
-        self.store.insert("fees", [{**row, "month": _date(row["month"])} for row in rows])
-        months = [{**row, "month": _date(row["month"])} for row in body.get("months", ())]
-        self.store.insert("month_fees", [{**common, **row} for row in months])
-        self.store.insert("accrued_fees", [{**row, **common} for row in body.get("accrued", ())])
-
-    def _override(self, entry: Entry) -> None:
-        body = entry.body
-        common = {"entry": entry.sequence, "window": date_of(body["window"]), "reason": body["reason"]}
-        self.store.insert(
-            "overrides",
-            [
-                {**common, "check": name, "rows": rows, "person": body["signature"]["person"]}
-                for name, rows in body["checks"].items()
-            ],
-        )
 
     def refresh(self, journal: Journal) -> None:
         """Reference tables and views as settings and journal give them now; made again only when these changed."""
@@ -254,7 +151,7 @@ class Projection:
         self._viewed = batches
 
     @staticmethod
-    def _make(store: Store, listed: Iterable[str], references: dict[str, list[dict[str, Any]]] | None = None) -> None:
+    def _make(store: Store, listed: Iterable[str], references: dict[str, Rows] | None = None) -> None:
         """Views over exactly these segments, and reference tables; what was made by the same definition stays."""
         named = segments_by_service(listed)
         # They look through the views over segments: what these list does not change them, nor that they list nothing.
@@ -292,7 +189,7 @@ class Projection:
         fsync_folder(self.directory)
         self._published = last
 
-    def _reference_rows(self) -> dict[str, list[dict[str, Any]]]:
+    def _reference_rows(self) -> dict[str, Rows]:
         """The rows of every reference table: they depend on settings and program only."""
         chart = Chart.of(self.settings)
         region_of = {insurer: region for region, insurer in chart.insurer_by_region.items()}
@@ -336,6 +233,95 @@ class Projection:
                 for (insurer, name), fund in chart.medical_fund.items()
             ],
         }
+
+
+def _registers(entry: Entry) -> Iterator[tuple[str, Rows]]:
+    """Register totals of the terminals whose file was received."""
+    file_no = entry.body["file_no"]
+    told = (entry.body.get("registers") or ()) if entry.body["outcome"] == "received" else ()
+    named = ("counter_start", "counter_end", "drawn", "refused", "grey_rows", "grey_fen")
+    yield (
+        "terminal_registers",
+        [
+            {
+                "file_no": file_no,
+                "terminal_id": int(register["terminal_id"], 16),
+                "rows": sum(kind["rows"] for kind in register["kinds"]),
+                **{name: register[name] for name in (*named, "journal_sequence", "journal_digest")},
+            }
+            for register in told
+        ],
+    )
+    yield (
+        "register_kinds",
+        [
+            {"file_no": file_no, "terminal_id": int(register["terminal_id"], 16), **kind}
+            for register in told
+            for kind in register["kinds"]
+        ],
+    )
+
+
+def _batch(entry: Entry) -> Iterator[tuple[str, Rows]]:
+    body = entry.body
+    yield (
+        "file_results",
+        [
+            {"file_no": f["file_no"], "status": status, "disposition": disposition, "rows": rows, "fen": fen}
+            for f in body["files"]
+            for status, disposition, rows, fen in f["results"]
+        ],
+    )
+    yield "segments", [{"entry": entry.sequence, **segment} for segment in body["segments"]]
+    yield (
+        "content_roots",
+        [
+            {"entry": entry.sequence, "window": date_of(int(window)), "root": root}
+            for window, root in body["content_roots"].items()
+        ],
+    )
+
+
+def _postings(entry: Entry) -> Rows:
+    return [
+        {
+            "entry": entry.sequence,
+            "window": date_of(window),
+            "kind": kind,
+            "participant": participant,
+            "source": source,
+            "fen": fen,
+        }
+        for window, kind, participant, source, fen in entry.body.get("postings", ())
+    ]
+
+
+def _close(entry: Entry) -> Iterator[tuple[str, Rows]]:
+    body = entry.body
+    common = {"entry": entry.sequence, "window": date_of(body["window"])}
+    yield "windows", [{**common, "closed_at": timestamp(entry.at)}]
+    for table in ("positions", "claims", "recomputed", "uncovered", "finding_totals", "findings"):
+        yield table, [{**common, **row} for row in body[table]]
+    yield from _fees(body, common)
+
+
+def _fees(body: Row, common: Row) -> Iterator[tuple[str, Rows]]:
+    """What is charged; by the month what each close notes, and what the one that ends the month charges."""
+    named: Row = {"schedule": None, "level": None, "month": None}
+    rows = [{**common, **named, **row} for row in body["fees"]]
+    yield "fees", [{**row, "month": _date(row["month"])} for row in rows]
+    months = [{**row, "month": _date(row["month"])} for row in body.get("months", ())]
+    yield "month_fees", [{**common, **row} for row in months]
+    yield "accrued_fees", [{**row, **common} for row in body.get("accrued", ())]
+
+
+def _overridden(entry: Entry) -> Rows:
+    body = entry.body
+    common = {"entry": entry.sequence, "window": date_of(body["window"]), "reason": body["reason"]}
+    return [
+        {**common, "check": name, "rows": rows, "person": body["signature"]["person"]}
+        for name, rows in body["checks"].items()
+    ]
 
 
 def _renewed(store: Store, definitions: dict[str, object]) -> set[str]:
