@@ -36,8 +36,11 @@ PRIVATE_NAME: Final = "ledger.duckdb"
 Row = dict[str, Any]
 Rows = list[Row]
 
-_TOGETHER: Final = 100
-"""Entries of one database transaction."""
+Told = tuple[Entry, list[tuple[str, Rows]]]
+"""An entry with its rows by table; those of one table have the same columns."""
+
+_TOGETHER: Final = 10_000
+"""Rows from which on a database transaction takes no further entry."""
 
 
 class Projection:
@@ -56,6 +59,8 @@ class Projection:
     def store(self) -> Store:
         """The open database; an empty one is created when it is not there."""
         if Projection._blank and not self.path.exists():
+            # As DuckDB does where it makes the file: the log of a database that is gone is not this one's.
+            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
             write_durably(self.path, Projection._blank)
         store = Store(self.path, self.directory, threads=self.settings.centre.threads)
         # A run that died while making the database leaves an empty one behind.
@@ -90,31 +95,29 @@ class Projection:
         """Project every entry above the last one, some of them in one database transaction."""
         last = self.last_sequence()
         fresh = [entry for entry in journal if entry.sequence > last]
-        for start in range(0, len(fresh), _TOGETHER):
-            part = fresh[start : start + _TOGETHER]
+        for part in _together((entry, list(self._rows(entry))) for entry in fresh):
             with self.store.db_transaction():
                 self._project(part)
-            self._projected = part[-1].sequence
+            self._projected = part[-1][0].sequence
         return fresh
 
-    def _project(self, entries: list[Entry]) -> None:
+    def _project(self, part: list[Told]) -> None:
         """Append what the entries say, by table: rows that tell the same columns at once, in the entries' order."""
         alike: dict[tuple[str, tuple[str, ...]], Rows] = {}
-        for entry in entries:
-            for table, rows in self._told(entry):
+        for _, tables in part:
+            for table, rows in tables:
                 if rows:
                     alike.setdefault((table, tuple(rows[0])), []).extend(rows)
         for (table, _), rows in alike.items():
             self.store.insert(table, rows)
-        for entry in entries:
+        for entry, _ in part:
             if entry.kind == "batch":
                 self.store.run(
                     "UPDATE files SET batch = $batch WHERE list_contains($files, file_no)",
                     {"batch": entry.sequence, "files": [result["file_no"] for result in entry.body["files"]]},
                 )
 
-    def _told(self, entry: Entry) -> Iterator[tuple[str, Rows]]:
-        """Rows of one entry by table; those of one table have the same columns."""
+    def _rows(self, entry: Entry) -> Iterator[tuple[str, Rows]]:
         names = ("sequence", "kind", "engine", "previous", "digest")
         yield "journal", [{**{name: getattr(entry, name) for name in names}, "at": timestamp(entry.at)}]
         if entry.kind == "intake":
@@ -233,6 +236,20 @@ class Projection:
                 for (insurer, name), fund in chart.medical_fund.items()
             ],
         }
+
+
+def _together(told: Iterable[Told]) -> Iterator[list[Told]]:
+    """As many entries at a time as one database transaction takes."""
+    part: list[Told] = []
+    rows = 0
+    for each in told:
+        part.append(each)
+        rows += sum(len(listed) for _, listed in each[1])
+        if rows >= _TOGETHER:
+            yield part
+            part, rows = [], 0
+    if part:
+        yield part
 
 
 def _registers(entry: Entry) -> Iterator[tuple[str, Rows]]:

@@ -63,6 +63,22 @@ def test_a_new_database_begins_as_a_copy_of_the_first(tmp_path: Path) -> None:
         assert [path.name for path in (tmp_path / name).iterdir()] == ["ledger.duckdb"]
 
 
+def test_the_log_of_a_database_that_is_gone(tmp_path: Path) -> None:
+    """What a run that died wrote into the log of a database, removed since, is not in the one made then."""
+    centre = Centre.create(tmp_path / "centre").directory
+    settings, path = load_settings(centre), tmp_path / "ledger.duckdb"
+    log = path.with_name("ledger.duckdb.wal")
+    projection = Projection(centre, settings, path=path)
+    projection.store.insert("definitions", [{"name": "gone", "sha256": "0"}])
+    left = log.read_bytes()
+    projection.close()
+    path.unlink()
+    log.write_bytes(left)
+    again = Projection(centre, settings, path=path)
+    assert again.store.run("SELECT 1 FROM definitions WHERE name = 'gone'") == []
+    again.close()
+
+
 def _content(folder: Path, centre: Path, settings: Settings, journal: Journal) -> list[tuple[Any, ...]]:
     folder.mkdir()
     projection = Projection(centre, settings, path=folder / "ledger.duckdb")
