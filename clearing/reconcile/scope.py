@@ -29,6 +29,9 @@ _GOES_ON: Final = {**{name: name for name in CARRIED if name != "card_ends"}, "c
 FEW_ROWS: Final = 50_000
 """Rows of a scope that are kept in memory for all checks; of more, each check reads the columns it needs."""
 
+_READ_ONCE: Final = {"transactions": "SELECT * FROM transactions"}
+"""Views whose rows are kept where they are few: otherwise each check opens every segment again."""
+
 FOLDER: Final = Path("work", "checks")
 
 
@@ -82,7 +85,7 @@ def prepared(
     with _temporary(store):
         store.script("prepared/nothing_earlier")
         if _few_rows(store, scope):
-            relations = ("transactions", *relations)  # Read once: each check opens every segment again.
+            relations = (*_READ_ONCE, *relations)
         if scope != WHOLE:
             needed = [_GOES_ON[name] for name in relations if name in _GOES_ON]
             carry(store, folder, scope, needed)
@@ -177,8 +180,8 @@ _MADE_BY: Final = "".join(sql_text(f"prepared/{name}") for name in ("card_moves"
 
 
 def _make(store: Store, name: str, segments: list[str] | None = None) -> None:
-    """Make a relation of ``ledger/sql/prepared``, over some segments alone; None = all of them."""
-    text = sql_text(f"prepared/{name}").rstrip().removesuffix(";")
+    """Make a relation of ``ledger/sql/prepared``, or keep a view's rows, over some segments alone; None = all."""
+    text = _READ_ONCE.get(name) or sql_text(f"prepared/{name}").rstrip().removesuffix(";")
     # It may read the view that it hides from then on.
     store.run(f"CREATE TEMP TABLE made AS {text if segments is None else over_segments(text, segments)}")
     store.run(f"DROP VIEW IF EXISTS temp.{name}")

@@ -1,2 +1,0 @@
--- The rows themselves, where they are few. Grain: transaction event.
-SELECT * FROM transactions;
