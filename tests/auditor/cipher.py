@@ -68,12 +68,6 @@ def triple_des(key: bytes) -> EcbMode:
     return DES3.new(key, DES3.MODE_ECB)
 
 
-@functools.lru_cache(1 << 14)
-def single_des(key: bytes) -> EcbMode:
-    """Single DES block by block; in CBC mode it would have to be made anew for every row of a card."""
-    return DES.new(key, DES.MODE_ECB)
-
-
 def diversify(key: bytes, factor: bytes) -> bytes:
     """3DES of the factor and of its complement."""
     complement = bytes(byte ^ 0xFF for byte in factor)
@@ -88,14 +82,28 @@ def mac_key(card_key: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(card_key[:8], card_key[8:], strict=True))
 
 
+class CbcMac:
+    """The MACs of one card's key.
+
+    pycryptodome's CBC goes on where the last message ended, and making it anew costs more than a message. What the
+    last block left behind is therefore taken out of the next message's first block: each starts from zero again.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._cbc = DES.new(key, DES.MODE_CBC, iv=bytes(8))
+        self._left_behind = 0
+
+    def of(self, message: bytes) -> int:
+        padded = message + b"\x80"
+        padded += bytes(-len(padded) % 8)
+        first_block = self._left_behind << 8 * (len(padded) - 8)
+        chained = (int.from_bytes(padded, "big") ^ first_block).to_bytes(len(padded), "big")
+        self._left_behind = int.from_bytes(self._cbc.encrypt(chained)[-8:], "big")
+        return self._left_behind >> 32
+
+
 def cbc_mac(key: bytes, message: bytes) -> int:
-    padded = message + b"\x80"
-    padded += bytes(-len(padded) % 8)
-    cipher, chained = single_des(key), 0
-    for start in range(0, len(padded), 8):
-        block = chained ^ int.from_bytes(padded[start : start + 8], "big")
-        chained = int.from_bytes(cipher.encrypt(block.to_bytes(8, "big")), "big")
-    return chained >> 32
+    return CbcMac(key).of(message)
 
 
 def wire_of(row: Row) -> Wire:
@@ -104,18 +112,15 @@ def wire_of(row: Row) -> Wire:
 
 def lacks_input(row: Row) -> bool:
     """Whether a column that the TAC covers is missing."""
-    return any(row.value[name] is None for name, _ in wire_of(row))
+    return None in [row.value[name] for name, _ in wire_of(row)]
 
 
 def wire_message(row: Row) -> bytes | None:
     """The bytes the row's TAC covers; None where a value does not fit its bytes, so that no card signed it."""
-    message = b""
-    for name, width in wire_of(row):
-        value = row.value[name]
-        if not 0 <= value < 1 << (8 * width):
-            return None
-        message += value.to_bytes(width, "big")
-    return message
+    try:
+        return b"".join([row.value[name].to_bytes(width, "big") for name, width in wire_of(row)])
+    except OverflowError:
+        return None
 
 
 class Cipher:
@@ -130,7 +135,7 @@ class Cipher:
             self._keys.setdefault(key.slot, []).append((key, master))
         self.issuers_with_keys = {key.issuer_id for key in tac_keys}
         self._card_ids: dict[str, int] = {}
-        self._mac_keys: dict[tuple[bytes, str], bytes] = {}
+        self._macs: dict[tuple[bytes, str], CbcMac] = {}
 
     def card_id(self, card_no: str) -> int:
         if card_no not in self._card_ids:
@@ -156,7 +161,7 @@ class Cipher:
         if master is None:
             return "KEY_UNKNOWN"
         message = wire_message(row)
-        if message is None or cbc_mac(self._mac_key(master, row.card_no), message) != value["tac"]:
+        if message is None or self._mac(master, row.card_no).of(message) != value["tac"]:
             return "FAILED"
         return "VERIFIED"
 
@@ -175,9 +180,9 @@ class Cipher:
                 return master
         return None
 
-    def _mac_key(self, master: bytes, card_no: str) -> bytes:
-        found = self._mac_keys.get((master, card_no))
+    def _mac(self, master: bytes, card_no: str) -> CbcMac:
+        found = self._macs.get((master, card_no))
         if found is None:
-            found = mac_key(diversify(master, card_factor(card_no)))
-            self._mac_keys[master, card_no] = found
+            found = CbcMac(mac_key(diversify(master, card_factor(card_no))))
+            self._macs[master, card_no] = found
         return found

@@ -11,6 +11,7 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,14 @@ class Journey:
     value: dict[str, Any]
     class_name: str
     transfer: bool
+    memory: Memory
+    day_starts: int
     gross: int | None = None
     fare: int = 0
     conceded: int = 0
     takes_discounts: bool = True
     fund_code: int = 0
     fund_pays: int = 0
-    memory: Memory = field(default_factory=Memory)
-    day_starts: int = 0
     rule: str = ""
     caps: list[str] = field(default_factory=list)
     """Caps that count what the journey costs in the end."""
@@ -98,11 +99,11 @@ class Tariff:
     tables: dict[str, Table]
     _steps_of_day: dict[int, list[tuple[str, Any]]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def remembers(self) -> bool:
         return any(name in ("transfer_window", "cap") for step in self.content["steps"] for name in step)
 
-    @property
+    @cached_property
     def day_starts(self) -> int:
         """Seconds after midnight at which the tariff's day begins."""
         hours, minutes = self.content.get("clock", {}).get("day_starts", "00:00").split(":")
@@ -112,8 +113,7 @@ class Tariff:
         self, value: dict[str, Any], day: int, card_class: int, *, transfer: bool, memory: Memory | None = None
     ) -> Price | None:
         """The price of a transit row; None where the tariff does not cover it. ``memory`` moves on."""
-        journey = Journey(value, _class_name(card_class), transfer)
-        journey.memory, journey.day_starts = memory or Memory(), self.day_starts
+        journey = Journey(value, _class_name(card_class), transfer, memory or Memory(), self.day_starts)
         for name, parameters in self._steps(day):
             STEPS[name](journey, parameters, self.tables)
         if journey.gross is None:

@@ -125,7 +125,7 @@ def _content(service: str, rows: list[Row]) -> str:
 
 def _read_parquet(manifest: Manifest, data: Path) -> list[Row]:
     try:
-        table = pq.read_table(data)
+        table = pq.ParquetFile(data).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise WrongColumnsError from error
     columns = OF_SERVICE[manifest.service]
@@ -141,12 +141,15 @@ def _read_parquet(manifest: Manifest, data: Path) -> list[Row]:
         table = table.append_column(name, pa.nulls(len(table), pa.int64()))
     cards = table.column("card_no").to_pylist()
     lists = table.column("bills").to_pylist() if manifest.service == "utility" else [[]] * len(cards)
-    values = zip(*(_integers(table.column(name)) for name in columns), strict=True)
+    values = {name: _integers(table.column(name)) for name in columns}
+    misfits = {place for name, column in values.items() for place in _misfits(name, column, columns[name])}
     rows = []
-    for number, (card, bills, line) in enumerate(zip(cards, lists, values, strict=True), 1):
-        row = Row(manifest.file, number, manifest.sender, manifest.service, manifest.sent_at)
-        row.card_no, row.value, row.bills = card, dict(zip(columns, line, strict=True)), bills
-        row.unreadable = not _decodable(row, columns)
+    for place, (card, bills, line) in enumerate(zip(cards, lists, zip(*values.values(), strict=True), strict=True)):
+        value = dict(zip(columns, line, strict=True))
+        row = Row(manifest.file, place + 1, manifest.sender, manifest.service, manifest.sent_at, value, card)
+        row.bills = [dict.fromkeys(BILL) | bill for bill in bills or ()]
+        well_named = bool(card) and card.isprintable()
+        row.unreadable = not well_named or bills is None or place in misfits or not all(map(_fits, row.bills))
         rows.append(row)
     return rows
 
@@ -162,20 +165,18 @@ def _right_types(schema: pa.Schema, integer_columns: list[str]) -> bool:
     )
 
 
-def _decodable(row: Row, columns: dict[str, Range]) -> bool:
-    """Whether every value is there where it must be and fits its column."""
-    if not row.card_no or not row.card_no.isprintable() or row.bills is None:
-        return False
-    row.bills = [dict.fromkeys(BILL) | bill for bill in row.bills]
-    return _fits(row.value, columns) and all(_fits(bill, BILL) for bill in row.bills)
+def _misfits(name: str, values: list[int | None], bounds: Range) -> list[int]:
+    """The places of a column that lack a value they need, or hold one that does not fit. Most columns have none."""
+    present = [value for value in values if value is not None]
+    in_bounds = not present or (bounds[0] <= min(present) and max(present) <= bounds[1])
+    if in_bounds and (name in NULLABLE or len(present) == len(values)):
+        return []
+    return [place for place, value in enumerate(values) if _misfit(name, value, bounds)]
 
 
-def _fits(value: dict[str, int | None], columns: dict[str, Range]) -> bool:
-    for name, (low, high) in columns.items():
-        number = value[name]
-        if number is None:
-            if name not in NULLABLE:
-                return False
-        elif not low <= number <= high:
-            return False
-    return True
+def _misfit(name: str, value: int | None, bounds: Range) -> bool:
+    return name not in NULLABLE if value is None else not bounds[0] <= value <= bounds[1]
+
+
+def _fits(bill: dict[str, int | None]) -> bool:
+    return not any(_misfit(name, bill[name], bounds) for name, bounds in BILL.items())

@@ -43,7 +43,7 @@ def decide(competing: list[Row]) -> Memory:
 
 
 def _decide_window(groups: Groups, memory: Memory) -> None:
-    representatives: list[tuple[Row, Identity, list[Hashable]]] = []
+    representatives: list[tuple[Row, Identity, list[tuple[Any, ...]]]] = []
     for (who, amounts), variant in groups.items():
         standing = memory.variants[who].get(amounts)
         if standing is None:
@@ -134,7 +134,7 @@ def _comparable(column: tuple[str, int | None]) -> tuple[str, bool, int]:
     return name, value is not None, value or 0
 
 
-def exclusive_keys(row: Row) -> list[Hashable]:
+def exclusive_keys(row: Row) -> list[tuple[Any, ...]]:
     """Keys that only one transaction may have."""
     v = row.value
     keys: list[tuple[Any, ...]] = []

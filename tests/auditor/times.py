@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -43,18 +44,24 @@ def seconds_of_day(value: str | int) -> int:
 
 def wall_time(date4: int, time3: int) -> int | None:
     """``txn_time`` of the raw BCD date and time; None where there is no such moment from 2000 to 2099."""
-    date_text, time_text = f"{date4:08x}", f"{time3:06x}"
-    if len(date_text) != 8 or len(time_text) != 6 or not (date_text + time_text).isdecimal():
+    days, text = _calendar_day(date4), f"{time3:06x}"
+    if days is None or len(text) != 6 or not text.isdecimal():
         return None
-    hour, minute, second = int(time_text[:2]), int(time_text[2:4]), int(time_text[4:])
-    year, month, day = int(date_text[:4]), int(date_text[4:6]), int(date_text[6:])
-    if hour > 23 or minute > 59 or second > 59 or not 2000 <= year <= 2099:
-        return None
-    try:
-        days = day_of(date(year, month, day))
-    except ValueError:
+    hour, minute, second = int(text[:2]), int(text[2:4]), int(text[4:])
+    if hour > 23 or minute > 59 or second > 59:
         return None
     return days * DAY_SECONDS + hour * 3600 + minute * 60 + second
+
+
+@functools.cache
+def _calendar_day(date4: int) -> int | None:
+    text = f"{date4:08x}"
+    if len(text) != 8 or not text.isdecimal() or not 2000 <= int(text[:4]) <= 2099:
+        return None
+    try:
+        return day_of(date(int(text[:4]), int(text[4:6]), int(text[6:])))
+    except ValueError:
+        return None
 
 
 def operating_day(txn_time: int | None, calendar: Calendar) -> int | None:
