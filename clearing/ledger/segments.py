@@ -121,14 +121,13 @@ def read_segment(folder: Path, name: str, *, bills: str | None = None) -> Rows:
     """
     service = Service[name.split("/")[0].upper()]
     table = _read(folder / name)
-    fields = segment_fields(service)
-    columns = {f.name: _column(table, f) for f in fields}
+    columns = _columns(table, segment_fields(service))
     return Rows(service, columns, _read_bills(folder, bills, columns) if bills else empty_bills())
 
 
 def _read_bills(folder: Path, name: str, columns: Columns) -> Columns:
     table = _read(folder / name)
-    bills = {f.name: _column(table, f) for f in BILL_FIELDS}
+    bills = _columns(table, BILL_FIELDS)
     bills["bill_paid"] = _numpy(table.column("bill_paid"), np.dtype(np.uint8))
     # An event segment holds a payment twice, as reversal and as new decision: the sign tells them apart.
     order = np.lexsort((columns["sign"], columns["txn_id"]))
@@ -141,16 +140,21 @@ def _read_bills(folder: Path, name: str, columns: Columns) -> Columns:
 
 def _read(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, memory_map=True)
+        with pq.ParquetFile(path, memory_map=True) as file:  # a data set of one file would look for partitions
+            return file.read()
     except (OSError, pa.ArrowInvalid) as exc:
         raise EvidenceError("segment is missing or damaged", where=path, remedy="restore it from backup") from exc
 
 
-def _column(table: pa.Table, field: Field) -> npt.NDArray[Any]:
-    """A column of a segment; one that an older engine did not write is missing throughout."""
-    if field.name in table.column_names:
-        return _numpy(table.column(field.name), np.dtype(field.dtype))
-    return np.full(len(table), NULL if field.nullable else 0, field.dtype)
+def _columns(table: pa.Table, fields: Iterable[Field]) -> Columns:
+    """The columns of a segment; one that an older engine did not write is missing throughout."""
+    there = dict(zip(table.column_names, table.columns, strict=True))
+    return {
+        field.name: _numpy(there[field.name], np.dtype(field.dtype))
+        if field.name in there
+        else np.full(len(table), NULL if field.nullable else 0, field.dtype)
+        for field in fields
+    }
 
 
 def _numpy(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

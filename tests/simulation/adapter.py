@@ -15,7 +15,7 @@ import duckdb
 from published import ask, published
 
 from clearing.calendar import date_of, day_number, seconds_of
-from clearing.engine import run_centre
+from clearing.engine import receive_centre, run_centre
 from clearing.initialise import initialise_centre
 from clearing.mac import TacVerdict
 from clearing.posting import PostingTemplate
@@ -73,9 +73,15 @@ def run_engine(centre: Path, *, runs: int = 1) -> EngineResult:
     return found_in(centre)
 
 
-def run_mutant(centre: Path, *disable: str) -> None:
-    """Clear the inbox without the ladder checks or posting templates named; all windows stay open."""
-    run_centre(centre, passphrase=PASSPHRASE, now=_arrivals(centre / "inbox")[-1], disabled=frozenset(disable))
+def receive_city(city: City) -> None:
+    """Take in every delivery and clear none."""
+    receive_centre(city.centre, passphrase=PASSPHRASE, now=_arrivals(city.deliveries)[-1])
+
+
+def run_mutant(city: City, centre: Path, *disable: str) -> None:
+    """Clear a copy of a city's centre without the ladder checks or posting templates named; all windows stay open."""
+    now = _arrivals(city.deliveries)[-1]
+    run_centre(centre, passphrase=PASSPHRASE, now=now, disabled=frozenset(disable))
 
 
 def decided_in(centre: Path) -> EngineResult:
