@@ -37,6 +37,18 @@ def centre(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.fixture
+def without_bands(centre: Path) -> Path:
+    """The centre with no price by the second: to find one asks for every second of a week, at each publication."""
+    settings = centre / "centre.yaml"
+    text = settings.read_text("utf-8")
+    for by_the_second in ("{bike: demo.bike}", "{parking: demo.parking}"):
+        assert text.count(by_the_second) == 1
+        text = text.replace(by_the_second, "{}")
+    settings.write_text(text, "utf-8")
+    return centre
+
+
 def publish(centre: Path, now: int = NOW, **options: int) -> ParameterSummary:
     return publish_parameters(centre, passphrase=PASSPHRASE, now=now, **options)
 
@@ -179,7 +191,8 @@ def test_what_is_published_verifies_and_becomes_active_when_it_says(centre: Path
     assert after.calendar.operating_day(calendar.seconds_of("2026-03-02T02:59:59")) == "2026-03-01"
 
 
-def test_a_file_changed_renamed_or_signed_by_another_is_refused_and_the_older_stays(centre: Path) -> None:
+def test_a_file_changed_renamed_or_signed_by_another_is_refused_and_the_older_stays(without_bands: Path) -> None:
+    centre = without_bands
     publish(centre)
     folder, key = centre / "outbox" / "200" / "parameters", centre_key(centre)
     [path] = folder.glob("fares-*.json")
@@ -201,7 +214,10 @@ def list_cards(centre: Path, entries: list[tuple[int, int, int]]) -> None:
     pq.write_table(pa.Table.from_arrays(arrays, schema=BLACKLIST_SCHEMA), centre / "registers" / "blacklist.parquet")
 
 
-def test_the_blacklist_in_full_and_as_changes_say_the_same(centre: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blacklist_in_full_and_as_changes_say_the_same(
+    without_bands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre = without_bands
     numbers = {1: "3104770000000000001", 2: "3104770000000000002", 3: "3104770000000000003"}
     monkeypatch.setattr(
         "clearing.cards.Vault.card_texts", lambda self, ids: {c: numbers[c] for c in ids.tolist() if c in numbers}
@@ -228,7 +244,8 @@ def test_the_blacklist_in_full_and_as_changes_say_the_same(centre: Path, monkeyp
     assert gap.pending == ["blacklist-delta-0000000000-00000003.json"]
 
 
-def test_what_has_not_changed_gets_no_new_version(centre: Path) -> None:
+def test_what_has_not_changed_gets_no_new_version(without_bands: Path) -> None:
+    centre = without_bands
     first = publish(centre)
     again = publish(centre, NOW + 60)
     assert again.published == {}
