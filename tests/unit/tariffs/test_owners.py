@@ -16,6 +16,7 @@ from tariffs import (
     MedicalVisits,
     UtilityState,
     UtilityUsages,
+    kernels,
     load_tariff,
     price_utility,
     settle_visits,
@@ -79,6 +80,21 @@ def test_what_high_bits_do_not_tell_apart_is_in_order_all_the_same(owners: list[
     order, _, twice = order_rows(owner, period, sequence, 1)
     np.testing.assert_array_equal(order, np.lexsort((sequence, period, owner)))
     assert twice == -1
+
+
+def test_a_part_with_more_rows_than_owners_are_counted_by() -> None:
+    """Owners that cannot be dealt make one part of any length: its rows are told apart beyond the counted bits."""
+    rng = np.random.default_rng(12)
+    rows = 3 << kernels.OWNER_BITS_MAX - 2
+    owner = rng.choice(np.array([-(2**62), 5, 6, 2**62]), rows)
+    key = rng.permutation(rows)
+    order, keys, owners, begins, twice = kernels.sort_part(owner, key)
+    expected = np.lexsort((key, owner))
+    np.testing.assert_array_equal(order, expected)
+    np.testing.assert_array_equal(keys, key[expected])
+    np.testing.assert_array_equal(owners, np.unique(owner))
+    np.testing.assert_array_equal(np.diff(begins), np.unique(owner, return_counts=True)[1])
+    assert not twice
 
 
 @settings(deadline=None)
