@@ -112,63 +112,67 @@ def collect(
 
 
 @njit(cache=True, nogil=True)
-def sort_part(owner: Ints, key: Ints) -> tuple[Rows, Ints, Ints, Ints, bool]:
-    """Rows of a part, at least one, by (owner, key): their numbers and keys in order, then owner by owner.
+def sort_rows(records: Any, rows: Rows, in_order: Any) -> tuple[Rows, Ints, Ints, bool]:
+    """The given ``rows`` of a part, at least one, by (owner, key), which all kinds of records have.
 
-    That is the distinct owners in rising order, where each one's rows begin (and the end of the last), and whether an
-    owner has a key twice.
+    Returns their numbers in order, the distinct owners in rising order, where each one's rows begin (and the end of
+    the last), and whether an owner has a key twice. ``in_order`` is filled with their records.
     """
-    n = len(owner)
-    low, high, low_key, high_key = owner[0], owner[0], key[0], key[0]
+    n = len(rows)
+    low = high = last = records[rows[0]].owner
+    low_key = high_key = last_key = records[rows[0]].key
     risen = by_key = True
     for i in range(1, n):
-        low, high = min(low, owner[i]), max(high, owner[i])
-        low_key, high_key = min(low_key, key[i]), max(high_key, key[i])
-        by_key &= key[i - 1] <= key[i]
-        risen &= (owner[i - 1] < owner[i]) | ((owner[i - 1] == owner[i]) & (key[i - 1] <= key[i]))
-    order = np.arange(n).astype(np.int32)
-    owners, keys = owner.copy(), key.copy()
+        owner, key = records[rows[i]].owner, records[rows[i]].key
+        low, high = min(low, owner), max(high, owner)
+        low_key, high_key = min(low_key, key), max(high_key, key)
+        by_key &= last_key <= key
+        risen &= (last < owner) | ((last == owner) & (last_key <= key))
+        last, last_key = owner, key
+    order = rows.copy()
     if not risen:
-        by_high_bits(owner, (low, high), key, (low_key, high_key), by_key, order)
-        for i in range(n):
-            owners[i], keys[i] = owner[order[i]], key[order[i]]
-        if not insert(owners, keys, order):
-            merge(owners, keys, order)
-    begins, found, twice = np.empty(n + 1, np.int64), 0, False
-    last = ~owners[0]
+        by_high_bits(records, rows, (low, high), (low_key, high_key), by_key, order)
+    for i in range(n):
+        in_order[i] = records[order[i]]
+    if not risen and not insert(in_order, order):
+        merge(in_order, order)
+    owners, begins, found, twice = np.empty(n, np.int64), np.empty(n + 1, np.int64), 0, False
+    last = ~in_order[0].owner
     for i in range(n):
         # Written for every row and kept for the first of each owner: which is first is anybody's guess.
-        new = owners[i] != last
-        last = owners[i]
+        owner, key = in_order[i].owner, in_order[i].key
+        new = owner != last
         found += new
         begins[found - 1] = i if new else begins[found - 1]
-        owners[found - 1] = last
-        twice |= (not new) & (keys[i] == keys[i - 1])
+        owners[found - 1] = owner
+        twice |= (not new) & (key == last_key)
+        last, last_key = owner, key
     begins[found] = n
-    return order, keys, owners[:found], begins[: found + 1], twice
+    return order, owners[:found], begins[: found + 1], twice
 
 
 @njit(cache=True, nogil=True)
 def by_high_bits(
-    owner: Ints, owner_span: tuple[int, int], key: Ints, key_span: tuple[int, int], by_key: bool, order: Rows
+    records: Any, rows: Rows, owner_span: tuple[int, int], key_span: tuple[int, int], by_key: bool, order: Rows
 ) -> None:
     """Write to ``order`` the rows by the high bits of their owner and, of rows that share these, of their key.
 
     The bits lie above the lowest of each, which with the highest is given; ``by_key``: rows stand by key already.
     Each row is one word, high bits above its number, so that what is moved is read in order.
     """
-    n, row_bits = len(owner), 1
-    while 1 << row_bits < n:
+    n, row_bits = len(rows), 1
+    while 1 << row_bits < len(records):
         row_bits += 1
     of_owner, owner_shift, owner_at = digits(owner_span, min(row_bits + 1, OWNER_BITS_MAX))
     of_key, key_shift, key_at = digits(key_span, KEY_BITS)
     above_row, above_key = np.uint64(row_bits), np.uint64(row_bits + KEY_BITS)
     words = np.empty(n, np.uint64)
-    for row in range(n):
+    for i in range(n):
+        row = rows[i]
         # Wraps around; as unsigned numbers, what the values lie above the lowest rises with them.
-        high_owner = (np.uint64(owner[row]) - of_owner) >> owner_shift
-        high_key = (np.uint64(key[row]) - of_key) >> key_shift
-        words[row] = high_owner << above_key | high_key << above_row | np.uint64(row)
+        high_owner = (np.uint64(records[row].owner) - of_owner) >> owner_shift
+        high_key = (np.uint64(records[row].key) - of_key) >> key_shift
+        words[i] = high_owner << above_key | high_key << above_row | np.uint64(row)
         owner_at[np.int64(high_owner)] += 1
         key_at[np.int64(high_key)] += 1
     if not by_key:
@@ -208,17 +212,20 @@ def begin_digits(at: Rows) -> None:
 
 
 @njit(cache=True, nogil=True)
-def insert(owners: Ints, keys: Ints, order: Rows) -> bool:
-    """Sort all three by (owner, key), which they nearly are; false = they are not, and are left half sorted."""
-    left = MOVED_MAX * len(order)
+def insert(records: Any, order: Rows) -> bool:
+    """Sort both by (owner, key), which they nearly are; false = they are not, and are left half sorted."""
+    left, held = MOVED_MAX * len(order), records[:1].copy()
     for i in range(1, len(order)):
-        owner, key, row, at = owners[i], keys[i], order[i], i
-        if (owners[i - 1] < owner) | ((owners[i - 1] == owner) & (keys[i - 1] <= key)):
+        owner, key, row, at = records[i].owner, records[i].key, order[i], i
+        if (records[i - 1].owner < owner) | ((records[i - 1].owner == owner) & (records[i - 1].key <= key)):
             continue
-        while at > 0 and (owners[at - 1] > owner or (owners[at - 1] == owner and keys[at - 1] > key)):
-            owners[at], keys[at], order[at] = owners[at - 1], keys[at - 1], order[at - 1]
+        held[0] = records[i]
+        while at > 0 and (
+            records[at - 1].owner > owner or (records[at - 1].owner == owner and records[at - 1].key > key)
+        ):
+            records[at], order[at] = records[at - 1], order[at - 1]
             at -= 1
-        owners[at], keys[at], order[at] = owner, key, row
+        records[at], order[at] = held[0], row
         left -= i - at
         if left < 0:
             return False
@@ -226,22 +233,22 @@ def insert(owners: Ints, keys: Ints, order: Rows) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def merge(owners: Ints, keys: Ints, order: Rows) -> None:
-    """Sort all three by (owner, key), merging runs of doubling length."""
+def merge(records: Any, order: Rows) -> None:
+    """Sort both by (owner, key), merging runs of doubling length."""
     n, width = len(order), 1
     while width < n:
-        owner, key, row = owners.copy(), keys.copy(), order.copy()
+        given, row = records.copy(), order.copy()
         for first in range(0, n, 2 * width):
             middle, last = min(first + width, n), min(first + 2 * width, n)
             left, right = first, middle
             for at in range(first, last):
                 here = left < middle and (
                     right == last
-                    or owner[left] < owner[right]
-                    or (owner[left] == owner[right] and key[left] <= key[right])
+                    or given[left].owner < given[right].owner
+                    or (given[left].owner == given[right].owner and given[left].key <= given[right].key)
                 )
                 source = left if here else right
-                owners[at], keys[at], order[at] = owner[source], key[source], row[source]
+                records[at], order[at] = given[source], row[source]
                 left += here
                 right += not here
         width *= 2

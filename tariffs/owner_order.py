@@ -8,12 +8,13 @@ rows all over it, would wait for memory at every row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from tariffs import kernels
 from tariffs.columns import Bools, Ints, Shorts, read_only
@@ -33,51 +34,50 @@ _SAMPLE = 32
 class Packing:
     """(period, sequence) as one int64 that orders as they do: the lower ``bits`` are the sequence, above ``low``.
 
-    Where both together are too wide for that, ``values`` lists the periods and the sequences there are, and a key
-    holds their ranks.
+    Where both together are too wide for that, ``periods`` and ``sequences`` list those there are, and a key holds
+    their ranks; else these have no rows.
     """
 
     low: tuple[int, int]
     bits: int
-    values: tuple[Ints, Ints] | None = None
+    periods: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    sequences: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def layout(self) -> tuple[int, int, int]:
         """Lowest period and sequence, and the bits of the latter, as kernels make keys of them."""
         return *self.low, self.bits
 
-    def periods(self, keys: Ints) -> Ints:
-        """Period of each key."""
-        period: Ints = keys >> self.bits
-        if self.values is not None:
-            return self.values[0][period]
-        period += self.low[0]
-        return period
-
     def unpacked(self, keys: Ints) -> tuple[Ints, Ints]:
         """Period and sequence of each key."""
-        sequence = (keys & ((1 << self.bits) - 1)) + self.low[1]
-        return self.periods(keys), sequence if self.values is None else self.values[1][sequence]
+        period, sequence = (keys >> self.bits) + self.low[0], (keys & ((1 << self.bits) - 1)) + self.low[1]
+        return (self.periods[period], self.sequences[sequence]) if len(self.periods) else (period, sequence)
 
 
 @dataclass(frozen=True)
 class OwnerRuns:
-    """The rows of one part in order: ``order`` lists them, int32, counted as they were given; ``keys`` are theirs.
+    """Rows of one part in order: ``order`` lists them, int32, as they were given; ``records`` are theirs.
 
     Owner k (``owners[k]``, rising) has ``order[begins[k]:begins[k + 1]]``. ``twice``: an owner has a key more than
     once.
     """
 
+    records: npt.NDArray[Any]
     order: Shorts
-    keys: Ints
     owners: Ints
     begins: Ints
     twice: bool
 
     @classmethod
-    def of(cls, owner: Ints, keys: Ints) -> Self:
-        """Sort the rows of a part, at least one."""
-        return cls(*kernels.sort_part(owner, keys))
+    def of(cls, records: npt.NDArray[Any], rows: Shorts) -> Self:
+        """Sort the ``rows`` (at least one) of a part; its records have the fields ``owner`` and ``key``."""
+        in_order = np.empty(len(rows), records.dtype)
+        return cls(in_order, *kernels.sort_rows(records, rows, in_order))
+
+    @property
+    def keys(self) -> Ints:
+        """The keys of the rows in order."""
+        return self.records["key"]
 
     @property
     def first(self) -> Ints:
@@ -119,11 +119,16 @@ class OwnerOrder:
         return rows
 
 
-def deal_rows(owner: Ints, period: Ints, sequence: Ints, threads: int, least: int | None = None) -> OwnerOrder:
-    """Deal rows, at least one, into parts; ``least`` is the lowest period that matters, lower ones count as that."""
+def deal_rows(
+    owner: Ints, period: Ints, sequence: Ints, threads: int, span: tuple[int, int] | None = None
+) -> OwnerOrder:
+    """Deal rows, at least one, into parts.
+
+    ``span``: the lowest period that matters, as which lower ones count, and the highest there is; None = find both.
+    """
     rows = len(owner)
     assert rows <= _ROWS_MAX, "row numbers are int32: price a batch in parts"
-    packing, *keyed = _packing(period, sequence, threads, least)
+    packing, *keyed = _packing(period, sequence, threads, span)
     if _stand_in_order(owner, period, sequence, threads):
         place = np.arange(rows, dtype=np.int32)
         cuts = np.searchsorted(owner, owner[PART_ROWS::PART_ROWS])
@@ -151,8 +156,8 @@ def order_rows(owner: Ints, period: Ints, sequence: Ints, threads: int) -> tuple
 
     def sort(part: slice) -> None:
         here = records[part]
-        runs = OwnerRuns.of(here["owner"].copy(), here["key"].copy())
-        order[part] = here["row"][runs.order]
+        runs = OwnerRuns.of(here, np.arange(len(here), dtype=np.int32))
+        order[part] = runs.records["row"]
         pair = runs.keys >> packing.bits
         new[part][1:] = pair[1:] != pair[:-1]
         new[part][runs.begins[:-1]] = True
@@ -176,18 +181,17 @@ def _stand_in_order(owner: Ints, period: Ints, sequence: Ints, threads: int) -> 
     return all(in_ranges(len(owner), rising, threads))
 
 
-def _packing(period: Ints, sequence: Ints, threads: int, least: int | None) -> tuple[Packing, Ints, Ints]:
+def _packing(period: Ints, sequence: Ints, threads: int, span: tuple[int, int] | None) -> tuple[Packing, Ints, Ints]:
     """The packing of rows, at least one, and the columns it is for: those given, or their ranks."""
-    lowest_period, highest_period = _ends(period, threads)
+    first, last = _ends(period, threads) if span is None else span
     lowest, highest = _ends(sequence, threads)
-    low = lowest_period if least is None else least, lowest
-    bits = (highest - low[1]).bit_length()
-    if bits + max(highest_period - low[0], 0).bit_length() <= _KEY_BITS:
+    low, bits = (first, lowest), (highest - lowest).bit_length()
+    if bits + (last - first).bit_length() <= _KEY_BITS:
         return Packing(low, bits), period, sequence
     # Far apart, as times in nanoseconds beside days: their ranks say the same of the order.
     periods, ranks = np.unique(np.maximum(period, low[0]), return_inverse=True)
     sequences, places = np.unique(sequence, return_inverse=True)
-    packing = Packing((0, 0), len(sequences).bit_length(), (periods, sequences))
+    packing = Packing((0, 0), len(sequences).bit_length(), periods, sequences)
     return packing, ranks.reshape(-1), places.reshape(-1)
 
 

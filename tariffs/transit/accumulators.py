@@ -56,10 +56,12 @@ class Accumulator:
     """Memories per card it takes."""
 
     def apply(self, chunk: Chunk) -> None:
-        objects = origins = chunk.takers() & chunk.priced
-        if self.legs is not None:
-            origins = objects & self.legs.rows(chunk, self.legs.origins, objects)
-            objects = objects & self.legs.rows(chunk, self.legs.objects, objects)
+        if self.legs is None:
+            rows.mark_takers(chunk.open, chunk.condition, chunk.priced, self.position, chunk.marks)
+            return
+        takers = chunk.takers() & chunk.priced
+        origins = takers & self.legs.rows(chunk, self.legs.origins, takers)
+        objects = takers & self.legs.rows(chunk, self.legs.objects, takers)
         rows.mark_rows(objects, origins, self.position, chunk.marks)
 
 

@@ -18,6 +18,7 @@ from tariffs.errors import ParameterError
 from tariffs.parameters import Context, Strict
 from tariffs.transit.columns import JourneysPart, TransitJourneys, TransitPrices
 from tariffs.transit.conditions import Condition, When
+from tariffs.transit.kernels import rows as kernels
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Zones = npt.NDArray[np.int8]
@@ -76,14 +77,13 @@ class Chunk:
         rows: slice | Ints,
         scratch: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> Self:
-        """The chunk of ``rows``, whose answers are ``prices``; these must hold zeros.
+        """The chunk of ``rows``, whose answers are ``prices``.
 
-        ``scratch`` (of :func:`new_scratch`) is cleaned and used again: fresh memory costs more than what is written.
+        ``scratch`` (of :func:`new_scratch`) is used again, as it is, until :meth:`clear`: fresh memory costs more
+        than what is written.
         """
         length = len(prices)
         columns = {n: column[:length] for n, column in (new_scratch(length) if scratch is None else scratch).items()}
-        for name, (_, value) in _SCRATCH.items():
-            columns[name].fill(value)
         return cls(
             journeys=JourneysPart(journeys, rows),
             prices=prices,
@@ -96,6 +96,23 @@ class Chunk:
             priced=prices.priced,
             **columns,
         )
+
+    def clear(self) -> Self:
+        """The same rows before the first step; who bears what the card does not pay is left to the last ones."""
+        zones = self.zone_low, self.zone_high, self.held_low, self.held_high
+        kernels.clear_rows(
+            self.gross,
+            self.fare,
+            self.rule,
+            self.priced,
+            self.conceded,
+            self.open,
+            self.condition,
+            self.refused,
+            zones,
+            self.marks,
+        )
+        return self
 
     @property
     def card_class(self) -> Bytes:
@@ -164,8 +181,8 @@ _SCRATCH: dict[str, tuple[type[np.generic], int]] = {
 
 
 def new_scratch(length: int) -> dict[str, npt.NDArray[Any]]:
-    """The scratch columns of a chunk of ``length`` rows, not cleaned yet."""
-    return {name: np.empty(length, dtype) for name, (dtype, _) in _SCRATCH.items()}
+    """The scratch columns of a chunk of ``length`` rows before the first step."""
+    return {name: np.full(length, value, dtype) for name, (dtype, value) in _SCRATCH.items()}
 
 
 class Operation(Protocol):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tariffs.columns import NULL, Ints, Shorts, read_only
+from tariffs.columns import Ints, Shorts, read_only
 from tariffs.owner_order import OwnerOrder, OwnerRuns
 from tariffs.schema import WEEKDAYS, Clock
 from tariffs.threads import run_all
@@ -50,7 +50,7 @@ class Memory:
     ends: npt.NDArray[Any]
     """Records of ``walk.ENDS``; without rows where no step reads them."""
     outcome: Ints
-    """What the card pays and the rule behind it (fen << 16 | rule), −1 = as before the walk."""
+    """What the card pays and the rule behind it (fen << 16 | rule); ~fen = as before the walk, by the rule it had."""
     conceded: Ints
     """By row, as the closing steps want it; without rows where there are none."""
 
@@ -87,7 +87,7 @@ class Memory:
             chunk.gross,
             chunk.fare,
             chunk.priced,
-            self.facts,
+            self.facts.view(np.uint64).reshape(-1, 4),
         )
         if len(self.ends):
             columns = (journeys.entry_time, journeys.exit_time, journeys.counted_at, journeys.line)
@@ -113,43 +113,36 @@ def walk_journeys(
 
     def walk_part(part: slice) -> WalkedCards | None:
         facts, outcome = memory.facts[part], memory.outcome[part]
-        owner, key = np.empty((2, len(facts)), np.int64)
-        place = np.empty(len(facts), np.int32)
-        found = walk.pick(facts, owner, key, place)
-        # Of all rows: the walk writes here and there, and would wait for each line that is not in the cache yet.
-        outcome.fill(-1)
+        marked = np.empty(len(facts), np.int32)
+        found = walk.marked(facts, marked, outcome)
         if not found:
             return None
-        runs = OwnerRuns.of(owner[:found], key[:found])
-        if found < len(facts):
-            runs = replace(runs, order=place[runs.order])
+        runs = OwnerRuns.of(facts, marked[:found])
         if runs.twice:
             _settle_ties(memory.order.row[part], runs, journeys)
         opening = state.between(runs.owners)
         if len(opening):
             refuse_past(opening, runs.owners, packing.unpacked(runs.first))
         remembered = open_memory(opening, runs.owners, dated.ids)
-        lined = np.empty(len(runs.order), walk.FACTS)
-        walk.line_up(facts, runs.order, lined)
-        walk.walk_cards(
+        used = walk.walk_cards(
             runs.begins,
             runs.order,
-            packing.periods(runs.keys),
+            runs.records,
+            packing.layout,
+            packing.periods,
             dated.terms,
             dated.table,
             dated.clock.day_starts_s,
             first_day,
             starts,
-            lined,
             memory.ends[part],
             remembered,
             outcome,
         )
-        used = np.count_nonzero(remembered["since"] != NULL)
-        return WalkedCards(runs.owners, packing.unpacked(runs.last), remembered, int(used))
+        return WalkedCards(runs.owners, runs.last, remembered, used)
 
     walked = run_all(walk_part, memory.order.parts, threads)
-    return close_state(state, [cards for cards in walked if cards is not None], dated.ids, threads)
+    return close_state(state, [cards for cards in walked if cards is not None], packing, dated.ids, threads)
 
 
 def _settle_ties(rows_of: Shorts, runs: OwnerRuns, journeys: TransitJourneys) -> None:
@@ -161,6 +154,7 @@ def _settle_ties(rows_of: Shorts, runs: OwnerRuns, journeys: TransitJourneys) ->
     at = rows_of[runs.order[tied]]
     by_content = np.lexsort((*(getattr(journeys, name)[at] for name in journeys.SPECS), group))
     runs.order[tied] = runs.order[tied][by_content]
+    runs.records[tied] = runs.records[tied][by_content]
 
 
 def _calendar(clock: Clock, earliest: int, latest: int) -> tuple[int, Ints]:

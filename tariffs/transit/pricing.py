@@ -36,8 +36,8 @@ COUNTED_FARE_MAX = 30_000_000
 It keeps fare × fare × ratio inside int64.
 """
 
-_LATER = ("fund_pays", "fund", "operator_bears", "segment")
-"""Answers that only the steps behind the walk decide: before it, nothing of them is written to memory."""
+_LATER = ("card_pays", "fund_pays", "fund", "operator_bears", "segment")
+"""Answers that are not known before the walk: until then, nothing of them is written to memory."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -58,8 +58,8 @@ def price_transit(compiled: CompiledTariff, journeys: TransitJourneys) -> Transi
     prices = TransitPrices.blank(len(journeys))
     scratch = new_scratch(min(len(journeys), CHUNK_ROWS))
     for rows in _slices(0, len(journeys), CHUNK_ROWS):
-        chunk = Chunk.over(journeys, prices.take(rows).clear(), rows, scratch)
-        chunk.prices.segment.fill(compiled.segment)
+        chunk = Chunk.over(journeys, prices.take(rows), rows, scratch).clear()
+        _clear_bearers(chunk.prices, compiled.segment)
         _reduce(program, chunk)
         _close(chunk.prices)
     return prices
@@ -230,7 +230,7 @@ class _Batch:
         if not spans:
             return opening
         earliest, latest = min(span[0] for span in spans), max(span[1] for span in spans)
-        order = deal_rows(self.journeys.card, time, self.journeys.sequence, self.threads, earliest)
+        order = deal_rows(self.journeys.card, time, self.journeys.sequence, self.threads, (earliest, latest))
         closing = any(program.closing for program in self.network.programs)
         memory = Memory.of(order, ends=self.network.memory.ends, closing=closing)
         run_all(lambda rows: self._note(rows, memory), self._ranges, self.threads)
@@ -255,12 +255,12 @@ class _Batch:
         if of_row.min() != of_row.max() or not self.network.counts(int(of_row[0])):
             memory.pass_over(rows)
         length = min(rows.stop - rows.start, CHUNK_ROWS)
-        later = {name: np.zeros(length, TransitPrices.SPECS[name].dtype) for name in _LATER}
+        later = {name: np.empty(length, TransitPrices.SPECS[name].dtype) for name in _LATER}
         for number, at, chunk in self._chunks(rows, later):
             program = self.network.programs[number]
             _reduce(program, chunk)
             if program.accumulators:
-                np.logical_and(chunk.priced, chunk.gross <= COUNTED_FARE_MAX, out=chunk.priced)
+                kernels.countable(chunk.gross, COUNTED_FARE_MAX, chunk.priced)
                 for operation in program.accumulators:
                     operation.apply(chunk)
                 memory.note(at, chunk, number)
@@ -279,18 +279,21 @@ class _Batch:
                 memory.order.place[at],
                 memory.outcome,
                 self.network.segments[number],
+                answer.gross,
                 answer.card_pays,
-                answer.rule,
                 answer.fund_pays,
                 answer.fund,
+                answer.operator_bears,
+                answer.rule,
                 answer.segment,
+                answer.priced,
             )
             if program.closing:
                 chunk = Chunk.over(self.journeys, answer, at)
                 chunk.conceded[:] = memory.conceded[at]
                 for operation in program.closing:
                     operation.apply(chunk)
-            _close(answer)
+                _close(answer)
             self._write_back(at, answer)
 
     def _chunks(
@@ -298,19 +301,17 @@ class _Batch:
     ) -> Iterator[tuple[int, Rows, Chunk]]:
         """The rows that have a program, in chunks of one program each: its number, the rows, the chunk.
 
-        ``later``: zeros that stand in for the columns of :data:`_LATER` where a program remembers.
+        ``later``: what stands in for the columns of :data:`_LATER` where a program remembers.
         """
         scratch = new_scratch(min(rows.stop - rows.start, CHUNK_ROWS))
         for program, at in self._programs(rows):
             if isinstance(at, slice) and later is not None and self.network.counts(program):
                 now = {n: getattr(self.prices, n)[at] for n in TransitPrices.SPECS if n not in later}
-                for column in now.values():
-                    column.fill(0)
                 answer = TransitPrices(**now, **{n: column[: at.stop - at.start] for n, column in later.items()})
             else:
-                answer = self.prices.take(at).clear() if isinstance(at, slice) else TransitPrices.zeros(len(at))
-                answer.segment.fill(self.network.segments[program])
-            yield program, at, Chunk.over(self.journeys, answer, at, scratch)
+                answer = self.prices.take(at) if isinstance(at, slice) else TransitPrices.blank(len(at))
+                _clear_bearers(answer, self.network.segments[program])
+            yield program, at, Chunk.over(self.journeys, answer, at, scratch).clear()
 
     def _programs(self, rows: slice) -> Iterator[tuple[int, Rows]]:
         """The rows that have a program, as many at a time as a chunk has, with the number of the program."""
@@ -347,6 +348,10 @@ def _reduce(program: TransitProgram, chunk: Chunk) -> None:
     chunk.charge_gross()
     for operation in program.reductions:
         operation.apply(chunk)
+
+
+def _clear_bearers(answer: TransitPrices, segment: int) -> None:
+    kernels.clear_bearers(answer.fund_pays, answer.fund, answer.operator_bears, answer.segment, segment)
 
 
 def _close(answer: TransitPrices) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tariffs.columns import NULL, Bools, Column, Columns, Ints
+from tariffs.owner_order import Packing
 from tariffs.threads import run_all
 from tariffs.transit.kernels import walk
 
@@ -69,8 +70,8 @@ class WalkedCards:
 
     cards: Ints
     """Rising."""
-    clock: tuple[Ints, Ints]
-    """Time and sequence of each card's last journey."""
+    last: Ints
+    """Key of each card's last journey."""
     memory: npt.NDArray[Any]
     """Records of ``walk.MEMORY`` (cards, ids)."""
     used: int
@@ -113,10 +114,13 @@ def open_memory(state: TransitState, cards: Ints, ids: Ints) -> npt.NDArray[Any]
     return memory
 
 
-def close_state(state: TransitState, walked: Sequence[WalkedCards], ids: Ints, threads: int) -> TransitState:
+def close_state(
+    state: TransitState, walked: Sequence[WalkedCards], packing: Packing, ids: Ints, threads: int
+) -> TransitState:
     """The snapshot after the walk: rows of the walked cards renewed, all others as they were.
 
-    The parts hold rising cards, and none that another part has; ``ids`` (rising) number the memories of a card.
+    The parts hold rising cards, and none that another part has; ``packing`` made their keys of time and sequence;
+    ``ids`` (rising) number the memories of a card.
     """
     if not walked:
         return state
@@ -124,10 +128,13 @@ def close_state(state: TransitState, walked: Sequence[WalkedCards], ids: Ints, t
     columns = {name: np.empty(int(ends[-1]), spec.dtype) for name, spec in TransitState.SPECS.items()}
     listed = [columns[name] for name in ("card", "accumulator", "since", "value", "count")]
     marks = tuple(columns[f"mark_{k}"] for k in (1, 2, 3))
+    clock = packing.layout, packing.periods, packing.sequences
 
     def list_rows(part: int) -> None:
         cards = walked[part]
-        walk.list_memory(cards.cards, *cards.clock, cards.memory, ids, int(ends[part]) - cards.rows, *listed, marks)
+        walk.list_memory(
+            cards.cards, cards.last, *clock, cards.memory, ids, int(ends[part]) - cards.rows, *listed, marks
+        )
 
     run_all(list_rows, range(len(walked)), threads)
     renewed = TransitState(**columns)

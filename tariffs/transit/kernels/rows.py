@@ -17,6 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.int32]
+Words = npt.NDArray[np.uint64]
 Zones = npt.NDArray[np.int8]
 
 NULL = -(2**63)
@@ -25,8 +26,38 @@ RATIO_ONE = 10_000
 DAY_S = 86_400
 TIME_MAX = 2**37
 OFFSET_MAX = 2**31 - 1
+LOW_HALF = 2**32 - 1
 COMPARED_MAX = 17
 """Bands up to which every edge is compared with every row."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def clear_rows(
+    gross: Ints,
+    fare: Ints,
+    rule: Codes,
+    priced: Bools,
+    conceded: Ints,
+    open_: Bools,
+    condition: Bools,
+    refused: Bools,
+    zones: tuple[Zones, Zones, Zones, Zones],
+    marks: Ints,
+) -> None:
+    """A chunk before its first step: without a price, open to every step, its zones (−1) not known.
+
+    One call: each waits for the interpreter's lock where threads work side by side.
+    """
+    gross[:], fare[:], rule[:], priced[:] = 0, 0, 0, False
+    conceded[:], marks[:] = 0, 0
+    open_[:], condition[:], refused[:] = True, True, False
+    zones[0][:], zones[1][:], zones[2][:], zones[3][:] = -1, -1, -1, -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def clear_bearers(fund_pays: Ints, fund: Codes, operator_bears: Ints, segment: Codes, number: int) -> None:
+    """Nobody bears anything yet; the segment is ``number``."""
+    fund_pays[:], fund[:], operator_bears[:], segment[:] = 0, 0, 0, number
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -270,6 +301,20 @@ def mark_rows(objects: Bools, origins: Bools, position: int, marks: Ints) -> Non
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def mark_takers(open_: Bools, condition: Bools, priced: Bools, position: int, marks: Ints) -> None:
+    """Mark the rows that an accumulator without legs is for: those with a price that still take discounts."""
+    for row in range(len(marks)):
+        marks[row] |= np.int64(3 * (open_[row] & condition[row] & priced[row])) << 2 * position
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def countable(gross: Ints, most: int, priced: Bools) -> None:
+    """Leave rows without a price whose full fare is more than accumulators count."""
+    for row in range(len(gross)):
+        priced[row] &= gross[row] <= most
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def note_facts(
     place: Shorts,
     owner: Ints,
@@ -283,23 +328,25 @@ def note_facts(
     gross: Ints,
     fare: Ints,
     priced: Bools,
-    facts: Any,
+    facts: Words,
 ) -> None:
     """What the walk reads of each row, as records of ``walk.FACTS`` at its place; one without a price has no marks.
 
     ``packing``: lowest period and sequence, and the bits of the latter in a key; a lower period counts as the lowest.
+    ``facts``: the four words of each record. Field by field, twice as many writes would wait for one line of memory.
     """
     low_period, low_sequence, bits = packing
     for row in range(len(place)):
         fact = facts[place[row]]
-        fact.owner = owner[row]
-        fact.key = ((max(period[row], low_period) - low_period) << bits) | (sequence[row] - low_sequence)
-        fact.marks = marks[row] if priced[row] else 0
-        fact.gross = gross[row]
-        fact.fare = fare[row]
-        fact.program = program
-        fact.who = card_class[row]
-        fact.mode = mode[row]
+        key = ((max(period[row], low_period) - low_period) << bits) | (sequence[row] - low_sequence)
+        mark = marks[row] if priced[row] else 0
+        fact[0] = np.uint64(owner[row])
+        fact[1] = np.uint64(key)
+        fact[2] = np.uint64(gross[row] & LOW_HALF) | np.uint64(fare[row] & LOW_HALF) << np.uint64(32)
+        traits = (
+            np.uint64(program) | np.uint64(card_class[row]) << np.uint64(16) | np.uint64(mode[row]) << np.uint64(24)
+        )
+        fact[3] = np.uint64(mark & LOW_HALF) | traits << np.uint64(32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -338,21 +385,26 @@ def take_outcome(
     place: Shorts,
     outcome: Ints,
     number: int,
+    gross: Ints,
     fare: Ints,
-    rule: Codes,
     fund_pays: Ints,
     fund: Codes,
+    operator_bears: Ints,
+    rule: Codes,
     segment: Codes,
+    priced: Bools,
 ) -> None:
-    """What the card pays after the walk, and the rule behind it; ``outcome`` is by place, −1 = as before.
+    """What the card pays after the walk, and the rule behind it; ``outcome`` is by place, as the walk leaves it.
 
-    No fund pays yet; the segment is ``number``.
+    The operator bears the rest, as no fund pays yet; rows without a price carry no amounts. ``number``: the segment.
     """
     for row in range(len(place)):
-        paid = outcome[place[row]]
-        changed = paid >= 0
-        fare[row] = paid >> 16 if changed else fare[row]
-        rule[row] = np.uint16(paid & 0xFFFF) if changed else rule[row]
-        fund_pays[row] = 0
-        fund[row] = 0
+        paid, sound = outcome[place[row]], priced[row]
+        if not sound:
+            gross[row] = 0
+        charged = (paid >> 16 if paid >= 0 else ~paid) if sound else 0
+        fare[row], operator_bears[row] = charged, gross[row] - charged
+        decided = np.uint16(paid & 0xFFFF) if paid >= 0 else rule[row]
+        rule[row] = decided if sound else np.uint16(0)
+        fund_pays[row], fund[row] = 0, 0
         segment[row] = number

@@ -387,30 +387,35 @@ def count(slot: Any, term: Any, gross: int, fare: int, paid: int, continues: boo
 def walk_cards(
     begins: Ints,
     order: Shorts,
+    facts: Any,
+    clock: tuple[int, int, int],
     times: Ints,
     terms: Any,
     table: Ints,
     day_starts: int,
     first_day: int,
     starts: Ints,
-    facts: Any,
     ends: Any,
     memory: Any,
     outcome: Ints,
-) -> None:
-    """Price the journeys of cards in their order.
+) -> int:
+    """Price the journeys of cards in their order; returns how many memories hold something afterwards.
 
-    Card c has the rows ``order[begins[c]:begins[c + 1]]``, by time (``times``, in order) and sequence; ``facts``
-    (records of FACTS) are by row, ``ends`` likewise of ENDS, without rows where no step reads them.
+    Card c has the rows ``order[begins[c]:begins[c + 1]]``, by time and sequence; ``facts`` (records of FACTS) stand
+    in this order, ``ends`` (of ENDS; without rows where no step reads them) and ``outcome`` by row. ``clock`` and
+    ``times`` say the time behind a key: the lowest, that of the sequences, and the bits of these, above which a key
+    counts seconds from the lowest or, where there are any, ``times``.
     ``terms`` (programs, steps) of TERM, ``table`` flat. A day starts ``day_starts`` seconds after midnight;
     ``starts`` (days from ``first_day`` on, 4) = seconds at which each day, its week, month and year start. Writes
-    ``outcome`` by row (fen << 16 | rule, −1 = no step decides); changes ``memory`` (cards, slots) of MEMORY.
+    ``outcome`` (fen << 16 | rule, ~fen where no step decides); changes ``memory`` (cards, slots) of MEMORY.
     """
-    steps = terms.shape[1]
+    steps, used = terms.shape[1], 0
+    earliest, _, bits = clock
     for card in range(len(begins) - 1):
         for at in range(begins[card], begins[card + 1]):
-            row, time = order[at], times[at]
-            fact = facts[at]
+            row, fact = order[at], facts[at]
+            counted = fact.key >> bits
+            time = times[counted] if len(times) else earliest + counted
             program, marks = np.int64(fact.program), np.int64(fact.marks)
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
             day = (time - day_starts) // DAY_S
@@ -453,31 +458,31 @@ def walk_cards(
                 if (marks >> (2 * i)) & 1 == 1:
                     term = terms[program, i]
                     count(memory[card, term.slot], term, gross, fare, paid, continues)
-            outcome[row] = ((paid - rebate) << 16) | rule if rule >= 0 else -1
+            outcome[row] = ((paid - rebate) << 16) | rule if rule >= 0 else ~fare
+        for slot in range(memory.shape[1]):
+            used += memory[card, slot].since != NULL
+    return used
 
 
 @njit(cache=True, nogil=True)
-def line_up(records: Any, order: Shorts, lined: Any) -> None:
-    """Records of rows in order: here and there the reads wait side by side, in a walk each would hold up the rest."""
-    for at in range(len(order)):
-        lined[at] = records[order[at]]
-
-
-@njit(cache=True, nogil=True)
-def pick(facts: Any, owner: Ints, key: Ints, place: Shorts) -> int:
-    """Owner, key and place of the rows that have marks; returns how many there are."""
+def marked(facts: Any, rows: Shorts, outcome: Ints) -> int:
+    """List the rows that have marks; returns how many there are. The ``outcome`` of all is their fare so far."""
     found = 0
-    for at in range(len(facts)):
-        owner[found], key[found], place[found] = facts[at].owner, facts[at].key, at
-        found += facts[at].marks != 0
+    for row in range(len(facts)):
+        # Of those with marks too: the walk writes here and there, and would wait for each line not in the cache yet.
+        outcome[row] = ~np.int64(facts[row].fare)
+        rows[found] = row
+        found += facts[row].marks != 0
     return found
 
 
 @njit(cache=True, nogil=True)
 def list_memory(
     cards: Ints,
-    time: Ints,
-    sequence: Ints,
+    last: Ints,
+    clock: tuple[int, int, int],
+    times: Ints,
+    sequences: Ints,
     memory: Any,
     ids: Ints,
     found: int,
@@ -490,11 +495,16 @@ def list_memory(
 ) -> None:
     """Write what cards remember as rows from ``found`` on: of each its clock, then its slots in use.
 
-    ``time`` and ``sequence`` are those of each card's last journey, ``ids`` (rising) those of the slots.
+    ``last`` is the key of each card's last journey, of which ``clock``, ``times`` and ``sequences`` say time and
+    sequence as in :func:`walk_cards`; ``ids`` (rising) number the slots.
     """
+    earliest, lowest, bits = clock
     for c in range(len(cards)):
+        time, sequence = last[c] >> bits, last[c] & ((1 << bits) - 1)
         card[found], accumulator[found] = cards[c], 0
-        since[found], value[found], number[found] = time[c], sequence[c], 0
+        since[found] = times[time] if len(times) else earliest + time
+        value[found] = sequences[sequence] if len(sequences) else lowest + sequence
+        number[found] = 0
         marks[0][found] = marks[1][found] = marks[2][found] = 0
         found += 1
         for s in range(len(ids)):

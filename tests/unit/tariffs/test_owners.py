@@ -21,7 +21,7 @@ from tariffs import (
     price_utility,
     settle_visits,
 )
-from tariffs.owner_order import order_rows
+from tariffs.owner_order import OwnerRuns, order_rows
 from tariffs.owners import group_rows
 
 LIBRARY = Path(tariffs.__file__).parent / "library"
@@ -88,13 +88,16 @@ def test_a_part_with_more_rows_than_owners_are_counted_by() -> None:
     rows = 3 << kernels.OWNER_BITS_MAX - 2
     owner = rng.choice(np.array([-(2**62), 5, 6, 2**62]), rows)
     key = rng.permutation(rows)
-    order, keys, owners, begins, twice = kernels.sort_part(owner, key)
+    records = np.empty(rows, kernels.DEALT)
+    records["owner"], records["key"], records["row"] = owner, key, np.arange(rows)
+    runs = OwnerRuns.of(records, np.arange(rows, dtype=np.int32))
     expected = np.lexsort((key, owner))
-    np.testing.assert_array_equal(order, expected)
-    np.testing.assert_array_equal(keys, key[expected])
-    np.testing.assert_array_equal(owners, np.unique(owner))
-    np.testing.assert_array_equal(np.diff(begins), np.unique(owner, return_counts=True)[1])
-    assert not twice
+    np.testing.assert_array_equal(runs.order, expected)
+    np.testing.assert_array_equal(runs.records["row"], expected)
+    np.testing.assert_array_equal(runs.keys, key[expected])
+    np.testing.assert_array_equal(runs.owners, np.unique(owner))
+    np.testing.assert_array_equal(np.diff(runs.begins), np.unique(owner, return_counts=True)[1])
+    assert not runs.twice
 
 
 @settings(deadline=None)
