@@ -1,8 +1,8 @@
 """Keep freed memory in the process: a batch frees and asks for the same large arrays thousands of times.
 
-glibc returns every block above 128 KiB to the kernel at once and faults it in again page by page; for column batches
-that costs more than the arithmetic. So do the arenas it gives to threads, as soon as they are empty, and Arrow's own
-allocator. Entry points call :func:`keep_freed_memory` once; elsewhere it does nothing.
+glibc maps every block above 128 KiB by itself, returns it to the kernel when it is freed and faults it in again page
+by page; for column batches that costs more than the arithmetic. So do the arenas it gives to threads, as soon as they
+are empty, and Arrow's own allocator. Entry points call :func:`keep_freed_memory` once; elsewhere it does nothing.
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ import pyarrow as pa
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_TOP_PAD: Final = -2
-_M_MMAP_THRESHOLD: Final = -3
+_M_MMAP_MAX: Final = -4
 _M_ARENA_MAX: Final = -8
-_LARGEST_HEAP_BLOCK: Final = 32 << 20
-"""glibc's own upper bound for the threshold (HEAP_MAX/2): larger arrays are still mapped."""
 
 
 def keep_freed_memory() -> None:
-    """Serve arrays up to 32 MiB, Arrow's too, from one heap and trim it late (glibc only; harmless elsewhere)."""
+    """Serve all arrays, Arrow's too, from one heap and trim it late (glibc only; harmless elsewhere)."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    mallopt(_M_MMAP_THRESHOLD, _LARGEST_HEAP_BLOCK)
+    mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, 1 << 30)
     mallopt(_M_TOP_PAD, 1 << 26)
     mallopt(_M_ARENA_MAX, 1)
