@@ -7,7 +7,11 @@ every TAC that a decision brought up.
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -151,27 +155,61 @@ def test_the_card_leaves_before_and_after_every_apdu_through_the_daemon(
     lengths = lengths_of(issuer, dialogue, tmp_path / "whole")
     last = len(lengths) - 1
     numbers = range(last + 1) if between is Between.NOTHING else (last,)
-    reader = PcscReader(readers.name(0))
-    words: Counter[str] = Counter()
-    for number in numbers:
-        for when in PulledAt:
-            folder = tmp_path / f"{number}{when}"
-            desk, other = Desk(issuer, HERE, folder / "here"), Desk(issuer, ELSEWHERE, folder / "elsewhere")
-            inserted = readers.insert(new_card(issuer, 502))
-            card = inserted.card
-            before = card.memory.available
-            inserted.pull_at(number, when)
-            assert run_torn(desk, reader, dialogue, 5)
-            inserted.join()
-            moved = card.memory.available != before
-            assert moved == (number == last and when is PulledAt.AFTER)
-            happen_between(card, between, other)
-            inserted = readers.insert(card)
-            desk.touch(reader, lambda touch: None, 5)
-            inserted.remove()
-            words[finding(moved, desk, other)] += 1
-            for each in (desk, other):
-                each.point.close()
+    free: SimpleQueue[int] = SimpleQueue()
+    for slot in range(readers.slots):
+        free.put(slot)
+
+    def one(number: int, when: PulledAt) -> str:
+        slot = free.get()
+        try:
+            pulled = Pulled(number, when, last=number == last)
+            return one_pull(readers, slot, issuer, dialogue, pulled, between, tmp_path / f"{number}{when}")
+        finally:
+            free.put(slot)
+
+    # A case mostly waits until the daemon looks into its slot again: the slots wait side by side.
+    with ThreadPoolExecutor(readers.slots) as pool:
+        words = Counter(pool.map(one, *zip(*product(numbers, PulledAt), strict=True)))
     shown = ", ".join(f"{word} {count}" for word, count in sorted(words.items()))
     say(capsys, f"through the daemon, {dialogue}, then {between}: {sum(words.values())} tears; {shown}")
+    assert sum(words.values()) == len(numbers) * len(PulledAt)
     assert not any(word.startswith("open") for word in words)
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """During which APDU the card leaves, and whether that is the one by which money moves."""
+
+    apdu: int
+    when: PulledAt
+    last: bool
+
+
+def one_pull(
+    readers: VirtualReaders,
+    slot: int,
+    issuer: TrainingIssuer,
+    dialogue: Dialogue,
+    pulled: Pulled,
+    between: Between,
+    folder: Path,
+) -> str:
+    """Pull the card out, let it be used elsewhere, put it in again; compare card and journals."""
+    reader = PcscReader(readers.name(slot))
+    desk, other = Desk(issuer, HERE, folder / "here"), Desk(issuer, ELSEWHERE, folder / "elsewhere")
+    inserted = readers.insert(new_card(issuer, 502), slot)
+    card = inserted.card
+    before = card.memory.available
+    inserted.pull_at(pulled.apdu, pulled.when)
+    assert run_torn(desk, reader, dialogue, 5)
+    inserted.join()
+    moved = card.memory.available != before
+    assert moved == (pulled.last and pulled.when is PulledAt.AFTER)
+    happen_between(card, between, other)
+    inserted = readers.insert(card, slot)
+    desk.touch(reader, lambda touch: None, 5)
+    inserted.remove()
+    word = finding(moved, desk, other)
+    for each in (desk, other):
+        each.point.close()
+    return word
