@@ -35,7 +35,7 @@ class Messages:
 def catalogue() -> Mapping[str, Mapping[Language, str]]:
     """All texts by key and language."""
     text = files("clearing.report").joinpath("messages.yaml").read_text("utf-8")
-    loaded: dict[str, dict[Language, str]] = yaml.safe_load(text)
+    loaded: dict[str, dict[Language, str]] = yaml.load(text, yaml.CSafeLoader)
     accounts: dict[str, dict[Language, str]] = {
         f"account.{kind}": {"zh": each.zh, "en": each.en} for kind, each in ACCOUNT_KINDS.items()
     }

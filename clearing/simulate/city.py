@@ -181,6 +181,6 @@ def _remembering(directory: Path, venue: Venue) -> Venue:
     """A bus by what its tariff file says: whether it remembers."""
     if venue.activity is not Activity.BUS:
         return venue
-    content = yaml.safe_load((directory / "tariffs" / f"{venue.tariff}.yaml").read_text("utf-8"))
+    content = yaml.load((directory / "tariffs" / f"{venue.tariff}.yaml").read_text("utf-8"), yaml.CSafeLoader)
     remembers = any(name in REMEMBERING for step in content["steps"] for name in step)
     return replace(venue, activity=Activity.BUS_TRANSFER) if remembers else venue

@@ -127,7 +127,7 @@ class FareBook:
     def _file(self, tariff: str) -> Any:
         if tariff not in self._files:
             path = self._folder / f"{tariff}.yaml"
-            content = yaml.safe_load(path.read_text("utf-8"))
+            content = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
             published = content["published"]
             if not published["first"] <= self._date <= published["last"]:
                 raise self.refuse(tariff, f"{self._date} is outside the published dates")

@@ -32,7 +32,7 @@ class InsurerTerms:
     """The medical tariff's numbers by (insured type, level), on one date."""
 
     def __init__(self, path: Path, date: datetime.date) -> None:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
         steps = {name: terms for step in content["steps"] for name, terms in step.items()}
         self.year = date.year
         self.prepay: int = steps["prepay"]["category_b_per_10000"]

@@ -46,7 +46,7 @@ class BillPrices:
 def _first_tier(folder: Path, utility: Participant) -> dict[str, int]:
     if utility.tariff is None:
         return _UNTARIFFED
-    content = yaml.safe_load((folder / f"{utility.tariff}.yaml").read_text("utf-8"))
+    content = yaml.load((folder / f"{utility.tariff}.yaml").read_text("utf-8"), yaml.CSafeLoader)
     steps: dict[str, Any] = {name: terms for step in content["steps"] for name, terms in step.items()}
     prices: dict[str, int] = steps["tiers"]["tiers"][0]["prices"]
     return prices

@@ -36,8 +36,8 @@ from clearing.store import Store, sql_text
 
 PASSPHRASE = "reconcile"
 
-CASES: dict[str, list[dict[str, Any]]] = yaml.safe_load(
-    Path(__file__).with_name("reconcile_cases.yaml").read_text("utf-8")
+CASES: dict[str, list[dict[str, Any]]] = yaml.load(
+    Path(__file__).with_name("reconcile_cases.yaml").read_text("utf-8"), yaml.CSafeLoader
 )
 
 ORDINARY: dict[str, object] = {
