@@ -126,9 +126,9 @@ def run_tests(files: Files, lang: Lang = "en", as_json: AsJson = False) -> None:
             if each.error is not None:
                 _show_error(messages, each.error, stdout)
             elif each.failures:
-                table = Table(*(messages(key) for key in ("test", "row", "column", "expected", "actual")))
+                table = Table(*(messages(key) for key in ("test", "row", "column", "expected", "actual", "rule")))
                 for failure in each.failures:
-                    row = (failure.row + 1, failure.column, failure.expected, failure.actual)
+                    row = (failure.row + 1, failure.column, failure.expected, failure.actual, failure.rule)
                     table.add_row(failure.test, *(str(cell) for cell in row))
                 stdout.print(table)
                 counts = {"answers": each.answers, "failures": len(each.failures)}

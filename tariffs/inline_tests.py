@@ -47,6 +47,8 @@ class InlineTestFailure:
     column: str
     expected: int | bool | str
     actual: int | bool | str
+    rule: str
+    """The rule that decided the row."""
 
 
 def run_inline_tests(tariff: Tariff) -> list[InlineTestFailure]:
@@ -157,7 +159,8 @@ def _differences(
         for column, value in expected.items():
             actual = _answer(tariff, compiled, answers, row, column)
             if actual != value:
-                failures.append(InlineTestFailure(test.name, row, column, value, actual))
+                rule = str(_answer(tariff, compiled, answers, row, "rule"))
+                failures.append(InlineTestFailure(test.name, row, column, value, actual, rule))
     return failures
 
 

@@ -60,11 +60,12 @@ def test_test_shows_expected_and_actual(tmp_path: Path, broken: str) -> None:
     assert "160" in told
     assert "150" in told
     failures = json.loads(answer("test", str(wrong), "--json", code=FINDINGS))["files"][0]["failures"]
-    assert {key: failures[0][key] for key in ("row", "column", "expected", "actual")} == {
+    assert {key: failures[0][key] for key in ("row", "column", "expected", "actual", "rule")} == {
         "row": 1,
         "column": "card_pays",
         "expected": 160,
         "actual": 150,
+        "rule": "transfer",
     }
 
 

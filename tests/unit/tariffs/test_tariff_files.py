@@ -188,9 +188,9 @@ def test_tariffs_price_only_their_kind() -> None:
 def test_a_wrong_expectation_is_reported(base: Path) -> None:
     base.write_text(BASE.replace("expect: [{gross: 200}]", "expect: [{gross: 201, rule: flat}]"))
     failures = run_inline_tests(load_tariff(base))
-    assert [(f.column, f.expected, f.actual) for f in failures] == [
-        ("gross", 201, 200),
-        ("rule", "flat", "factor"),
+    assert [(f.column, f.expected, f.actual, f.rule) for f in failures] == [
+        ("gross", 201, 200, "factor"),
+        ("rule", "flat", "factor", "factor"),
     ]
 
 
