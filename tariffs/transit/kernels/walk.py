@@ -383,6 +383,27 @@ def count(slot: Any, term: Any, gross: int, fare: int, paid: int, continues: boo
             slot.value += 1
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def time_of(key: int, clock: tuple[int, int, int], times: Ints) -> int:
+    """The time (s) in a key of (time, sequence).
+
+    ``clock``: the lowest time, the lowest sequence, and the bits of the latter; above them a key counts seconds from
+    the lowest or, where there are any, ``times``.
+    """
+    earliest, _, bits = clock
+    return times[key >> bits] if len(times) else earliest + (key >> bits)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def in_use(memory: Any) -> int:
+    """How many memories hold something."""
+    used = 0
+    for card in range(memory.shape[0]):
+        for slot in range(memory.shape[1]):
+            used += memory[card, slot].since != NULL
+    return used
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def walk_cards(
     begins: Ints,
@@ -402,25 +423,20 @@ def walk_cards(
     """Price the journeys of cards in their order; returns how many memories hold something afterwards.
 
     Card c has the rows ``order[begins[c]:begins[c + 1]]``, by time and sequence; ``facts`` (records of FACTS) stand
-    in this order, ``ends`` (of ENDS; without rows where no step reads them) and ``outcome`` by row. ``clock`` and
-    ``times`` say the time behind a key: the lowest, that of the sequences, and the bits of these, above which a key
-    counts seconds from the lowest or, where there are any, ``times``.
-    ``terms`` (programs, steps) of TERM, ``table`` flat. A day starts ``day_starts`` seconds after midnight;
-    ``starts`` (days from ``first_day`` on, 4) = seconds at which each day, its week, month and year start. Writes
-    ``outcome`` (fen << 16 | rule, ~fen where no step decides); changes ``memory`` (cards, slots) of MEMORY.
+    in this order, ``ends`` (of ENDS; without rows where no step reads them) and ``outcome`` by row. ``terms``
+    (programs, steps) of TERM, ``table`` flat. A day starts ``day_starts`` seconds after midnight; ``starts`` (days
+    from ``first_day`` on, 4) = seconds at which each day, its week, month and year start. Writes ``outcome`` (fen
+    << 16 | rule, ~fen where no step decides); changes ``memory`` (cards, slots) of MEMORY.
     """
-    steps, used = terms.shape[1], 0
-    earliest, _, bits = clock
+    steps = terms.shape[1]
     for card in range(len(begins) - 1):
         for at in range(begins[card], begins[card + 1]):
             row, fact = order[at], facts[at]
-            counted = fact.key >> bits
-            time = times[counted] if len(times) else earliest + counted
+            time = time_of(fact.key, clock, times)
             program, marks = np.int64(fact.program), np.int64(fact.marks)
             gross, fare = np.int64(fact.gross), np.int64(fact.fare)
             day = (time - day_starts) // DAY_S
-            paid, rebate, rule = fare, 0, -1
-            continues = False
+            paid, rebate, rule, continues = fare, 0, -1, False
             for i in range(steps):
                 term = terms[program, i]
                 kind = term.kind
@@ -429,8 +445,7 @@ def walk_cards(
                     continue
                 slot = memory[card, term.slot]
                 begin = time if term.unit == ROLLING_TAP else starts[day - first_day, term.unit & CALENDAR]
-                before = paid - rebate
-                decides = False
+                before, decides = paid - rebate, False
                 if kind == TRANSFER:
                     paid, decides = transfer_fare(slot, term, fact, ends[row], time, mark, paid)
                     continues = continues or decides
@@ -459,9 +474,7 @@ def walk_cards(
                     term = terms[program, i]
                     count(memory[card, term.slot], term, gross, fare, paid, continues)
             outcome[row] = ((paid - rebate) << 16) | rule if rule >= 0 else ~fare
-        for slot in range(memory.shape[1]):
-            used += memory[card, slot].since != NULL
-    return used
+    return in_use(memory)
 
 
 @njit(cache=True, nogil=True)
@@ -495,16 +508,15 @@ def list_memory(
 ) -> None:
     """Write what cards remember as rows from ``found`` on: of each its clock, then its slots in use.
 
-    ``last`` is the key of each card's last journey, of which ``clock``, ``times`` and ``sequences`` say time and
-    sequence as in :func:`walk_cards`; ``ids`` (rising) number the slots.
+    ``last`` is the key of each card's last journey, read as :func:`time_of` does; what it counts above the lowest
+    sequence is, where there are any, a place in ``sequences``. ``ids`` (rising) number the slots.
     """
-    earliest, lowest, bits = clock
+    _, lowest, bits = clock
     for c in range(len(cards)):
-        time, sequence = last[c] >> bits, last[c] & ((1 << bits) - 1)
+        sequence = last[c] & ((1 << bits) - 1)
         card[found], accumulator[found] = cards[c], 0
-        since[found] = times[time] if len(times) else earliest + time
-        value[found] = sequences[sequence] if len(sequences) else lowest + sequence
-        number[found] = 0
+        since[found] = time_of(last[c], clock, times)
+        value[found], number[found] = sequences[sequence] if len(sequences) else lowest + sequence, 0
         marks[0][found] = marks[1][found] = marks[2][found] = 0
         found += 1
         for s in range(len(ids)):
