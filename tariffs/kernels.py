@@ -23,8 +23,8 @@ Words = npt.NDArray[np.uint64]
 KEY_BITS = 10
 """High bits of the keys that are counted: a card's month of rows seldom has two in one."""
 OWNER_BITS_MAX = 20
-"""High bits of the owners that are counted at most, twice as many places as rows else. With those of the keys and the
-number of a row, an int32, they fit into a word."""
+"""High bits of the owners that are counted at most; else as many places as rows, or up to twice as many. With those
+of the keys and the number of a row, an int32, they fit into a word."""
 MOVED_MAX = 4
 """Places a row that is out of order may move, on average, before merging is faster."""
 DEALT = np.dtype([("owner", np.int64), ("key", np.int64), ("row", np.int32)], align=True)
@@ -163,7 +163,7 @@ def by_high_bits(
     n, row_bits = len(rows), 1
     while 1 << row_bits < len(records):
         row_bits += 1
-    of_owner, owner_shift, owner_at = digits(owner_span, min(row_bits + 1, OWNER_BITS_MAX))
+    of_owner, owner_shift, owner_at = digits(owner_span, min(row_bits, OWNER_BITS_MAX))
     of_key, key_shift, key_at = digits(key_span, KEY_BITS)
     above_row, above_key = np.uint64(row_bits), np.uint64(row_bits + KEY_BITS)
     words = np.empty(n, np.uint64)

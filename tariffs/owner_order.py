@@ -20,7 +20,7 @@ from tariffs import kernels
 from tariffs.columns import Bools, Ints, Shorts, read_only
 from tariffs.threads import in_ranges, run_all
 
-PART_ROWS = 8_192
+PART_ROWS = 10_240
 """Rows of a part, about: its records and what is worked out of them stay in the second-level cache."""
 _PARTS_MAX = 1 << 12
 _ROWS_MAX = 2**31 - 1
