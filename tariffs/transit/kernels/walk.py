@@ -63,7 +63,8 @@ FACTS = np.dtype(
     align=True,
 )
 """What is known of a row before the walk, half a cache line: its card and key, by which it is sorted, full fare and
-fare so far (fen), marks as in ``Chunk.marks``, number of its program, class and mode."""
+fare so far (fen), marks as in ``Chunk.marks``, number of its program, class and mode. :func:`rows.note_facts` writes
+them as four words, as machines store them that put the low byte first (x86-64, ARM)."""
 
 ENDS = np.dtype(
     [
