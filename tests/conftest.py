@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,12 +47,15 @@ def answered(record_property: Callable[[str, object], None]) -> Callable[[int], 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests against data that nobody here wrote ran, with how many answers; skipped ones too."""
+    """Say how many tests against data that nobody here wrote ran, with how many answers a file; skipped ones too."""
     counts = {
         outcome: sum("external" in report.keywords for report in terminalreporter.stats.get(outcome, ()))
         for outcome in ("passed", "failed", "skipped")
     }
-    passed = terminalreporter.stats.get("passed", ())
-    answers = sum(int(v) for report in passed for name, v in report.user_properties if name == "answers")
+    answers: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", ()):
+        answers[report.location[0]] += sum(int(v) for name, v in report.user_properties if name == "answers")
     listed = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    terminalreporter.write_line(f"external tests (../shared/data): {listed}; {answers:,} answers compared")
+    terminalreporter.write_line(f"external tests (../shared/data): {listed}; {answers.total():,} answers compared")
+    for file, compared in sorted((+answers).items()):
+        terminalreporter.write_line(f"  {compared:>7,} {file}")
