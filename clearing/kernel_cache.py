@@ -43,6 +43,11 @@ def set_kernel_cache() -> Path:
     return directory
 
 
+def whole_day_mark() -> Path:
+    """The file in the directory of :func:`set_kernel_cache` that says it holds the kernels of a whole day."""
+    return Path(os.environ["NUMBA_CACHE_DIR"]) / "whole-day"
+
+
 def kernel_sources(root: Path) -> dict[str, Path]:
     """Return the modules that machine code is made from, by dotted name in sorted order.
 

@@ -1,16 +1,51 @@
-"""Compile or load every kernel a run uses, on a handful of rows, so that start-up can be told from clearing."""
+"""Compile every kernel a day uses before the day begins, so that compiling can be told from clearing."""
 
 from __future__ import annotations
+
+import datetime
+import tempfile
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from clearing import kernels, mac
+from clearing.calendar import SECONDS_PER_DAY, day_number
 from clearing.content import hash_rows
+from clearing.engine import run_centre
+from clearing.initialise import initialise_centre
+from clearing.kernel_cache import whole_day_mark
 from clearing.key_index import KeyIndex
+from clearing.settlement import close_window
+from clearing.simulate import simulate_day
+
+_DAY: Final = datetime.date(2026, 3, 2)
+_PASSPHRASE: Final = "warm-up"
 
 
 def warm_up() -> None:
-    """Run each kernel once for every column type it meets."""
+    """Compile what the cache does not hold yet, once for a state of the sources; then load what every run needs."""
+    mark = whole_day_mark()
+    if not mark.exists():
+        _live_a_small_day()
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    _load_kernels()
+
+
+def _live_a_small_day() -> None:
+    """Simulate, clear and close a day of every service in a folder that goes away again."""
+    now = (day_number(_DAY) + 2) * SECONDS_PER_DAY
+    with tempfile.TemporaryDirectory() as folder:
+        centre = Path(folder) / "centre"
+        initialise_centre(centre, simulated=True, passphrase=_PASSPHRASE, scrypt_n=2)
+        simulate_day(centre, date=_DAY, transactions=1_000, seed=1, faults="heavy", passphrase=_PASSPHRASE)
+        run_centre(centre, passphrase=_PASSPHRASE, now=now)
+        close_window(centre, _DAY, passphrase=_PASSPHRASE, now=now)
+
+
+def _load_kernels() -> None:
+    """Run the kernels of every file once for every column type they meet."""
     rows = 4
     types = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64)
     hashes = hash_rows([np.zeros(rows, dtype) for dtype in types], rows)
