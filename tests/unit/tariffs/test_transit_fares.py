@@ -12,7 +12,7 @@ from transit_cases import TABLES, Steps, compiled_steps, moment, priced_as_twin,
 
 from tariffs import NULL, TransitJourneys, TransitPrices
 from tariffs.errors import ParameterError
-from tariffs.transit.chunk import Chunk
+from tariffs.transit.chunk import Chunk, new_scratch
 
 NIGHT = {"at": "entry", "windows": [{"from": "23:00", "before": "05:00"}]}
 MODES = st.sampled_from(["half_up", "half_even", "down", "up"])
@@ -178,6 +178,20 @@ def test_zones_are_noted_for_caps() -> None:
             operation.apply(chunk)
         assert list(zip(chunk.zone_low.tolist(), chunk.zone_high.tolist(), strict=True)) == expected
         assert chunk.priced.all()
+
+
+def test_a_chunk_used_again_begins_like_a_new_one() -> None:
+    """Scratch columns have the same values whether they are fresh or cleared; nothing of the rows before is left."""
+    journeys, fresh, used = TransitJourneys.of(3), new_scratch(3), new_scratch(5)
+    before = TransitPrices.zeros(3)
+    columns = {**used, **{name: getattr(before, name) for name in ("gross", "card_pays", "rule", "priced")}}
+    for column in columns.values():
+        column[:] = np.where(column == 0, 1, 0)
+    Chunk.over(journeys, before, slice(0, 3), used).clear()
+    for name, column in fresh.items():
+        np.testing.assert_array_equal(used[name][:3], column, err_msg=name)
+    for name in TransitPrices.SPECS:
+        assert not getattr(before, name).any(), name
 
 
 def test_more_zones_than_listed_are_not_covered() -> None:
