@@ -6,7 +6,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+from card_io.direct import DirectFile
 
 
 def fsync_folder(folder: Path) -> None:
@@ -19,20 +21,23 @@ def fsync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def durable_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under ``path`` whole and durable, or not at all."""
-    with whole_file(path) as file:
+def durable_file(path: Path, *, large: bool = False) -> Iterator[BinaryIO]:
+    """A binary file that appears under ``path`` whole and durable, or not at all; a large one by direct I/O."""
+    with whole_file(path, large=large) as file:
         yield file
     fsync_folder(path.parent)
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under ``path`` whole, or not at all; its name is durable once the folder is."""
+def whole_file(path: Path, *, large: bool = False) -> Iterator[BinaryIO]:
+    """A binary file that appears under ``path`` whole, or not at all; its name is durable once the folder is.
+
+    A large one is written past the page cache.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".tmp")
     try:
-        with beside.open("wb") as file:
+        with cast(BinaryIO, DirectFile(beside)) if large else beside.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

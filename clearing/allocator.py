@@ -25,7 +25,7 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError):
         return
     mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    mallopt(_M_TRIM_THRESHOLD, -1)
     mallopt(_M_TOP_PAD, 1 << 26)
     mallopt(_M_ARENA_MAX, 1)
     pa.set_memory_pool(pa.system_memory_pool())

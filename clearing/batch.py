@@ -198,7 +198,6 @@ class Batch:
         with concurrent.futures.ThreadPoolExecutor(centre.settings.centre.threads) as pool:
             list(pool.map(self._compete, range(self.partitions.count)))
             self.partitions.close()
-            staging = pool.submit(self.caches.stage_all_states)
             self.reopening = Reopening(centre, (entry.at for entry in self.intake.values()), self.placed_otherwise)
             moved = self.reopening.moved_journeys()
             self.fares = self.remembering.price(pool, self.placings, moved, self.reopening.windows)
@@ -214,7 +213,7 @@ class Batch:
                     self._write_events(prefix, self.reopening.others(service, grants, changed_keys, self.fares))
             self._write_corrections(prefix)
             self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
-            staging.result()
+            self.remembering.staged()
         unreadable = [(file_no, row) for file_no, rows in self.unreadable.items() for row in rows]
         if unreadable:
             path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"
@@ -226,14 +225,15 @@ class Batch:
 
     def _compete(self, number: int) -> None:
         """Decide who stands in one partition; several run side by side and meet only at :attr:`_together`."""
-        states = self.caches.history.states.between(*self.partitions.cards(number))
+        share = self.partitions.share(number)
+        states = self.caches.history.states(share)
         columns = self.partitions.read(number)
         if columns is None:
-            self.caches.stage_states(number, states)
+            self.caches.history.stage_states(share, states)
             return
         contest = Contest.of_columns(columns)
         competed = compete(contest, states, self.caches.history.standing, disabled=self.centre.disabled)
-        self.caches.stage(number, states, competed)
+        self.caches.stage(share, states, competed)
         with self._together:
             self.placings.note(contest, competed)
             self.placed_otherwise += competed.placings

@@ -7,12 +7,13 @@ A batch stages what it adds and saves it after the commit point; the mark says u
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from card_io.records import Service
 from clearing import grouping
+from clearing.cache_files import ALL, Share
 from clearing.centre import Centre
 from clearing.decide import Bills, Competed, Grants
 from clearing.history import CardStates, History, by_card, competitors_of, is_load, stands
@@ -31,7 +32,6 @@ class Caches:
     history: History
     grants: Grants
     bills: Bills
-    _states: dict[int, CardStates] = field(default_factory=dict)
 
     @classmethod
     def open(cls, centre: Centre) -> Caches:
@@ -44,21 +44,12 @@ class Caches:
         caches._load_small(centre, batches)
         return caches
 
-    def stage(self, partition: int, states: CardStates, competed: Competed) -> None:
+    def stage(self, share: Share, states: CardStates, competed: Competed) -> None:
         """Remember what stands of one decided partition, and the states of its cards; from any thread."""
         rows, order = competed.rows, competed.order
-        self.history.stage(f"{partition:04d}", rows, order)
+        self.history.stage(share.name, rows, order)
         fresh = CardStates.of(rows, competed.load, order[stands(rows.stood)[order]])
-        self.stage_states(partition, states.advanced(fresh))
-
-    def stage_states(self, partition: int, states: CardStates) -> None:
-        """Remember the states of all cards of one partition."""
-        self._states[partition] = states
-
-    def stage_all_states(self) -> None:
-        """Write the card states once every partition is staged."""
-        self.history.stage_states([self._states[partition] for partition in sorted(self._states)])
-        self._states = {}
+        self.history.stage_states(share, states.advanced(fresh))
 
     def stage_reopened(self, service: Service, standing: Competitors) -> None:
         """Remember what became of a service's transactions that an earlier run had decided otherwise."""
@@ -82,6 +73,7 @@ class Caches:
     def _rebuild(self, centre: Centre, batches: list[Entry]) -> None:
         """Card states and standing transactions from the segments, batch by batch."""
         self.history.clear()
+        states = CardStates.empty()
         for entry in batches:
             for number, rows in enumerate(batch_rows(centre, entry, tuple(Service))):
                 standing = standing_of(rows)
@@ -90,9 +82,8 @@ class Caches:
                 competitors.stood[:] = np.where(placed, standing["status"], 0)
                 order = by_card(competitors)
                 self.history.stage(f"{number:04d}", competitors, order)
-                fresh = CardStates.of(competitors, is_load(standing), order)
-                self.history.states = self.history.states.advanced(fresh)
-            self.history.stage_states([self.history.states])
+                states = states.advanced(CardStates.of(competitors, is_load(standing), order))
+            self.history.stage_states(ALL, states)
             self.history.take_over(entry.sequence)
 
 

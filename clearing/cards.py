@@ -104,9 +104,9 @@ class CardKeys:
 
 _CHUNK_COLUMNS: Final = {"card_id": np.uint64, "issuer_id": np.uint64, "number": np.uint64, "digits": np.uint8}
 _NEWCOMERS_MIN: Final = 1 << 8
-_ROWS_PER_CARD: Final = 8
-"""About as many rows a day brings of a card."""
-_NEWCOMERS_FORESEEN: Final = 1 << 21
+_ROWS_PER_CARD: Final = 2
+"""At least as many rows a day brings of a card."""
+_NEWCOMERS_FORESEEN: Final = 1 << 23
 """Most cards that have room before they come: what manifests announce nobody has checked yet."""
 
 
@@ -204,7 +204,7 @@ class Vault:
         plain = io.BytesIO()
         with pa.ipc.new_file(plain, table.schema) as writer:
             writer.write_table(table)
-        with durable_file(self.folder / name) as target:
+        with durable_file(self.folder / name, large=True) as target:
             plain.seek(0)
             digest = aead.encrypt_file(plain, target, self._kek)
         self.chunks.append(name)
@@ -296,7 +296,7 @@ class Newcomers:
         self._count = 0
         self._columns: Columns = {name: np.empty(0, dtype) for name, dtype in _CHUNK_COLUMNS.items()}
         self._text: dict[int, str] = {}
-        self._grow(_NEWCOMERS_MIN + min(rows_expected // _ROWS_PER_CARD, _NEWCOMERS_FORESEEN))
+        self._expected = _NEWCOMERS_MIN + min(rows_expected // _ROWS_PER_CARD, _NEWCOMERS_FORESEEN)
 
     def add(self, cards: CardRows) -> None:
         """Take the cards of a block.
@@ -305,7 +305,7 @@ class Newcomers:
             ClearingError: two different cards have one card_id.
         """
         if self._count + len(cards.card_id) > len(self._columns["card_id"]):
-            self._grow(4 * (self._count + len(cards.card_id)))
+            self._grow(max(4 * (self._count + len(cards.card_id)), self._expected))
         at = np.empty(len(cards.card_id), np.int64)
         known = self._count
         self._count = kernels.enter_keys(cards.card_id, self._slot_key, self._slot_at, known, at)
@@ -328,7 +328,7 @@ class Newcomers:
     def _grow(self, room: int) -> None:
         for name, column in self._columns.items():
             self._columns[name] = np.concatenate([column[: self._count], np.empty(room - self._count, column.dtype)])
-        slots = 1 << (2 * room).bit_length()
+        slots = 1 << (room + room // 4).bit_length()
         self._slot_key, self._slot_at = np.empty(slots, np.uint64), np.full(slots, -1, np.int32)
         listed = self._columns["card_id"][: self._count]
         kernels.enter_keys(listed, self._slot_key, self._slot_at, 0, np.empty(self._count, np.int64))

@@ -21,6 +21,9 @@ LOCK_NAME = "lock"
 _WRITERS: Final = 8
 """Writes that wait for the disk at once: a file system puts waiting fsyncs into one of its own transactions."""
 
+_LARGE: Final = 1 << 18
+"""Bytes from which a file is worth direct I/O."""
+
 
 class WriteBehind:
     """Files written durably beside the work: the disk is waited for where something depends on it, not before.
@@ -55,7 +58,7 @@ class WriteBehind:
 
 
 def _write_whole(path: Path, content: bytes | memoryview) -> None:
-    with whole_file(path) as file:
+    with whole_file(path, large=len(content) >= _LARGE) as file:
         file.write(content)
 
 

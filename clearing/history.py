@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping
-from clearing.cache_files import mapped, places_of, save, save_packed, taken
+from clearing.cache_files import STAGED, Share, SharedFiles, mapped, places_of, save_packed, taken, wanted
 from clearing.identity import NO_KEY
 from clearing.records import Rows
 from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
@@ -27,8 +27,7 @@ Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 _STATE_COLUMNS: Final = ("card_id", "debit_counter", "load_counter", "last_time")
-_STATES: Final = "states.arrow"
-_STAGED: Final = ".staged"
+_STATES: Final = "states"
 _SORTED_CARDS: Final = "sorted_card_id"
 _ORDER: Final = "order"
 _PACKED: Final = tuple(name for name in COMPETITOR_COLUMNS if name != "card_id")
@@ -87,12 +86,6 @@ class CardStates:
             np.maximum.reduceat(rows.txn_time[order], first),
         )
 
-    def between(self, first: np.uint64, last: np.uint64) -> CardStates:
-        """The cards from ``first`` to ``last``, both included; views, not copies."""
-        start = int(np.searchsorted(self.card_id, first, side="left"))
-        rows = slice(start, int(np.searchsorted(self.card_id, last, side="right")))
-        return CardStates(*(getattr(self, name)[rows] for name in _STATE_COLUMNS))
-
     def advanced(self, fresh: CardStates) -> CardStates:
         """State after the cards of ``fresh`` moved on: maxima, and the cards not seen before."""
         if not len(self.card_id) or not len(fresh.card_id):
@@ -139,21 +132,23 @@ class History:
     def __init__(self, folder: Path, last_batch: int) -> None:
         """Open the caches if they are those of journal entry ``last_batch``; ``stale`` tells otherwise."""
         self.folder = folder
-        for path in folder.glob(f"*{_STAGED}"):
+        for path in folder.glob(f"*{STAGED}"):
             # Of a batch that did not commit.
             path.unlink()
         mark = folder / "batch"
-        self.stale = not (mark.exists() and mark.read_text() == str(last_batch)) and last_batch > 0
-        self.states = CardStates.empty()
+        self.stale = not (mark.exists() and mark.read_text() == _mark(last_batch)) and last_batch > 0
         self._ends: dict[Path, tuple[np.uint64, np.uint64]] = {}
-        if not self.stale and (folder / _STATES).exists():
-            table = mapped(folder / _STATES)
-            self.states = CardStates(*(table.column(name).to_numpy() for name in _STATE_COLUMNS))
+        self._states = SharedFiles(folder, _STATES, "card_id")
 
     def clear(self) -> None:
         """Forget everything: the start of a rebuild."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.states, self.stale, self._ends = CardStates.empty(), False, {}
+        self.stale, self._ends = False, {}
+
+    def states(self, share: Share) -> CardStates:
+        """The states of some cards; from any thread."""
+        columns = None if self.stale else self._states.read(share)
+        return CardStates.empty() if columns is None else CardStates(*(columns[name] for name in _STATE_COLUMNS))
 
     def standing(self, cards: Keys) -> Competitors | None:
         """Standing transactions of the given cards (sorted, unique) from all earlier batches; None if there are none.
@@ -173,6 +168,7 @@ class History:
             self._ends[path] = ids[0], ids[-1]
             places = places_of(ids, cards)
             if len(places):
+                table = wanted(path, table, places)
                 columns = taken(table, _PACKED, table.column(_ORDER).to_numpy()[places])
                 columns["card_id"] = ids[places]
                 found.append(Competitors(*(columns[name] for name in COMPETITOR_COLUMNS)))
@@ -191,19 +187,22 @@ class History:
         self.folder.mkdir(parents=True, exist_ok=True)
         columns: Columns = {column: getattr(rows, column) for column in _PACKED}
         looked_up: Columns = {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
-        save_packed(self.folder / f"{name}{_STAGED}", looked_up, columns)
+        save_packed(self.folder / f"{name}{STAGED}", looked_up, columns)
 
-    def stage_states(self, parts: list[CardStates]) -> None:
-        """Write the card states after the batch, in ascending parts, for :meth:`take_over`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        columns = [{name: getattr(part, name) for name in _STATE_COLUMNS} for part in parts]
-        save(self.folder / f"{_STATES}{_STAGED}", *columns)
+    def stage_states(self, share: Share, states: CardStates) -> None:
+        """Write the states of some cards after the batch for :meth:`take_over`; from any thread."""
+        self._states.stage(share, {name: getattr(states, name) for name in _STATE_COLUMNS})
 
     def take_over(self, last_batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.glob(f"*{_STAGED}"):
-            name = path.name.removesuffix(_STAGED)
-            path.replace(self.folder / (name if name == _STATES else f"standing-{last_batch:08d}-{name}.arrow"))
-        (self.folder / "batch").write_text(str(last_batch))
+        self._states.take_over()
+        for path in self.folder.glob(f"*{STAGED}"):
+            path.replace(self.folder / f"standing-{last_batch:08d}-{path.name.removesuffix(STAGED)}.arrow")
+        (self.folder / "batch").write_text(_mark(last_batch))
         self.stale = False
+
+
+def _mark(last_batch: int) -> str:
+    """Of which batch the caches are, and in which form: those of an engine with another form are made again."""
+    return f"{last_batch} shared"

@@ -9,7 +9,7 @@ one that stays would find its memory under the new file too; but one that is new
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from card_io.records import Columns, Service
-from clearing.cache_files import mapped, metadata_of, places_of, save, save_packed, taken
+from clearing.cache_files import ALL, STAGED, Share, SharedFiles, mapped, places_of, save_packed, taken, wanted
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.journeys import JOURNEY_COLUMNS, Journeys, Known, journeys_of, price_owners
@@ -32,8 +32,6 @@ from clearing.status import Disposition
 Ints = npt.NDArray[np.int64]
 
 _COLUMNS: Final = (*JOURNEY_COLUMNS, "counts")
-_STAGED: Final = ".staged"
-_MEMORY: Final = ".memory.arrow"
 _TARIFF: Final = "accumulators_of_tariff_sha256"
 _REMADE_ROWS: Final = 1 << 21
 """Journeys priced at a time when a memory is made again."""
@@ -45,7 +43,7 @@ class JourneyCache:
     def __init__(self, centre: Centre) -> None:
         """Open the cache; made again from the segments when it is not that of the newest batch."""
         self._centre, self.folder = centre, centre.directory / "work" / "cache" / "journeys"
-        for path in self.folder.glob(f"*{_STAGED}"):
+        for path in self.folder.glob(f"*{STAGED}"):
             # Of a batch that did not commit.
             path.unlink()
         batches = list(centre.journal.of_kind("batch"))
@@ -56,24 +54,23 @@ class JourneyCache:
                 self._rebuild(entry)
             self.take_over(batches[-1].sequence)
 
-    def memory(self, tariff_id: str) -> Memory:
-        """What the owners of a tariff remember after the newest batch."""
-        path = self.folder / f"{tariff_id}{_MEMORY}"
-        if path.exists():
-            table = mapped(path)
-            if metadata_of(table, _TARIFF) == self._centre.prices.book[tariff_id].sha256:
-                return Memory(**{name: table.column(name).to_numpy() for name in MEMORY_COLUMNS})
-        parts = [self._remade(tariff_id, journeys) for journeys in self._by_owners(tariff_id)]
-        return Memory.concatenate([Memory.zeros(0), *parts])
+    def memory(self, tariff_id: str) -> Callable[[Share], Memory]:
+        """What owners of a tariff remember after the newest batch, by their share; to be asked from any thread."""
+        files = self._memory(tariff_id)
+        if files.metadata(_TARIFF) == self._centre.prices.book[tariff_id].sha256:
+            return lambda share: Memory(**(files.read(share) or {}))
+        remade = [self._remade(tariff_id, journeys) for journeys in self._by_owners(tariff_id)]
+        whole = Memory.concatenate([Memory.zeros(0), *remade])
+        return lambda share: whole.take(share.slice(whole.card))
 
-    def earlier(self, tariff_id: str, owners: Ints) -> Journeys | None:
-        """The counting journeys of some owners (int64, ascending, unique); None when there are none."""
+    def earlier(self, tariff_id: str, owners: Ints, share: Share = ALL) -> Journeys | None:
+        """The counting journeys of some owners (int64, ascending, unique), all in a share; None without any."""
         found = []
-        for path in self._files(tariff_id):
+        for path in self._files(tariff_id, share):
             table = mapped(path)
             rows = places_of(_owner(table), owners)
             if len(rows):
-                found.append(taken(table, _COLUMNS, rows))
+                found.append(taken(wanted(path, table, rows), _COLUMNS, rows))
         return _newest(found)
 
     def owners(self, tariff_id: str, txn_id: Ints, since: int) -> Ints:
@@ -86,8 +83,8 @@ class JourneyCache:
                 found.append(_owner(table)[np.isin(listed, txn_id)])
         return np.unique(np.concatenate(found))
 
-    def stage(self, tariff_id: str, name: str, counting: Journeys, gone: Journeys | None = None) -> None:
-        """Write journeys that count now, and those that no longer do, for :meth:`take_over`."""
+    def stage(self, tariff_id: str, share: Share, counting: Journeys, gone: Journeys | None = None) -> None:
+        """Write journeys of owners that count now, and those that no longer do, for :meth:`take_over`."""
         parts = [{**counting.narrow().columns, "counts": np.ones(len(counting), np.uint8)}]
         if gone is not None:
             parts.append({**gone.narrow().columns, "counts": np.zeros(len(gone), np.uint8)})
@@ -95,27 +92,30 @@ class JourneyCache:
         order = np.argsort(columns["owner"].view(np.int64), kind="stable")
         columns = {column: values[order] for column, values in columns.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{name}-{tariff_id}.arrow{_STAGED}"
+        path = self.folder / f"{share.name}-{tariff_id}.arrow{STAGED}"
         save_packed(path, {"owner": columns.pop("owner")}, columns)
 
-    def stage_memory(self, tariff_id: str, parts: list[Memory]) -> None:
-        """Write the memory after the batch, in ascending parts, for :meth:`take_over`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        columns = [{name: getattr(part, name) for name in MEMORY_COLUMNS} for part in parts]
+    def stage_memory(self, tariff_id: str, share: Share, memory: Memory) -> None:
+        """Write what owners remember after the batch for :meth:`take_over`; all shares or none, from any thread."""
         metadata = {_TARIFF: self._centre.prices.book[tariff_id].sha256}
-        save(self.folder / f"{tariff_id}{_MEMORY}{_STAGED}", *columns, metadata=metadata)
+        self._memory(tariff_id).stage(share, {name: getattr(memory, name) for name in MEMORY_COLUMNS}, metadata)
 
     def take_over(self, batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.glob(f"*{_STAGED}"):
-            name = path.name.removesuffix(_STAGED)
-            path.replace(self.folder / (name if name.endswith(_MEMORY) else f"{batch:08d}-{name}"))
+        for tariff_id in self._centre.prices.ids:
+            self._memory(tariff_id).take_over()
+        for path in self.folder.glob(f"*{STAGED}"):
+            path.replace(self.folder / f"{batch:08d}-{path.name.removesuffix(STAGED)}")
         (self.folder / "batch").write_text(str(batch))
 
-    def _files(self, tariff_id: str) -> list[Path]:
-        """Journeys of a tariff, batch by batch."""
-        return sorted(self.folder.glob(f"????????-*-{tariff_id}.arrow"))
+    def _memory(self, tariff_id: str) -> SharedFiles:
+        return SharedFiles(self.folder, f"{tariff_id}.memory", "card")
+
+    def _files(self, tariff_id: str, share: Share = ALL) -> list[Path]:
+        """Files with journeys of owners of a share under a tariff, batch by batch."""
+        named = sorted(self.folder.glob(f"????????-??-????-{tariff_id}.arrow"))
+        return [path for path in named if Share.named(path.name[9:16]).meets(share)]
 
     def _by_owners(self, tariff_id: str) -> Iterator[Journeys]:
         """All counting journeys of a tariff, some owners at a time, in the order of owners."""
@@ -154,7 +154,7 @@ class JourneyCache:
             of_tariff = rows["tariff"] == number
             counting = journeys_of(rows, np.flatnonzero(of_tariff & accepted), registers)
             gone = journeys_of(rows, np.flatnonzero(of_tariff & ~accepted & (rows["event"] > 0)), registers)
-            self.stage(tariff_id, "0000", counting, gone)
+            self.stage(tariff_id, ALL, counting, gone)
         self.take_over(entry.sequence)
 
 

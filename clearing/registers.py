@@ -73,16 +73,9 @@ def parties_of(settings: Settings) -> Parties:
 class Validities:
     """Rows (key, value, valid_from, valid_to) sorted by (key, valid_from); days inclusive, ranges disjoint."""
 
-    def __init__(
-        self,
-        key: npt.NDArray[np.uint64],
-        value: npt.NDArray[np.int64],
-        valid_from: Int32s,
-        valid_to: Int32s,
-    ) -> None:
-        """From columns of one length."""
-        self._slots = slots_of(np.ascontiguousarray(key))
-        self._rows = np.stack((key.view(np.int64), value, valid_from, valid_to), axis=1)
+    def __init__(self, rows: npt.NDArray[np.int64]) -> None:
+        """From int64[n, 4]: the key's bits, value, first and last day."""
+        self._rows, self._slots = rows, slots_of(np.ascontiguousarray(rows[:, 0].view(np.uint64)))
 
     def having(self, value: int) -> npt.NDArray[np.uint64]:
         """The keys that ever have a value, ascending."""
@@ -230,13 +223,9 @@ def _sorted_validities(rows: list[tuple[int, ...]], path: Path) -> Validities:
             raise ConfigError(
                 f"key {before[0]:x} has overlapping validities", where=path, remedy="end the first before the second"
             )
-    columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
-    return Validities(
-        np.array(columns[0], np.uint64),
-        np.array(columns[1], np.int64),
-        np.array(columns[2], np.int32),
-        np.array(columns[3], np.int32),
-    )
+    keys = np.array([row[0] for row in rows], np.uint64)
+    values = np.array([row[1:] for row in rows], np.int64).reshape(-1, 3)
+    return Validities(np.concatenate([keys.view(np.int64)[:, None], values], axis=1))
 
 
 def _column(path: Path, table: object, name: str, dtype: type) -> npt.NDArray[np.generic]:
@@ -248,24 +237,41 @@ def _column(path: Path, table: object, name: str, dtype: type) -> npt.NDArray[np
 
 def load_cards(path: Path) -> tuple[Validities, Validities | None]:
     """Class of each card, and the owner of its memory where the register names owners (raises ConfigError)."""
-    table = pq.read_table(path)
-    key = np.asarray(_column(path, table, "card_id", np.uint64), np.uint64)
-    valid_from = np.asarray(_column(path, table, "valid_from", np.int32), np.int32)
-    valid_to = np.asarray(_column(path, table, "valid_to", np.int32), np.int32)
-    card_class = np.asarray(_column(path, table, "card_class", np.int64), np.int64)
-    owner = _owners(path, table, key)
+    rows, owner = _card_rows(path)
+    key = rows[:, 0].view(np.uint64)
     if not np.all(key[1:] > key[:-1]):
-        order = np.lexsort((valid_from, key))
-        key, valid_from, valid_to, card_class = key[order], valid_from[order], valid_to[order], card_class[order]
-        owner = owner if owner is None else owner[order]
-    overlap = (key[1:] == key[:-1]) & (valid_from[1:] <= valid_to[:-1])
-    if overlap.any():
-        card = int(key[1:][overlap][0])
-        raise ConfigError(
-            f"card {card:016x} has overlapping validities", where=path, remedy="end the first before the second"
-        )
-    owners = None if owner is None else Validities(key, owner.view(np.int64), valid_from, valid_to)
-    return Validities(key, card_class, valid_from, valid_to), owners
+        order = np.lexsort((rows[:, 2], key))
+        rows, owner = rows[order], owner if owner is None else owner[order]
+        key = rows[:, 0].view(np.uint64)
+        overlap = (key[1:] == key[:-1]) & (rows[1:, 2] <= rows[:-1, 3])
+        if overlap.any():
+            card = int(key[1:][overlap][0])
+            raise ConfigError(
+                f"card {card:016x} has overlapping validities", where=path, remedy="end the first before the second"
+            )
+    owners = None
+    if owner is not None:
+        of_owners = rows.copy()
+        of_owners[:, 1] = owner.view(np.int64)
+        owners = Validities(of_owners)
+    return Validities(rows), owners
+
+
+def _card_rows(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64] | None]:
+    """int64[n, 4] rows of :class:`Validities` and owners; read part by part: a city has millions of cards."""
+    types = {"card_id": np.uint64, "card_class": np.int64, "valid_from": np.int32, "valid_to": np.int32}
+    with pq.ParquetFile(path) as file:
+        rows, stop = np.empty((file.metadata.num_rows, 4), np.int64), 0
+        owners: list[npt.NDArray[np.uint64]] = []
+        groups = (file.read_row_group(number) for number in range(file.num_row_groups))
+        for table in itertools.chain([file.schema_arrow.empty_table()], groups):
+            start, stop = stop, stop + len(table)
+            columns = [_column(path, table, name, dtype) for name, dtype in types.items()]
+            for at, column in enumerate(columns):
+                rows[start:stop, at] = column.view(np.int64) if column.dtype == np.uint64 else column
+            owner = _owners(path, table, rows[start:stop, 0].view(np.uint64))
+            owners += [owner] if owner is not None else []
+    return rows, np.concatenate(owners) if owners else None
 
 
 def _owners(path: Path, table: pa.Table, card_id: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:

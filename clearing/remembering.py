@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import Columns
+from clearing.cache_files import Share
 from clearing.centre import Centre
 from clearing.decide import Placings
 from clearing.journey_cache import JourneyCache
@@ -119,11 +120,11 @@ class _Tariff:
 
     number: int
     id: str
-    memory: Memory
+    memory: Callable[[Share], Memory]
     gone: Ints
     came: Journeys | None
     touched: Ints
-    parts: dict[int, Memory] = field(default_factory=dict)
+    parts: dict[Share, Memory] = field(default_factory=dict)
     used: bool = False
 
 
@@ -137,6 +138,7 @@ class Remembering:
         self._together = threading.Lock()
         self._outcomes: list[Outcome] = []
         self._tariffs: list[_Tariff] = []
+        self._staging: list[concurrent.futures.Future[None]] = []
         if self.active:
             self._cache = JourneyCache(centre)
             self._partitions = Partitions(folder, rows_expected, key="owner")
@@ -169,10 +171,19 @@ class Remembering:
             self._tariffs = [self._opened(number, moved) for number in self._book.remembering]
             list(pool.map(lambda number: self._partition(number, placings, windows), range(self._partitions.count)))
             self._partitions.close()
-            for tariff in self._tariffs:
-                if tariff.used:
-                    self._cache.stage_memory(tariff.id, [part for _, part in sorted(tariff.parts.items())])
+            self._staging = [
+                pool.submit(self._cache.stage_memory, tariff.id, share, memory)
+                for tariff in self._tariffs
+                if tariff.used
+                for share, memory in tariff.parts.items()
+            ]
         return Fares(self._outcomes, self._book.remembering, pool)
+
+    def staged(self) -> None:
+        """Wait until what the batch adds is written for :meth:`remember`."""
+        for staging in self._staging:
+            staging.result()
+        self._staging = []
 
     @property
     def used(self) -> list[str]:
@@ -220,54 +231,37 @@ class Remembering:
             self._price(number, tariff, fresh, windows)
 
     def _price(self, number: int, tariff: _Tariff, fresh: Journeys | None, windows: list[int]) -> None:
-        within = _Range.of(self._partitions, number)
-        memory = tariff.memory.take(within.slice(tariff.memory.card))
-        touched = tariff.touched[within.slice(tariff.touched)]
+        share = self._partitions.share(number)
+        memory = tariff.memory(share)
+        touched = tariff.touched[share.slice(tariff.touched)]
         if fresh is None and not len(touched):
             with self._together:
-                tariff.parts[within.first] = memory
+                tariff.parts[share] = memory
             return
         if MEMORY in self._centre.disabled:
             outcome = Outcome(first=[alone(self._book, tariff.id, fresh)] if fresh is not None else [])
         else:
             came = None if tariff.came is None else tariff.came.take(np.isin(tariff.came.owner, touched))
             came = came if came is not None and len(came) else None
-            known = Known(memory, lambda owners: self._cache.earlier(tariff.id, owners), tariff.gone, came, touched)
+            known = Known(
+                memory, lambda owners: self._cache.earlier(tariff.id, owners, share), tariff.gone, came, touched
+            )
             outcome = price_owners(self._book, tariff.id, fresh, known, windows)
-            self._stage(number, tariff, fresh, came, touched)
+            self._stage(share, tariff, fresh, came, touched)
         with self._together:
             tariff.used = True
-            tariff.parts[within.first] = outcome.memory
+            tariff.parts[share] = outcome.memory
             self._outcomes.append(outcome)
 
     def _stage(
-        self, number: int, tariff: _Tariff, fresh: Journeys | None, came: Journeys | None, touched: Ints
+        self, share: Share, tariff: _Tariff, fresh: Journeys | None, came: Journeys | None, touched: Ints
     ) -> None:
         counting = [part for part in (fresh, came) if part is not None]
-        earlier = self._cache.earlier(tariff.id, touched) if len(tariff.gone) and len(touched) else None
+        earlier = self._cache.earlier(tariff.id, touched, share) if len(tariff.gone) and len(touched) else None
         gone = None if earlier is None else earlier.take(np.isin(earlier["txn_id"], tariff.gone))
         if not counting and gone is None:
             return
         if not counting:
             assert gone is not None
             counting = [gone.take(slice(0, 0))]
-        self._cache.stage(tariff.id, f"{number:04d}", Journeys.joined(counting), gone)
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """The owners of one partition as int64, both included."""
-
-    first: int
-    last: int
-
-    @classmethod
-    def of(cls, partitions: Partitions, number: int) -> _Range:
-        if partitions.count == 1:
-            return cls(-(2**63), 2**63 - 1)
-        first, last = (int(np.array(each, np.uint64).view(np.int64)) for each in partitions.cards(number))
-        return cls(first, last)
-
-    def slice(self, ordered: Ints) -> slice:
-        start, stop = np.searchsorted(ordered, self.first, "left"), np.searchsorted(ordered, self.last, "right")
-        return slice(int(start), int(stop))
+        self._cache.stage(tariff.id, share, Journeys.joined(counting), gone)

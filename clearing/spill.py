@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from card_io import direct
 from card_io.records import Columns, Service
+from clearing.cache_files import Share
 from clearing.packing import Packing, pack_all, unpack_all
 from clearing.records import Rows, empty_bills
 
@@ -46,6 +48,8 @@ ONE_PARTITION_ROWS: Final = 1 << 18
 SCATTERED_ROWS: Final = 1 << 18
 """Rows gathered before they are scattered to disk: small writes would cost more than their bytes."""
 
+_COLUMN_ALIGNED: Final = 64
+"""Columns in a file begin at multiples of this, as arrays that are handed to kernels do."""
 
 _SQUEEZED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 """Columns that are equal throughout vanish; the disk is slower than the codec."""
@@ -124,10 +128,9 @@ class Partitions:
         """Number of partitions."""
         return 1 << self.bits
 
-    def cards(self, number: int) -> tuple[np.uint64, np.uint64]:
-        """First and last card of a partition, both included."""
-        width = 1 << (64 - self.bits)
-        return np.uint64(number * width), np.uint64((number + 1) * width - 1)
+    def share(self, number: int) -> Share:
+        """The keys of a partition."""
+        return Share(self.bits, number)
 
     def order(self, card_id: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """int64[n] positions that bring rows into the order of their partitions; from any thread."""
@@ -225,15 +228,15 @@ class Shelved:
     _rows: Rows | None
     _packings: dict[str, Packing] = field(default_factory=dict)
     _file: _ColumnFile | None = None
-    _places: tuple[Places, Places] = field(default_factory=lambda: ({}, {}))
+    _regions: tuple[_Region, _Region] | None = None
 
     def take(self) -> Rows:
         """The rows; once, from any thread."""
-        if self._file is None:
+        if self._file is None or self._regions is None:
             rows, self._rows = self._rows, None
             assert rows is not None, "rows leave the shelf once"
             return Rows(self.service, unpack_all(rows.columns, self._packings), rows.bills)
-        columns, bills = (self._file.read(places) for places in self._places)
+        columns, bills = (self._file.read(region) for region in self._regions)
         return Rows(self.service, unpack_all(columns, self._packings), bills or empty_bills())
 
 
@@ -281,8 +284,17 @@ class Shelf:
             return self._file
 
 
-Places = dict[str, tuple[np.dtype[Any], int, int]]
-"""Columns in a file by name: dtype, rows, offset in bytes."""
+Place = tuple[np.dtype[Any], int, int]
+"""One column in a region: dtype, rows, offset in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """Columns that lie together in a file: where they begin, how many bytes they take, and each one's place."""
+
+    offset: int
+    size: int
+    places: dict[str, Place]
 
 
 class _ColumnFile:
@@ -290,34 +302,36 @@ class _ColumnFile:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        direct.set_direct(self._descriptor, True)
         self._end = 0
         self._together = threading.Lock()
 
-    def write(self, columns: Columns) -> Places:
+    def write(self, columns: Columns) -> _Region:
         """Write columns; from any thread."""
+        places: dict[str, Place] = {}
+        size = 0
+        for name, column in columns.items():
+            places[name] = (column.dtype, len(column), size)
+            size += -(-column.nbytes // _COLUMN_ALIGNED) * _COLUMN_ALIGNED
+        region = direct.aligned(direct.rounded_up(size))
+        for name, column in columns.items():
+            _column(region, places[name])[:] = column
         with self._together:
             offset = self._end
-            self._end += sum(column.nbytes for column in columns.values())
-        places: Places = {}
-        for name, column in columns.items():
-            places[name] = (column.dtype, len(column), offset)
-            rest = np.ascontiguousarray(column).view(np.uint8).data
-            while rest:
-                written = os.pwrite(self._descriptor, rest, offset)
-                rest, offset = rest[written:], offset + written
-        return places
+            self._end += len(region)
+        direct.write_all(self._descriptor, region, offset)
+        return _Region(offset, len(region), places)
 
-    def read(self, places: Places) -> Columns:
+    def read(self, region: _Region) -> Columns:
         """Read columns back; from any thread."""
-        columns: Columns = {}
-        for name, (dtype, rows, offset) in places.items():
-            columns[name] = np.empty(rows, dtype)
-            rest = columns[name].view(np.uint8).data
-            while rest:
-                read = os.preadv(self._descriptor, [rest], offset)
-                assert read, "what was written is there"
-                rest, offset = rest[read:], offset + read
-        return columns
+        content = direct.aligned(region.size)
+        direct.read_all(self._descriptor, content, region.offset)
+        return {name: _column(content, place) for name, place in region.places.items()}
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _column(region: npt.NDArray[np.uint8], place: Place) -> npt.NDArray[Any]:
+    dtype, rows, offset = place
+    return region[offset : offset + rows * dtype.itemsize].view(dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -160,14 +161,30 @@ def test_a_reversal_is_linked_and_its_money_moves(tmp_path: Path) -> None:
     assert balances(after) == {(day, "stored_value", 10, 0): -400, (day, "suspense_payable", 501, 0): 400}
 
 
-def test_caches_lost_between_runs_change_nothing_that_is_sealed(tmp_path: Path) -> None:
+def lose(cache: Path) -> None:
+    """All of it."""
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+def leave_as_an_older_engine(cache: Path) -> None:
+    """The mark of a form that this engine does not read."""
+    if cache.exists():
+        (cache / "batch").write_text((cache / "batch").read_text().split()[0])
+        for path in cache.glob("states.*"):
+            path.rename(cache / "states.arrow")
+
+
+@pytest.mark.parametrize("spoil", [lose, leave_as_an_older_engine])
+def test_caches_lost_between_runs_change_nothing_that_is_sealed(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
     """Losing them costs a rebuild, never a decision or an event."""
     kept, _ = centre_with(tmp_path / "kept", "".join(GROUPS.values()))
     third = "retail received=03-02T23:00:00 terminal_counter=+7 time=15:00:00 card_counter=+7 ACCEPTED"
     kept.deliver(Cases(kept).read(third))
     lost = Centre(copy_of(kept.directory, tmp_path / "lost"), kept.masters)
     for clock in (FIRST_RUN, SECOND_RUN, "2026-03-02T23:30:00"):
-        shutil.rmtree(lost.directory / "work" / "cache", ignore_errors=True)
+        spoil(lost.directory / "work" / "cache")
         kept.run(clock)
         lost.run(clock)
     sealed = [[entry.body for entry in entries(centre.directory, "batch")] for centre in (kept, lost)]

@@ -35,9 +35,7 @@ def disjoint_spans(draw: st.DrawFn) -> list[Span]:
 @given(disjoint_spans(), st.lists(st.tuples(st.integers(0, 7), st.integers(-1, 31)), min_size=1, max_size=30))
 @settings(deadline=None)
 def test_lookups_find_what_a_search_finds(spans: list[Span], asked: list[tuple[int, int]]) -> None:
-    columns = list(zip(*spans, strict=True)) or [(), (), (), ()]
-    dtypes = (np.uint64, np.int64, np.int32, np.int32)
-    table = Validities(*(np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)))
+    table = Validities(np.array(spans, np.int64).reshape(-1, 4))
     keys, days = (np.array(column) for column in zip(*asked, strict=True))
     assert table.at(keys.astype(np.uint64), days.astype(np.int32)).tolist() == reference.valid(spans, asked)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from card_io.direct import BLOCK
 from card_io.records import BILL_FIELDS, Columns, Service
 from clearing import spill
 from clearing.packing import pack_all
@@ -132,9 +133,10 @@ def test_what_is_shelved_comes_back_whole(
 def test_the_shelf_turns_to_the_disk_when_its_memory_is_full(tmp_path: Path) -> None:
     sent = [Rows(Service.RETAIL, block([7, 2**64 - 1 - n], 2 * n), empty_bills()) for n in range(4)]
     size = sum(column.nbytes for column in pack_all(sent[0].columns)[0].values())
+    assert size < BLOCK, "a block of rows takes a block of the file"
     place = tmp_path / "shelf"
     shelf, shelved = Shelf(place, 1_000, 2 * size), []
-    for rows, written in zip(sent, (0, 0, size, 2 * size), strict=True):
+    for rows, written in zip(sent, (0, 0, BLOCK, 2 * BLOCK), strict=True):
         shelved.append(shelf.put(rows))
         assert (place.stat().st_size if place.exists() else 0) == written
     for rows, each in zip(sent, shelved, strict=True):
