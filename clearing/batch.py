@@ -213,7 +213,6 @@ class Batch:
                     self._write_events(prefix, self.reopening.others(service, grants, changed_keys, self.fares))
             self._write_corrections(prefix)
             self._finish_utility(pool, prefix, self.reopening.payments(self.utility))
-            self.remembering.staged()
         unreadable = [(file_no, row) for file_no, rows in self.unreadable.items() for row in rows]
         if unreadable:
             path = centre.directory / "segments" / "unreadable" / f"{prefix}-0000.parquet"

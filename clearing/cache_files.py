@@ -32,14 +32,14 @@ def save(path: Path, columns: Columns, metadata: dict[str, str] | None = None) -
     beside.replace(path)
 
 
-def save_packed(path: Path, looked_up: Columns, columns: Columns) -> None:
-    """Write columns that are taken row by row packed, since the disk is slower than packing; others as they are."""
-    packed, packings = pack_all(columns)
-    save(path, looked_up | packed, {_PACKINGS: packings_text(packings)})
+def packed(looked_up: Columns, columns: Columns) -> tuple[Columns, dict[str, str]]:
+    """Columns and metadata to save: those taken row by row packed, for that costs less than writing them whole."""
+    codes, packings = pack_all(columns)
+    return looked_up | codes, {_PACKINGS: packings_text(packings)}
 
 
 def taken(table: pa.Table, names: Iterable[str], rows: Ints) -> Columns:
-    """Columns of a file of :func:`save_packed` at the given rows."""
+    """Columns that were saved :func:`packed`, at the given rows."""
     # Journeys of earlier versions lie as they are.
     packings = packings_of(metadata_of(table, _PACKINGS) or "{}")
     columns: Columns = {}

@@ -37,7 +37,8 @@ class Caches:
     def open(cls, centre: Centre) -> Caches:
         """The caches as of the newest batch entry; rebuilt from segments when they are not."""
         batches = list(centre.journal.of_kind("batch"))
-        history = History(centre.directory / "work" / "cache", batches[-1].sequence if batches else 0)
+        folder, last = centre.directory / "work" / "cache", batches[-1].sequence if batches else 0
+        history = History(folder, last, centre.disk)
         caches = cls(history, Grants.empty(), Bills.paid([]))
         if history.stale:
             caches._rebuild(centre, batches)

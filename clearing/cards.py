@@ -153,6 +153,10 @@ class _Known:
         return KeyIndex(self.cards.card_id)
 
 
+def _indexed(cards: CardRows) -> list[_Known]:
+    return [_Known(cards)] if len(cards.card_id) else []
+
+
 class Vault:
     """The card vault of one centre: known ids in memory, card texts only in sealed chunks."""
 
@@ -160,12 +164,11 @@ class Vault:
         """Open the vault with the chunks the journal names (a file the journal does not name is not read)."""
         self.folder, self._kek = folder, kek
         self.chunks = list(chunks)
-        self._known: list[_Known] = []
-        self._remember(_sorted(_concatenated([self._read(name) for name in self.chunks])))
 
-    def _remember(self, cards: CardRows) -> None:
-        if len(cards.card_id):
-            self._known.append(_Known(cards))
+    @cached_property
+    def _known(self) -> list[_Known]:
+        """The cards of all chunks, read when a batch first asks whether it brings new ones: few commands do."""
+        return _indexed(_sorted(_concatenated([self._read(name) for name in self.chunks])))
 
     def empty_at(self, folder: Path) -> Vault:
         """A vault under the same key that knows no card yet."""
@@ -207,8 +210,8 @@ class Vault:
         with durable_file(self.folder / name, large=True) as target:
             plain.seek(0)
             digest = aead.encrypt_file(plain, target, self._kek)
+        self._known.extend(_indexed(fresh))
         self.chunks.append(name)
-        self._remember(fresh)
         return name, digest.cipher_sha256
 
     def card_text(self, card_id: int) -> str | None:

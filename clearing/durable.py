@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from card_io.durable import durable_file, fsync_folder, whole_file, write_durably
 from clearing.errors import CentreBusyError
 
-__all__ = ["LOCK_NAME", "WriteBehind", "centre_lock", "durable_file", "fsync_folder", "write_durably"]
+__all__ = ["LOCK_NAME", "FewBehind", "WriteBehind", "centre_lock", "durable_file", "fsync_folder", "write_durably"]
 
 LOCK_NAME = "lock"
 
@@ -23,6 +24,46 @@ _WRITERS: Final = 8
 
 _LARGE: Final = 1 << 18
 """Bytes from which a file is worth direct I/O."""
+
+
+_UNDER_WAY: Final = 4
+"""Writes under way of :class:`FewBehind`."""
+
+
+class FewBehind:
+    """Writes that nothing waits for yet, few at a time: on a slow disk, memory would fill with what is to be written.
+
+    They need not be durable: what is written so is spilled, or a cache.
+    """
+
+    def __init__(self, pool: concurrent.futures.Executor) -> None:
+        """On somebody's threads."""
+        self._pool = pool
+        self._begun: collections.deque[concurrent.futures.Future[object]] = collections.deque()
+
+    def begin(self, write: Callable[..., object], *arguments: object) -> None:
+        """Begin a write, once few are under way; from any thread.
+
+        Raises:
+            OSError: of an earlier write that failed.
+        """
+        self._begun.append(self._pool.submit(write, *arguments))
+        if len(self._begun) > _UNDER_WAY:
+            self._await_one()
+
+    def wait(self) -> None:
+        """Wait until everything begun is written.
+
+        Raises:
+            OSError: of the first write that failed.
+        """
+        while self._begun:
+            self._await_one()
+
+    def _await_one(self) -> None:
+        with contextlib.suppress(IndexError):  # another thread may have taken the last one
+            oldest = self._begun.popleft()
+            oldest.result()
 
 
 class WriteBehind:
@@ -51,6 +92,10 @@ class WriteBehind:
             self._pending.pop(path).result()
         for folder in {path.parent for path in awaited}:
             fsync_folder(folder)
+
+    def few(self) -> FewBehind:
+        """Other writes on the same threads; nobody settles them but who begins them."""
+        return FewBehind(self._pool)
 
     def close(self) -> None:
         """End the writing threads; what was not settled may or may not be there."""

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping
-from clearing.cache_files import STAGED, Share, SharedFiles, mapped, places_of, save_packed, taken, wanted
+from clearing.cache_files import STAGED, Share, SharedFiles, mapped, packed, places_of, save, taken, wanted
+from clearing.durable import WriteBehind
 from clearing.identity import NO_KEY
 from clearing.records import Rows
 from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
@@ -129,9 +130,9 @@ def is_load(rows: Rows) -> npt.NDArray[np.bool_]:
 class History:
     """The caches of one centre: card states, and per batch and partition the standing transactions."""
 
-    def __init__(self, folder: Path, last_batch: int) -> None:
+    def __init__(self, folder: Path, last_batch: int, disk: WriteBehind) -> None:
         """Open the caches if they are those of journal entry ``last_batch``; ``stale`` tells otherwise."""
-        self.folder = folder
+        self.folder, self._behind = folder, disk.few()
         for path in folder.glob(f"*{STAGED}"):
             # Of a batch that did not commit.
             path.unlink()
@@ -179,7 +180,7 @@ class History:
         return known.take(newest[stands(known.stood[newest])])
 
     def stage(self, name: str, rows: Competitors, order: Ints) -> None:
-        """Write what became of the rows of a partition for :meth:`take_over`.
+        """Begin to write what became of the rows of a partition for :meth:`take_over`.
 
         They lie as they came, beside the positions that sort them by card (``order``): a look-up gathers few rows,
         sorting every column here would gather all. They are packed, since the disk is slower than packing.
@@ -187,14 +188,15 @@ class History:
         self.folder.mkdir(parents=True, exist_ok=True)
         columns: Columns = {column: getattr(rows, column) for column in _PACKED}
         looked_up: Columns = {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
-        save_packed(self.folder / f"{name}{STAGED}", looked_up, columns)
+        self._behind.begin(save, self.folder / f"{name}{STAGED}", *packed(looked_up, columns))
 
     def stage_states(self, share: Share, states: CardStates) -> None:
-        """Write the states of some cards after the batch for :meth:`take_over`; from any thread."""
-        self._states.stage(share, {name: getattr(states, name) for name in _STATE_COLUMNS})
+        """Begin to write the states of some cards after the batch for :meth:`take_over`; from any thread."""
+        self._behind.begin(self._states.stage, share, {name: getattr(states, name) for name in _STATE_COLUMNS})
 
     def take_over(self, last_batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
+        self._behind.wait()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._states.take_over()
         for path in self.folder.glob(f"*{STAGED}"):

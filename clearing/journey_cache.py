@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from card_io.records import Columns, Service
-from clearing.cache_files import ALL, STAGED, Share, SharedFiles, mapped, places_of, save_packed, taken, wanted
+from clearing.cache_files import ALL, STAGED, Share, SharedFiles, mapped, packed, places_of, save, taken, wanted
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.journeys import JOURNEY_COLUMNS, Journeys, Known, journeys_of, price_owners
@@ -43,6 +43,7 @@ class JourneyCache:
     def __init__(self, centre: Centre) -> None:
         """Open the cache; made again from the segments when it is not that of the newest batch."""
         self._centre, self.folder = centre, centre.directory / "work" / "cache" / "journeys"
+        self._behind = centre.disk.few()
         for path in self.folder.glob(f"*{STAGED}"):
             # Of a batch that did not commit.
             path.unlink()
@@ -84,7 +85,7 @@ class JourneyCache:
         return np.unique(np.concatenate(found))
 
     def stage(self, tariff_id: str, share: Share, counting: Journeys, gone: Journeys | None = None) -> None:
-        """Write journeys of owners that count now, and those that no longer do, for :meth:`take_over`."""
+        """Begin to write journeys of owners that count now, and those that no longer do, for :meth:`take_over`."""
         parts = [{**counting.narrow().columns, "counts": np.ones(len(counting), np.uint8)}]
         if gone is not None:
             parts.append({**gone.narrow().columns, "counts": np.zeros(len(gone), np.uint8)})
@@ -93,15 +94,17 @@ class JourneyCache:
         columns = {column: values[order] for column, values in columns.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{share.name}-{tariff_id}.arrow{STAGED}"
-        save_packed(path, {"owner": columns.pop("owner")}, columns)
+        self._behind.begin(save, path, *packed({"owner": columns.pop("owner")}, columns))
 
     def stage_memory(self, tariff_id: str, share: Share, memory: Memory) -> None:
-        """Write what owners remember after the batch for :meth:`take_over`; all shares or none, from any thread."""
+        """Begin to write what owners remember after the batch for :meth:`take_over`; all shares, or none."""
         metadata = {_TARIFF: self._centre.prices.book[tariff_id].sha256}
-        self._memory(tariff_id).stage(share, {name: getattr(memory, name) for name in MEMORY_COLUMNS}, metadata)
+        columns = {name: getattr(memory, name) for name in MEMORY_COLUMNS}
+        self._behind.begin(self._memory(tariff_id).stage, share, columns, metadata)
 
     def take_over(self, batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
+        self._behind.wait()
         self.folder.mkdir(parents=True, exist_ok=True)
         for tariff_id in self._centre.prices.ids:
             self._memory(tariff_id).take_over()

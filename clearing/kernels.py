@@ -124,6 +124,25 @@ def enter_keys(keys, slot_key, slot_at, count, at):
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
+def mark_shared(keys, slots, shared):
+    """Set ``shared[i]`` where another of the ``keys`` equals ``keys[i]``; 0 is no key.
+
+    ``slots`` int32[2ᵏ], −1 = empty, has room for more than all keys.
+    """
+    mask = np.uint64(slots.shape[0] - 1)
+    for i in range(keys.shape[0]):
+        if keys[i] != 0:
+            slot = (keys[i] * _MUL_LO >> _S32) & mask
+            while slots[slot] >= 0 and keys[slots[slot]] != keys[i]:
+                slot = (slot + np.uint64(1)) & mask
+            if slots[slot] < 0:
+                slots[slot] = i
+            else:
+                shared[i] = True
+                shared[slots[slot]] = True
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def find_keys(keys, slots, wanted, found):
     """``found[i]``: first position of ``wanted[i]`` in ``keys`` by the table of :func:`index_keys`, −1 if absent."""
     mask = np.uint64(slots.shape[0] - 1)

@@ -138,7 +138,6 @@ class Remembering:
         self._together = threading.Lock()
         self._outcomes: list[Outcome] = []
         self._tariffs: list[_Tariff] = []
-        self._staging: list[concurrent.futures.Future[None]] = []
         if self.active:
             self._cache = JourneyCache(centre)
             self._partitions = Partitions(folder, rows_expected, key="owner")
@@ -171,19 +170,10 @@ class Remembering:
             self._tariffs = [self._opened(number, moved) for number in self._book.remembering]
             list(pool.map(lambda number: self._partition(number, placings, windows), range(self._partitions.count)))
             self._partitions.close()
-            self._staging = [
-                pool.submit(self._cache.stage_memory, tariff.id, share, memory)
-                for tariff in self._tariffs
-                if tariff.used
-                for share, memory in tariff.parts.items()
-            ]
+            for tariff in self._tariffs:
+                for share, memory in tariff.parts.items() if tariff.used else ():
+                    self._cache.stage_memory(tariff.id, share, memory)
         return Fares(self._outcomes, self._book.remembering, pool)
-
-    def staged(self) -> None:
-        """Wait until what the batch adds is written for :meth:`remember`."""
-        for staging in self._staging:
-            staging.result()
-        self._staging = []
 
     @property
     def used(self) -> list[str]:

@@ -9,6 +9,7 @@ Spilled files are private, carry no card numbers and are deleted.
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import shutil
 import threading
@@ -24,6 +25,7 @@ import pyarrow as pa
 from card_io import direct
 from card_io.records import Columns, Service
 from clearing.cache_files import Share
+from clearing.durable import FewBehind
 from clearing.packing import Packing, pack_all, unpack_all
 from clearing.records import Rows, empty_bills
 
@@ -47,6 +49,9 @@ ONE_PARTITION_ROWS: Final = 1 << 18
 
 SCATTERED_ROWS: Final = 1 << 18
 """Rows gathered before they are scattered to disk: small writes would cost more than their bytes."""
+
+_WRITERS: Final = 2
+"""Threads that wait for the disk in place of those that have work."""
 
 _COLUMN_ALIGNED: Final = 64
 """Columns in a file begin at multiples of this, as arrays that are handed to kernels do."""
@@ -305,9 +310,11 @@ class _ColumnFile:
         direct.set_direct(self._descriptor, True)
         self._end = 0
         self._together = threading.Lock()
+        self._pool = concurrent.futures.ThreadPoolExecutor(_WRITERS)
+        self._behind = FewBehind(self._pool)
 
     def write(self, columns: Columns) -> _Region:
-        """Write columns; from any thread."""
+        """Begin to write columns; from any thread."""
         places: dict[str, Place] = {}
         size = 0
         for name, column in columns.items():
@@ -319,16 +326,18 @@ class _ColumnFile:
         with self._together:
             offset = self._end
             self._end += len(region)
-        direct.write_all(self._descriptor, region, offset)
+        self._behind.begin(direct.write_all, self._descriptor, region, offset)
         return _Region(offset, len(region), places)
 
     def read(self, region: _Region) -> Columns:
-        """Read columns back; from any thread."""
+        """Read columns back, once all are written; from any thread."""
+        self._behind.wait()
         content = direct.aligned(region.size)
         direct.read_all(self._descriptor, content, region.offset)
         return {name: _column(content, place) for name, place in region.places.items()}
 
     def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
         os.close(self._descriptor)
 
 

@@ -52,6 +52,7 @@ def _load_kernels() -> None:
     hashes.root()
     group = np.zeros(rows, np.int64)
     kernels.sum_by_group(group, group, np.zeros(1, np.int64), np.zeros(1, np.int64))
+    kernels.mark_shared(np.ones(rows, np.uint64), np.full(rows * 2, -1, np.int32), np.zeros(rows, bool))
     KeyIndex(np.zeros(rows, np.uint64)).first(np.zeros(rows, np.uint64))
     mac.tdes_encrypt_blocks(np.zeros(rows, np.uint64), bytes(16))
     for txn_type in (2, 6):

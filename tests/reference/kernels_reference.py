@@ -52,6 +52,11 @@ def first_positions(keys: Sequence[int], wanted: Sequence[int]) -> list[int]:
     return [keys.index(key) if key in keys else -1 for key in wanted]
 
 
+def shared(keys: Sequence[int]) -> list[bool]:
+    """Whether a key stands there more than once; 0 is no key."""
+    return [key != 0 and keys.count(key) > 1 for key in keys]
+
+
 def numbers_of(keys: Sequence[int]) -> list[int]:
     """Each key's number in the order of first appearance."""
     distinct = list(dict.fromkeys(keys))

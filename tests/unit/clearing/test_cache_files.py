@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearing.cache_files import ALL, Share, SharedFiles, mapped, save_packed, taken, wanted
+from clearing.cache_files import ALL, Share, SharedFiles, mapped, packed, save, taken, wanted
 
 keys = st.sets(st.integers(0, 2**64 - 1) | st.integers(0, 3) | st.integers(2**63 - 2, 2**63 + 1), max_size=40)
 
@@ -71,9 +71,8 @@ def test_other_shares_take_the_place_of_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [[], [5], list(range(0, 5000, 3))], ids=["none", "few", "many"])
 def test_rows_are_taken_alike_from_pages_and_whole_files(tmp_path: Path, rows: list[int]) -> None:
     path, at = tmp_path / "file.arrow", np.array(rows, np.int64)
-    save_packed(
-        path, {"key": np.arange(5000, dtype=np.uint64)}, {"value": np.arange(5000) * 3, "same": np.full(5000, 9)}
-    )
+    columns = {"value": np.arange(5000) * 3, "same": np.full(5000, 9)}
+    save(path, *packed({"key": np.arange(5000, dtype=np.uint64)}, columns))
     table = wanted(path, mapped(path), at)
     found = taken(table, ("value", "same"), at)
     assert found["value"].tolist() == [3 * row for row in rows]

@@ -83,6 +83,15 @@ def test_find_keys(keys: list[int], others: list[int], spare: int) -> None:
     assert found.tolist() == reference.first_positions(keys, wanted)
 
 
+@given(st.lists(st.integers(0, 9) | words, max_size=40), st.integers(0, 2))
+@settings(deadline=None)
+def test_mark_shared(keys: list[int], spare: int) -> None:
+    slots = np.full(1 << (len(keys).bit_length() + spare), -1, np.int32)
+    found = np.zeros(len(keys), bool)
+    kernels.mark_shared(np.array(keys, np.uint64), slots, found)
+    assert found.tolist() == reference.shared(keys)
+
+
 @given(st.lists(st.lists(st.integers(0, 9) | words, max_size=20), max_size=4), st.integers(0, 2))
 @settings(deadline=None)
 def test_enter_keys(blocks: list[list[int]], spare: int) -> None:
