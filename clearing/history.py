@@ -10,13 +10,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from card_io.records import LOAD_TYPES, NULL, Columns
-from clearing import grouping
+from clearing import grouping, kernels
 from clearing.cache_files import STAGED, Share, SharedFiles, mapped, packed, places_of, save, taken, wanted
 from clearing.durable import WriteBehind
 from clearing.identity import NO_KEY
@@ -55,17 +55,14 @@ class CardStates:
         Args:
             rows: n rows.
             load: bool[n], whether a row moved the online counter.
-            order: int64[n], positions that sort the rows by card: sorted look-ups stay in the cache.
+            order: int64[n], positions that sort the rows by card.
         """
         plain = (rows.service_key == NO_KEY) & (rows.card_counter != NULL) & (rows.multiplicity == 1)
         if not len(self.card_id):
             return np.asarray(plain)
-        at = np.minimum(np.searchsorted(self.card_id, rows.card_id[order]), len(self.card_id) - 1)
-        last = np.where(load[order], self.load_counter[at], self.debit_counter[at])
-        above = (rows.card_counter[order] > last) & (rows.txn_time[order] > self.last_time[at])
-        new = np.empty(len(rows), bool)
-        new[order] = above | (self.card_id[at] != rows.card_id[order])
-        return np.asarray(plain & new)
+        above = np.empty(len(rows), bool)
+        kernels.rise_above(*_read_only(*_moves(rows, load, order), *self.columns()), above)
+        return np.asarray(plain & above)
 
     @classmethod
     def of(cls, rows: Competitors, load: npt.NDArray[np.bool_], order: Ints) -> CardStates:
@@ -76,34 +73,40 @@ class CardStates:
             load: bool[n], whether a row moved the online counter.
             order: positions of the rows that stand, sorted by card.
         """
-        if not len(order):
-            return cls.empty()
-        card_id, counter, load = rows.card_id[order], rows.card_counter[order], load[order]
-        first = np.flatnonzero(np.concatenate(([True], card_id[1:] != card_id[:-1])))
-        return cls(
-            card_id[first],
-            np.maximum.reduceat(np.where(load, -1, counter), first),
-            np.maximum.reduceat(np.where(load, counter, -1), first),
-            np.maximum.reduceat(rows.txn_time[order], first),
-        )
+        found = cls._room(len(order))
+        return found._first(kernels.last_states(*_read_only(*_moves(rows, load, order)), *found.columns()))
 
     def advanced(self, fresh: CardStates) -> CardStates:
         """State after the cards of ``fresh`` moved on: maxima, and the cards not seen before."""
         if not len(self.card_id) or not len(fresh.card_id):
             return self if len(self.card_id) else fresh
-        at = np.minimum(np.searchsorted(self.card_id, fresh.card_id), len(self.card_id) - 1)
-        known = self.card_id[at] == fresh.card_id
-        columns = []
-        for name in _STATE_COLUMNS[1:]:
-            values = getattr(self, name).copy()
-            values[at[known]] = np.maximum(values[at[known]], getattr(fresh, name)[known])
-            columns.append(np.concatenate([values, getattr(fresh, name)[~known]]))
-        if known.all():
-            return CardStates(self.card_id, *columns)
-        cards = np.concatenate([self.card_id, fresh.card_id[~known]])
-        # Two ascending runs: a stable sort merges them.
-        order = np.argsort(cards, kind="stable")
-        return CardStates(cards[order], *(column[order] for column in columns))
+        merged = self._room(len(self.card_id) + len(fresh.card_id))
+        both = _read_only(*self.columns(), *fresh.columns())
+        return merged._first(kernels.merge_states(*both, *merged.columns()))
+
+    def columns(self) -> tuple[Keys, Ints, Ints, Ints]:
+        """Cards, debit counters, load counters and times."""
+        return self.card_id, self.debit_counter, self.load_counter, self.last_time
+
+    @classmethod
+    def _room(cls, cards: int) -> CardStates:
+        """Columns for so many cards, contents undefined."""
+        debit, load, time = np.empty((3, cards), np.int64)
+        return cls(np.empty(cards, np.uint64), debit, load, time)
+
+    def _first(self, count: int) -> CardStates:
+        return CardStates(
+            self.card_id[:count], self.debit_counter[:count], self.load_counter[:count], self.last_time[:count]
+        )
+
+
+def _moves(rows: Competitors, load: npt.NDArray[np.bool_], order: Ints) -> tuple[npt.NDArray[Any], ...]:
+    """What moves the states of cards, as kernels read it."""
+    return order, rows.card_id, load, rows.card_counter, rows.txn_time
+
+
+def _read_only(*arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    return [kernels.read_only(array) for array in arrays]
 
 
 def competitors_of(rows: Rows) -> Competitors:

@@ -6,8 +6,11 @@ file (numba's disk cache would not notice a change there).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+import numpy.typing as npt
 
 _MUL_LO = np.uint64(0x9E3779B97F4A7C15)
 _MUL_HI = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -15,6 +18,17 @@ _FIN_1 = np.uint64(0xFF51AFD7ED558CCD)
 _FIN_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _S29, _S32, _S33 = np.uint64(29), np.uint64(32), np.uint64(33)
 _S23, _S41 = np.uint64(23), np.uint64(41)
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a contiguous read-only view, or a copy where there is none.
+
+    Kernels compile once for each combination of array types, and numba tells read-only
+    arrays (Arrow's, for instance) from writable ones: so their inputs are all read-only.
+    """
+    view = np.ascontiguousarray(array).view()
+    view.setflags(write=False)
+    return view
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -151,3 +165,66 @@ def find_keys(keys, slots, wanted, found):
         while slots[slot] >= 0 and keys[slots[slot]] != wanted[i]:
             slot = (slot + np.uint64(1)) & mask
         found[i] = slots[slot]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def last_states(order, card, load, counter, time, cards, debits, loads, times):
+    """Per card its highest counter of either kind (−1 = none) and time; returns how many cards there are.
+
+    ``order`` sorts rows by ``card``; the four outputs have room for a card each.
+    """
+    count = 0
+    for k in range(order.shape[0]):
+        i = order[k]
+        if count == 0 or cards[count - 1] != card[i]:
+            cards[count], debits[count], loads[count], times[count] = card[i], -1, -1, time[i]
+            count += 1
+        last = count - 1
+        if load[i]:
+            loads[last] = max(loads[last], counter[i])
+        else:
+            debits[last] = max(debits[last], counter[i])
+        times[last] = max(times[last], time[i])
+    return count
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def rise_above(order, card, load, counter, time, cards, debits, loads, times, above):
+    """``above[i]``: the card of row i has no state, or lower ones of the row's kind of counter and of time.
+
+    ``order`` sorts rows by ``card``, and ``cards`` ascend: both are gone through once, side by side.
+    """
+    at = 0
+    for k in range(order.shape[0]):
+        i = order[k]
+        while at < cards.shape[0] and cards[at] < card[i]:
+            at += 1
+        above[i] = True
+        if at < cards.shape[0] and cards[at] == card[i]:
+            last = loads[at] if load[i] else debits[at]
+            above[i] = counter[i] > last and time[i] > times[at]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def merge_states(
+    cards_1, debits_1, loads_1, times_1, cards_2, debits_2, loads_2, times_2, cards, debits, loads, times
+):
+    """Two tables of ascending cards as one, of equal cards the maxima; returns how many cards there are.
+
+    The four outputs have room for the cards of both.
+    """
+    count = i = j = 0
+    while i < cards_1.shape[0] or j < cards_2.shape[0]:
+        if j == cards_2.shape[0] or (i < cards_1.shape[0] and cards_1[i] < cards_2[j]):
+            cards[count], debits[count], loads[count], times[count] = cards_1[i], debits_1[i], loads_1[i], times_1[i]
+            i += 1
+        elif i == cards_1.shape[0] or cards_2[j] < cards_1[i]:
+            cards[count], debits[count], loads[count], times[count] = cards_2[j], debits_2[j], loads_2[j], times_2[j]
+            j += 1
+        else:
+            cards[count], times[count] = cards_1[i], max(times_1[i], times_2[j])
+            debits[count], loads[count] = max(debits_1[i], debits_2[j]), max(loads_1[i], loads_2[j])
+            i += 1
+            j += 1
+        count += 1
+    return count

@@ -11,8 +11,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from clearing.kernels import read_only
 from clearing.mac import llvm, numpy_backend
-from clearing.mac.machine import DEFAULT_BACKEND, NUMPY_ROWS, Backend, for_spans, read_only, require_backend
+from clearing.mac.machine import DEFAULT_BACKEND, NUMPY_ROWS, Backend, for_spans, require_backend
 from clearing.mac.program import (
     Op,
     Program,

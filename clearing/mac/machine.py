@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeVar
+from typing import Literal
 
-import numpy as np
 from numba import config
-from numpy.typing import NDArray
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 Backend = Literal["llvm", "numpy"]
 
@@ -26,17 +22,6 @@ def require_backend(backend: Backend) -> None:
         raise ValueError(f"unknown MAC backend {backend!r}")
     if backend == "llvm" and config.DISABLE_JIT:
         raise RuntimeError("the llvm backend needs numba's JIT, and NUMBA_DISABLE_JIT is set")
-
-
-def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return a contiguous read-only view, or a copy where there is none.
-
-    Kernels compile once for each combination of array types, and numba tells read-only
-    arrays (Arrow's, for instance) from writable ones: so their inputs are all read-only.
-    """
-    view = np.ascontiguousarray(array).view()
-    view.setflags(write=False)
-    return view
 
 
 def for_spans(rows: int, group: int, threads: int, work: Callable[[int, int], None]) -> None:

@@ -25,9 +25,10 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from card_io.mac import diversify_key
+from clearing.kernels import read_only
 from clearing.mac import llvm, numpy_backend
 from clearing.mac.blocks import Keys, key_words
-from clearing.mac.machine import DEFAULT_BACKEND, NUMPY_ROWS, Backend, for_spans, read_only, require_backend
+from clearing.mac.machine import DEFAULT_BACKEND, NUMPY_ROWS, Backend, for_spans, require_backend
 from clearing.mac.program import Op, Program, Step, Words, assemble, transpose, triple_encrypt
 
 Codes = NDArray[np.uint32]

@@ -69,3 +69,25 @@ def valid(rows: Sequence[tuple[int, int, int, int]], wanted: Sequence[tuple[int,
         next((value for of, value, first, last in rows if of == key and first <= day <= last), -1)
         for key, day in wanted
     ]
+
+
+State = tuple[int, int, int]
+"""Highest debit counter and load counter of a card (−1 = none), and highest time."""
+
+
+def states(moves: Sequence[tuple[int, bool, int, int]], before: dict[int, State] | None = None) -> dict[int, State]:
+    """The states of cards after moves (card, load, counter, time)."""
+    found = dict(before or {})
+    for card, load, counter, time in moves:
+        debit, loaded, last = found.get(card, (-1, -1, time))
+        debit, loaded = (debit, max(loaded, counter)) if load else (max(debit, counter), loaded)
+        found[card] = (debit, loaded, max(last, time))
+    return found
+
+
+def rises(moves: Sequence[tuple[int, bool, int, int]], states: dict[int, State]) -> list[bool]:
+    """Whether each move is above the state of its card, by its own kind of counter and by time."""
+    return [
+        card not in states or (counter > states[card][1 if load else 0] and time > states[card][2])
+        for card, load, counter, time in moves
+    ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import kernels_reference as reference
 
 from clearing import kernels
+from clearing.history import CardStates, by_card
+from clearing.replay import COMPETITOR_COLUMNS, Competitors
 
 words = st.integers(0, 2**64 - 1)
 rows = st.lists(st.tuples(words, words, words), min_size=1, max_size=20)
@@ -106,3 +110,38 @@ def test_enter_keys(blocks: list[list[int]], spare: int) -> None:
         numbers += at.tolist()
     assert numbers == reference.numbers_of(keys)
     assert count == len(set(keys))
+
+
+moves = st.lists(
+    st.tuples(st.integers(0, 5) | words, st.booleans(), st.integers(0, 9), st.integers(0, 9)), max_size=30
+)
+
+
+def competing(rows: list[tuple[int, bool, int, int]]) -> tuple[Competitors, np.ndarray, np.ndarray]:
+    """Rows of which only card, counter and time matter, with their kinds and their order by card."""
+    card, load, counter, time = zip(*rows, strict=True) if rows else ((), (), (), ())
+    dtypes = dict.fromkeys(COMPETITOR_COLUMNS, np.uint64)
+    columns = {name: np.zeros(len(rows), dtype) for name, dtype in dtypes.items()}
+    columns |= {"card_id": np.array(card, np.uint64), "card_counter": np.array(counter, np.int64)}
+    columns |= {"txn_time": np.array(time, np.int64), "multiplicity": np.ones(len(rows), np.uint8)}
+    found = Competitors(**columns)
+    return found, np.array(load, bool), by_card(found)
+
+
+def listed(states: CardStates) -> dict[int, tuple[int, ...]]:
+    cards, *values = (column.tolist() for column in states.columns())
+    assert cards == sorted(set(cards))
+    return dict(zip(cards, zip(*values, strict=True), strict=True))
+
+
+@given(moves, moves, moves)
+@settings(deadline=None, max_examples=200)
+def test_states_of_cards(first: list[Any], second: list[Any], asked: list[Any]) -> None:
+    """Of rows, of rows after those of others, and what rises above them."""
+    ours = CardStates.of(*competing(first))
+    assert listed(ours) == reference.states(first)
+    ours = ours.advanced(CardStates.of(*competing(second)))
+    theirs = reference.states(second, reference.states(first))
+    assert listed(ours) == theirs
+    rows, load, order = competing(asked)
+    assert ours.surely_new(rows, load, order).tolist() == reference.rises(asked, theirs)

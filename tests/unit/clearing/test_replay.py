@@ -129,7 +129,7 @@ def test_what_is_surely_new_meets_nothing(known: list[Record], fresh: list[Recor
         for c, t in zip((before, rows), times, strict=True)
     )
     states = CardStates.empty().advanced(CardStates.of(before, np.zeros(len(before), bool), by_card(before)))
-    new = states.surely_new(rows, np.zeros(len(rows), bool), np.arange(len(rows)))
+    new = states.surely_new(rows, np.zeros(len(rows), bool), by_card(rows))
     alone, together = decided(rows), decided(join([before, rows]))
     for record, surely in zip(fresh, new.tolist(), strict=True):
         if surely and alone[record.txn_id][0] == reference.STANDS:
