@@ -7,9 +7,12 @@ same bytes go the ordinary way.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -50,12 +53,24 @@ def set_direct(descriptor: int, direct: bool) -> None:
             raise
 
 
+@contextlib.contextmanager
+def _ordinary_if_refused(descriptor: int) -> Iterator[None]:
+    """Go on the ordinary way where the file system took the flag, and now wants larger blocks than ours."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno != errno.EINVAL or not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            raise
+        set_direct(descriptor, False)
+
+
 def write_all(descriptor: int, content: Bytes, offset: int) -> None:
     """Write at ``offset``; direct I/O asks for an aligned array and whole blocks."""
     rest = content.data
     while rest:
-        written = os.pwrite(descriptor, rest, offset)
-        rest, offset = rest[written:], offset + written
+        with _ordinary_if_refused(descriptor):
+            written = os.pwrite(descriptor, rest, offset)
+            rest, offset = rest[written:], offset + written
 
 
 def read_all(descriptor: int, into: Bytes, offset: int) -> None:
@@ -66,10 +81,11 @@ def read_all(descriptor: int, into: Bytes, offset: int) -> None:
     """
     rest = into.data
     while rest:
-        read = os.preadv(descriptor, [rest], offset)
-        if not read:
-            raise EOFError(f"the file ends {len(rest)} bytes early")
-        rest, offset = rest[read:], offset + read
+        with _ordinary_if_refused(descriptor):
+            read = os.preadv(descriptor, [rest], offset)
+            if not read:
+                raise EOFError(f"the file ends {len(rest)} bytes early")
+            rest, offset = rest[read:], offset + read
 
 
 def read_file(path: Path) -> Bytes:

@@ -19,7 +19,7 @@ _M_ARENA_MAX: Final = -8
 
 
 def keep_freed_memory() -> None:
-    """Serve all arrays, Arrow's too, from one heap and trim it late (glibc only; harmless elsewhere)."""
+    """Serve all arrays, Arrow's too, from one heap that is not trimmed by itself (glibc only; harmless elsewhere)."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

@@ -40,8 +40,7 @@ def packed(looked_up: Columns, columns: Columns) -> tuple[Columns, dict[str, str
 
 def taken(table: pa.Table, names: Iterable[str], rows: Ints) -> Columns:
     """Columns that were saved :func:`packed`, at the given rows."""
-    # Journeys of earlier versions lie as they are.
-    packings = packings_of(metadata_of(table, _PACKINGS) or "{}")
+    packings = packings_of(metadata_of(table, _PACKINGS))
     columns: Columns = {}
     for name in names:
         codes = table.column(name).to_numpy()[rows] if name in table.column_names else None

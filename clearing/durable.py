@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,7 +39,8 @@ class FewBehind:
     def __init__(self, pool: concurrent.futures.Executor) -> None:
         """On somebody's threads."""
         self._pool = pool
-        self._begun: collections.deque[concurrent.futures.Future[object]] = collections.deque()
+        self._begun: list[concurrent.futures.Future[object]] = []
+        self._together = threading.Lock()
 
     def begin(self, write: Callable[..., object], *arguments: object) -> None:
         """Begin a write, once few are under way; from any thread.
@@ -47,23 +48,24 @@ class FewBehind:
         Raises:
             OSError: of an earlier write that failed.
         """
-        self._begun.append(self._pool.submit(write, *arguments))
-        if len(self._begun) > _UNDER_WAY:
-            self._await_one()
+        with self._together:
+            self._begun.append(self._pool.submit(write, *arguments))
+            oldest = self._begun[0] if len(self._begun) > _UNDER_WAY else None
+        if oldest is not None:
+            oldest.result()
+            with self._together, contextlib.suppress(ValueError):  # another thread may have waited for it, too
+                self._begun.remove(oldest)
 
     def wait(self) -> None:
-        """Wait until everything begun is written.
+        """Wait until everything begun is written; from any thread, and as often as one likes.
 
         Raises:
             OSError: of the first write that failed.
         """
-        while self._begun:
-            self._await_one()
-
-    def _await_one(self) -> None:
-        with contextlib.suppress(IndexError):  # another thread may have taken the last one
-            oldest = self._begun.popleft()
-            oldest.result()
+        with self._together:
+            begun = tuple(self._begun)
+        for each in begun:
+            each.result()
 
 
 class WriteBehind:

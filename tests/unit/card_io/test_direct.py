@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from card_io import direct
-from card_io.direct import BLOCK, DirectFile, aligned, read_all, read_file, rounded_up, write_all
+from card_io.direct import BLOCK, DirectFile, aligned, read_all, read_file, rounded_up, set_direct, write_all
 from card_io.durable import durable_file
 
 SIZES = st.sampled_from((0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7, 5 * BLOCK))
@@ -49,6 +53,35 @@ def test_disk_and_memory_hold_the_same(path: Path) -> None:
         file.write(content)
     assert file.closed
     assert path.read_bytes() == read_file(path).tobytes() == content
+
+
+@pytest.mark.parametrize("call", ["pwrite", "preadv"])
+def test_a_file_system_that_wants_larger_blocks_gets_ordinary_ones(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_it_is, refused = getattr(os, call), []
+
+    def refusing(descriptor: int, *rest: Any) -> int:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            refused.append(call)
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return int(as_it_is(descriptor, *rest))
+
+    monkeypatch.setattr(os, call, refusing)
+    content = bytes(range(256)) * 50
+    with DirectFile(tmp_path / "file") as file:
+        file.write(content)
+    assert read_file(tmp_path / "file").tobytes() == content
+    with (tmp_path / "file").open("rb") as file:
+        set_direct(file.fileno(), True)
+        takes_the_flag = bool(fcntl.fcntl(file.fileno(), fcntl.F_GETFL) & os.O_DIRECT)
+    assert refused == [call] * takes_the_flag
+
+
+def test_an_error_that_blocks_do_not_explain_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    with (tmp_path / "file").open("rb") as file, pytest.raises(OSError, match="Bad file descriptor"):
+        write_all(file.fileno(), aligned(BLOCK), 0)
 
 
 def test_arrays_begin_at_blocks() -> None:

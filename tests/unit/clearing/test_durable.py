@@ -45,7 +45,30 @@ def test_a_write_that_fails_is_heard_of(tmp_path: Path) -> None:
     disk = WriteBehind()
     behind = disk.few()
     behind.begin((tmp_path / "missing" / "file").write_text, "lost")
-    with pytest.raises(FileNotFoundError):
-        behind.wait()
-    behind.wait()
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            behind.wait()
     disk.close()
+
+
+def test_everyone_waits_for_what_is_under_way() -> None:
+    """Also who comes when others wait for it already."""
+    gate, waited = threading.Event(), threading.Semaphore(0)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        behind = FewBehind(pool)
+        for _ in range(4):
+            behind.begin(gate.wait)
+
+        def wait() -> None:
+            behind.wait()
+            waited.release()
+
+        waiting = [threading.Thread(target=wait) for _ in range(3)]
+        waiting.append(threading.Thread(target=behind.begin, args=(gate.wait,)))
+        for each in waiting:
+            each.start()
+        assert not waited.acquire(timeout=0.1)
+        gate.set()
+        for each in waiting:
+            each.join()
+        assert all(waited.acquire(timeout=0) for _ in range(3))
