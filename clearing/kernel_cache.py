@@ -44,8 +44,15 @@ def set_kernel_cache() -> Path:
 
 
 def whole_day_mark() -> Path:
-    """The file in the directory of :func:`set_kernel_cache` that says it holds the kernels of a whole day."""
-    return Path(os.environ["NUMBA_CACHE_DIR"]) / "whole-day"
+    """The file in the directory of :func:`set_kernel_cache` that says it holds the kernels of a whole day.
+
+    Numba finds a kernel by path and time of the file it stands in: in another checkout of the same sources it finds
+    none, so the mark is of these very files.
+    """
+    root = Path(__file__).resolve().parent.parent
+    files = sorted(path for package in _PACKAGES for path in (root / package).rglob("*.py"))
+    listed = "\n".join(f"{path} {path.stat().st_mtime_ns}" for path in files)
+    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"whole-day-{hashlib.sha256(listed.encode()).hexdigest()[:16]}"
 
 
 def kernel_sources(root: Path) -> dict[str, Path]:

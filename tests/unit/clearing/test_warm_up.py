@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from clearing import warm_up
+from clearing import kernel_cache, warm_up
+from clearing.kernel_cache import whole_day_mark
 
 
 def test_a_small_day_is_lived_once_for_a_state_of_the_sources(
@@ -29,3 +31,17 @@ def test_a_day_that_breaks_off_leaves_no_mark(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         warm_up.warm_up()
     assert not (tmp_path / "whole-day").exists()
+
+
+def test_the_mark_is_of_the_very_files_that_numba_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sources elsewhere, or written again, are compiled again."""
+    marks = set()
+    for checkout, time in (("one", 1), ("other", 1), ("other", 2)):
+        source = tmp_path / checkout / "clearing" / "kernel_cache.py"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text("the same")
+        os.utime(source, (time, time))
+        monkeypatch.setattr(kernel_cache, "__file__", str(source))
+        assert whole_day_mark() == whole_day_mark()
+        marks.add(whole_day_mark())
+    assert len(marks) == 3
