@@ -199,7 +199,7 @@ class Vault:
         Raises:
             ClearingError: two different cards have one card_id.
         """
-        fresh = self.unknown(newcomers.cards())
+        fresh = _sorted(self.unknown(newcomers.cards()))
         if not len(fresh.card_id):
             return None
         columns = {name: getattr(fresh, name) for name in _CHUNK_COLUMNS}
@@ -285,7 +285,7 @@ def _sorted(cards: CardRows) -> CardRows:
 class Newcomers:
     """The cards that the files of one run bring, each once: a day brings a card ten times.
 
-    Which of them are new the vault says when the run has all of them: it is asked once for each card, in its order.
+    Which of them are new the vault says when the run has all of them: it is asked once for each card.
     """
 
     def __init__(self, folder: Path, rows_expected: int = 0) -> None:
@@ -324,9 +324,9 @@ class Newcomers:
         self._text |= cards.text
 
     def cards(self) -> CardRows:
-        """All of them, sorted by ``card_id``."""
+        """All of them, as they came: on most days few are new, and only those need an order."""
         card_id, issuer_id, number, digits = (self._columns[name][: self._count] for name in _CHUNK_COLUMNS)
-        return _sorted(CardRows(card_id, issuer_id, number, digits, self._text))
+        return CardRows(card_id, issuer_id, number, digits, self._text)
 
     def _grow(self, room: int) -> None:
         for name, column in self._columns.items():
