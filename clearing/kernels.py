@@ -1,4 +1,6 @@
-"""The loops that numpy is too slow for: row hashes, grouped sums. Arrays in, arrays out; nothing raises.
+"""The loops that numpy is too slow for: row hashes, grouped sums, tables of keys, states of cards.
+
+Arrays in, arrays out; nothing raises.
 
 Every kernel has an exact twin in ``tests/reference/kernels_reference.py``. No kernel calls a kernel of another
 file (numba's disk cache would not notice a change there).
