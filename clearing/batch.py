@@ -224,15 +224,15 @@ class Batch:
 
     def _compete(self, number: int) -> None:
         """Decide who stands in one partition; several run side by side and meet only at :attr:`_together`."""
-        share = self.partitions.share(number)
-        states = self.caches.history.states(share)
+        key_range = self.partitions.key_range(number)
+        states = self.caches.history.states(key_range)
         columns = self.partitions.read(number)
         if columns is None:
-            self.caches.history.stage_states(share, states)
+            self.caches.history.stage_states(key_range, states)
             return
         contest = Contest.of_columns(columns)
         competed = compete(contest, states, self.caches.history.standing, disabled=self.centre.disabled)
-        self.caches.stage(share, states, competed)
+        self.caches.stage(key_range, states, competed)
         with self._together:
             self.placings.note(contest, competed)
             self.placed_otherwise += competed.placings

@@ -76,14 +76,14 @@ def metadata_of(table: pa.Table, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class KeyRange:
     """The keys of one of 2**bits partitions: those whose high bits are its number."""
 
     bits: int
     number: int
 
     @classmethod
-    def named(cls, text: str) -> Share:
+    def named(cls, text: str) -> KeyRange:
         """From :attr:`name`."""
         bits, number = text.split("-")
         return cls(int(bits), int(number))
@@ -99,7 +99,7 @@ class Share:
         width = 1 << (64 - self.bits)
         return self.number * width, (self.number + 1) * width - 1
 
-    def meets(self, other: Share) -> bool:
+    def meets(self, other: KeyRange) -> bool:
         """Whether some key is in both."""
         (first, last), (start, stop) = self.ends, other.ends
         return first <= stop and start <= last
@@ -113,30 +113,30 @@ class Share:
         return slice(int(start), int(stop))
 
 
-ALL: Final = Share(0, 0)
+ALL: Final = KeyRange(0, 0)
 """Every key."""
 
 
-class SharedFiles:
-    """Columns sorted by a 64-bit key, in one file per :class:`Share`: what a partition needs of them is read alone.
+class KeyRangeFiles:
+    """Columns sorted by a 64-bit key, in one file per :class:`KeyRange`: what a partition needs is read alone.
 
-    Every batch writes them anew, all or none, in as many shares as it has partitions.
+    Every batch writes them anew, all or none, in as many key ranges as it has partitions.
     """
 
     def __init__(self, folder: Path, stem: str, key: str) -> None:
-        """The files ``<stem>.<share>.arrow`` of a folder."""
+        """The files ``<stem>.<range>.arrow`` of a folder."""
         self._folder, self._stem, self._key = folder, stem, key
 
-    def read(self, share: Share) -> Columns | None:
+    def read(self, key_range: KeyRange) -> Columns | None:
         """The columns of some keys; None when there are no files."""
         parts: list[Columns] = []
         for path in self._paths():
-            own = self._share_of(path)
-            if own.meets(share):
+            own = self._range_of(path)
+            if own.meets(key_range):
                 # Of a file with other keys beside these, only their pages are read.
-                table = read(path) if own.bits >= share.bits else mapped(path)
+                table = read(path) if own.bits >= key_range.bits else mapped(path)
                 columns = {name: table.column(name).to_numpy() for name in table.column_names}
-                here = share.slice(columns[self._key])
+                here = key_range.slice(columns[self._key])
                 parts.append({name: column[here] for name, column in columns.items()})
         parts.sort(key=lambda part: part[self._key][0] if len(part[self._key]) else 0)
         if len(parts) < 2:
@@ -147,10 +147,10 @@ class SharedFiles:
         """What the files were staged with; None when there are none."""
         return next((metadata_of(mapped(path), name) for path in self._paths()), None)
 
-    def stage(self, share: Share, columns: Columns, metadata: dict[str, str] | None = None) -> None:
-        """Write the columns of one share for :meth:`take_over`; from any thread."""
+    def stage(self, key_range: KeyRange, columns: Columns, metadata: dict[str, str] | None = None) -> None:
+        """Write the columns of one range for :meth:`take_over`; from any thread."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        save(self._folder / f"{self._stem}.{share.name}.arrow{STAGED}", columns, metadata=metadata)
+        save(self._folder / f"{self._stem}.{key_range.name}.arrow{STAGED}", columns, metadata=metadata)
 
     def take_over(self) -> None:
         """What was staged, if anything was, takes the place of all files there are."""
@@ -163,8 +163,8 @@ class SharedFiles:
     def _paths(self, end: str = "") -> list[Path]:
         return sorted(self._folder.glob(f"{self._stem}.??-????.arrow{end}"))
 
-    def _share_of(self, path: Path) -> Share:
-        return Share.named(path.name.removeprefix(f"{self._stem}.").removesuffix(".arrow"))
+    def _range_of(self, path: Path) -> KeyRange:
+        return KeyRange.named(path.name.removeprefix(f"{self._stem}.").removesuffix(".arrow"))
 
 
 def places_of(ordered: npt.NDArray[Any], keys: npt.NDArray[Any]) -> Ints:

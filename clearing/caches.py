@@ -13,7 +13,7 @@ import numpy as np
 
 from card_io.records import Service
 from clearing import grouping
-from clearing.cache_files import ALL, Share
+from clearing.cache_files import ALL, KeyRange
 from clearing.centre import Centre
 from clearing.decide import Bills, Competed, Grants
 from clearing.history import CardStates, History, by_card, competitors_of, is_load, stands
@@ -45,12 +45,12 @@ class Caches:
         caches._load_small(centre, batches)
         return caches
 
-    def stage(self, share: Share, states: CardStates, competed: Competed) -> None:
+    def stage(self, key_range: KeyRange, states: CardStates, competed: Competed) -> None:
         """Remember what stands of one decided partition, and the states of its cards; from any thread."""
         rows, order = competed.rows, competed.order
-        self.history.stage(share.name, rows, order)
+        self.history.stage(key_range.name, rows, order)
         fresh = CardStates.of(rows, competed.load, order[stands(rows.stood)[order]])
-        self.history.stage_states(share, states.advanced(fresh))
+        self.history.stage_states(key_range, states.advanced(fresh))
 
     def stage_reopened(self, service: Service, standing: Competitors) -> None:
         """Remember what became of a service's transactions that an earlier run had decided otherwise."""

@@ -25,7 +25,6 @@ _WRITERS: Final = 8
 _LARGE: Final = 1 << 18
 """Bytes from which a file is worth direct I/O."""
 
-
 _UNDER_WAY: Final = 4
 """Writes under way of :class:`FewBehind`."""
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from card_io.records import LOAD_TYPES, NULL, Columns
 from clearing import grouping, kernels
-from clearing.cache_files import STAGED, Share, SharedFiles, mapped, packed, places_of, save, taken, wanted
+from clearing.cache_files import STAGED, KeyRange, KeyRangeFiles, mapped, packed, places_of, save, taken, wanted
 from clearing.durable import WriteBehind
 from clearing.identity import NO_KEY
 from clearing.records import Rows
@@ -142,16 +142,16 @@ class History:
         mark = folder / "batch"
         self.stale = not (mark.exists() and mark.read_text() == _mark(last_batch)) and last_batch > 0
         self._ends: dict[Path, tuple[np.uint64, np.uint64]] = {}
-        self._states = SharedFiles(folder, _STATES, "card_id")
+        self._states = KeyRangeFiles(folder, _STATES, "card_id")
 
     def clear(self) -> None:
         """Forget everything: the start of a rebuild."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.stale, self._ends = False, {}
 
-    def states(self, share: Share) -> CardStates:
+    def states(self, key_range: KeyRange) -> CardStates:
         """The states of some cards; from any thread."""
-        columns = None if self.stale else self._states.read(share)
+        columns = self._states.read(key_range)
         return CardStates.empty() if columns is None else CardStates(*(columns[name] for name in _STATE_COLUMNS))
 
     def standing(self, cards: Keys) -> Competitors | None:
@@ -186,16 +186,16 @@ class History:
         """Begin to write what became of the rows of a partition for :meth:`take_over`.
 
         They lie as they came, beside the positions that sort them by card (``order``): a look-up gathers few rows,
-        sorting every column here would gather all. They are packed, since the disk is slower than packing.
+        sorting every column here would gather all. They are packed: fewer bytes are written, and read whole.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         columns: Columns = {column: getattr(rows, column) for column in _PACKED}
         looked_up: Columns = {_SORTED_CARDS: rows.card_id[order], _ORDER: order.astype(np.int32)}
         self._behind.begin(save, self.folder / f"{name}{STAGED}", *packed(looked_up, columns))
 
-    def stage_states(self, share: Share, states: CardStates) -> None:
+    def stage_states(self, key_range: KeyRange, states: CardStates) -> None:
         """Begin to write the states of some cards after the batch for :meth:`take_over`; from any thread."""
-        self._behind.begin(self._states.stage, share, {name: getattr(states, name) for name in _STATE_COLUMNS})
+        self._behind.begin(self._states.stage, key_range, {name: getattr(states, name) for name in _STATE_COLUMNS})
 
     def take_over(self, last_batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
@@ -210,4 +210,4 @@ class History:
 
 def _mark(last_batch: int) -> str:
     """Of which batch the caches are, and in which form: those of an engine with another form are made again."""
-    return f"{last_batch} shared"
+    return f"{last_batch} by key range"

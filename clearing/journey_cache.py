@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from card_io.records import Columns, Service
-from clearing.cache_files import ALL, STAGED, Share, SharedFiles, mapped, packed, places_of, save, taken, wanted
+from clearing.cache_files import ALL, STAGED, KeyRange, KeyRangeFiles, mapped, packed, places_of, save, taken, wanted
 from clearing.caches import batch_rows
 from clearing.centre import Centre
 from clearing.journeys import JOURNEY_COLUMNS, Journeys, Known, journeys_of, price_owners
@@ -55,19 +55,19 @@ class JourneyCache:
                 self._rebuild(entry)
             self.take_over(batches[-1].sequence)
 
-    def memory(self, tariff_id: str) -> Callable[[Share], Memory]:
-        """What owners of a tariff remember after the newest batch, by their share; to be asked from any thread."""
+    def memory(self, tariff_id: str) -> Callable[[KeyRange], Memory]:
+        """What owners of a tariff remember after the newest batch, by key range; to be asked from any thread."""
         files = self._memory(tariff_id)
         if files.metadata(_TARIFF) == self._centre.prices.book[tariff_id].sha256:
-            return lambda share: Memory(**(files.read(share) or {}))
+            return lambda key_range: self._remembered(files, key_range)
         remade = [self._remade(tariff_id, journeys) for journeys in self._by_owners(tariff_id)]
         whole = Memory.concatenate([Memory.zeros(0), *remade])
-        return lambda share: whole.take(share.slice(whole.card))
+        return lambda key_range: whole.take(key_range.slice(whole.card))
 
-    def earlier(self, tariff_id: str, owners: Ints, share: Share = ALL) -> Journeys | None:
-        """The counting journeys of some owners (int64, ascending, unique), all in a share; None without any."""
+    def earlier(self, tariff_id: str, owners: Ints, key_range: KeyRange = ALL) -> Journeys | None:
+        """The counting journeys of some owners (int64, ascending, unique), all in a range; None without any."""
         found = []
-        for path in self._files(tariff_id, share):
+        for path in self._files(tariff_id, key_range):
             table = mapped(path)
             rows = places_of(_owner(table), owners)
             if len(rows):
@@ -84,7 +84,7 @@ class JourneyCache:
                 found.append(_owner(table)[np.isin(listed, txn_id)])
         return np.unique(np.concatenate(found))
 
-    def stage(self, tariff_id: str, share: Share, counting: Journeys, gone: Journeys | None = None) -> None:
+    def stage(self, tariff_id: str, key_range: KeyRange, counting: Journeys, gone: Journeys | None = None) -> None:
         """Begin to write journeys of owners that count now, and those that no longer do, for :meth:`take_over`."""
         parts = [{**counting.narrow().columns, "counts": np.ones(len(counting), np.uint8)}]
         if gone is not None:
@@ -93,14 +93,14 @@ class JourneyCache:
         order = np.argsort(columns["owner"].view(np.int64), kind="stable")
         columns = {column: values[order] for column, values in columns.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{share.name}-{tariff_id}.arrow{STAGED}"
+        path = self.folder / f"{key_range.name}-{tariff_id}.arrow{STAGED}"
         self._behind.begin(save, path, *packed({"owner": columns.pop("owner")}, columns))
 
-    def stage_memory(self, tariff_id: str, share: Share, memory: Memory) -> None:
-        """Begin to write what owners remember after the batch for :meth:`take_over`; all shares, or none."""
+    def stage_memory(self, tariff_id: str, key_range: KeyRange, memory: Memory) -> None:
+        """Begin to write what owners remember after the batch for :meth:`take_over`; all key ranges, or none."""
         metadata = {_TARIFF: self._centre.prices.book[tariff_id].sha256}
         columns = {name: getattr(memory, name) for name in MEMORY_COLUMNS}
-        self._behind.begin(self._memory(tariff_id).stage, share, columns, metadata)
+        self._behind.begin(self._memory(tariff_id).stage, key_range, columns, metadata)
 
     def take_over(self, batch: int) -> None:
         """What was staged is true after this committed batch; the mark is written last."""
@@ -112,13 +112,18 @@ class JourneyCache:
             path.replace(self.folder / f"{batch:08d}-{path.name.removesuffix(STAGED)}")
         (self.folder / "batch").write_text(str(batch))
 
-    def _memory(self, tariff_id: str) -> SharedFiles:
-        return SharedFiles(self.folder, f"{tariff_id}.memory", "card")
+    def _remembered(self, files: KeyRangeFiles, key_range: KeyRange) -> Memory:
+        columns = files.read(key_range)
+        assert columns is not None, "the files of a memory hold every owner"
+        return Memory(**columns)
 
-    def _files(self, tariff_id: str, share: Share = ALL) -> list[Path]:
-        """Files with journeys of owners of a share under a tariff, batch by batch."""
+    def _memory(self, tariff_id: str) -> KeyRangeFiles:
+        return KeyRangeFiles(self.folder, f"{tariff_id}.memory", "card")
+
+    def _files(self, tariff_id: str, key_range: KeyRange = ALL) -> list[Path]:
+        """Files with journeys of owners of a range under a tariff, batch by batch."""
         named = sorted(self.folder.glob(f"????????-??-????-{tariff_id}.arrow"))
-        return [path for path in named if Share.named(path.name[9:16]).meets(share)]
+        return [path for path in named if KeyRange.named(path.name[9:16]).meets(key_range)]
 
     def _by_owners(self, tariff_id: str) -> Iterator[Journeys]:
         """All counting journeys of a tariff, some owners at a time, in the order of owners."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from card_io.records import Columns
-from clearing.cache_files import Share
+from clearing.cache_files import KeyRange
 from clearing.centre import Centre
 from clearing.decide import Placings
 from clearing.journey_cache import JourneyCache
@@ -120,11 +120,11 @@ class _Tariff:
 
     number: int
     id: str
-    memory: Callable[[Share], Memory]
+    memory: Callable[[KeyRange], Memory]
     gone: Ints
     came: Journeys | None
     touched: Ints
-    parts: dict[Share, Memory] = field(default_factory=dict)
+    parts: dict[KeyRange, Memory] = field(default_factory=dict)
     used: bool = False
 
 
@@ -171,8 +171,8 @@ class Remembering:
             list(pool.map(lambda number: self._partition(number, placings, windows), range(self._partitions.count)))
             self._partitions.close()
             for tariff in self._tariffs:
-                for share, memory in tariff.parts.items() if tariff.used else ():
-                    self._cache.stage_memory(tariff.id, share, memory)
+                for key_range, memory in tariff.parts.items() if tariff.used else ():
+                    self._cache.stage_memory(tariff.id, key_range, memory)
         return Fares(self._outcomes, self._book.remembering, pool)
 
     @property
@@ -221,12 +221,12 @@ class Remembering:
             self._price(number, tariff, fresh, windows)
 
     def _price(self, number: int, tariff: _Tariff, fresh: Journeys | None, windows: list[int]) -> None:
-        share = self._partitions.share(number)
-        memory = tariff.memory(share)
-        touched = tariff.touched[share.slice(tariff.touched)]
+        key_range = self._partitions.key_range(number)
+        memory = tariff.memory(key_range)
+        touched = tariff.touched[key_range.slice(tariff.touched)]
         if fresh is None and not len(touched):
             with self._together:
-                tariff.parts[share] = memory
+                tariff.parts[key_range] = memory
             return
         if MEMORY in self._centre.disabled:
             outcome = Outcome(first=[alone(self._book, tariff.id, fresh)] if fresh is not None else [])
@@ -234,24 +234,24 @@ class Remembering:
             came = None if tariff.came is None else tariff.came.take(np.isin(tariff.came.owner, touched))
             came = came if came is not None and len(came) else None
             known = Known(
-                memory, lambda owners: self._cache.earlier(tariff.id, owners, share), tariff.gone, came, touched
+                memory, lambda owners: self._cache.earlier(tariff.id, owners, key_range), tariff.gone, came, touched
             )
             outcome = price_owners(self._book, tariff.id, fresh, known, windows)
-            self._stage(share, tariff, fresh, came, touched)
+            self._stage(key_range, tariff, fresh, came, touched)
         with self._together:
             tariff.used = True
-            tariff.parts[share] = outcome.memory
+            tariff.parts[key_range] = outcome.memory
             self._outcomes.append(outcome)
 
     def _stage(
-        self, share: Share, tariff: _Tariff, fresh: Journeys | None, came: Journeys | None, touched: Ints
+        self, key_range: KeyRange, tariff: _Tariff, fresh: Journeys | None, came: Journeys | None, touched: Ints
     ) -> None:
         counting = [part for part in (fresh, came) if part is not None]
-        earlier = self._cache.earlier(tariff.id, touched, share) if len(tariff.gone) and len(touched) else None
+        earlier = self._cache.earlier(tariff.id, touched, key_range) if len(tariff.gone) and len(touched) else None
         gone = None if earlier is None else earlier.take(np.isin(earlier["txn_id"], tariff.gone))
         if not counting and gone is None:
             return
         if not counting:
             assert gone is not None
             counting = [gone.take(slice(0, 0))]
-        self._cache.stage(tariff.id, share, Journeys.joined(counting), gone)
+        self._cache.stage(tariff.id, key_range, Journeys.joined(counting), gone)

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from card_io import direct
 from card_io.records import Columns, Service
-from clearing.cache_files import Share
+from clearing.cache_files import KeyRange
 from clearing.durable import FewBehind
 from clearing.packing import Packing, pack_all, unpack_all
 from clearing.records import Rows, empty_bills
@@ -33,7 +33,7 @@ IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
 
 IN_MEMORY_BYTES: Final = 7 << 27
-"""What a larger batch keeps packed in memory before it turns to the disk, which has more to do."""
+"""What a larger batch keeps packed in memory before it turns to the disk."""
 
 COMPARED_BYTES: Final = 72
 """What is compared of a row takes about this, packed."""
@@ -57,7 +57,7 @@ _COLUMN_ALIGNED: Final = 64
 """Columns in a file begin at multiples of this, as arrays that are handed to kernels do."""
 
 _SQUEEZED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
-"""Columns that are equal throughout vanish; the disk is slower than the codec."""
+"""Columns that are equal throughout vanish."""
 
 
 def shared_memory(rows_expected: int) -> tuple[int, int]:
@@ -133,9 +133,9 @@ class Partitions:
         """Number of partitions."""
         return 1 << self.bits
 
-    def share(self, number: int) -> Share:
+    def key_range(self, number: int) -> KeyRange:
         """The keys of a partition."""
-        return Share(self.bits, number)
+        return KeyRange(self.bits, number)
 
     def order(self, card_id: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """int64[n] positions that bring rows into the order of their partitions; from any thread."""

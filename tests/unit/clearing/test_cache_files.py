@@ -1,4 +1,4 @@
-"""Cache files by shares of the keys: whatever shares were written, a partition reads what it needs of them."""
+"""Cache files by key range: whatever ranges were written, a partition reads what it needs of them."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearing.cache_files import ALL, Share, SharedFiles, mapped, packed, save, taken, wanted
+from clearing.cache_files import ALL, KeyRange, KeyRangeFiles, mapped, packed, save, taken, wanted
 
 keys = st.sets(st.integers(0, 2**64 - 1) | st.integers(0, 3) | st.integers(2**63 - 2, 2**63 + 1), max_size=40)
 
 
-def all_shares(bits: int) -> list[Share]:
-    return [Share(bits, number) for number in range(1 << bits)]
+def all_ranges(bits: int) -> list[KeyRange]:
+    return [KeyRange(bits, number) for number in range(1 << bits)]
 
 
 @given(keys, st.sampled_from((0, 1, 5)))
 @settings(deadline=None)
-def test_every_key_has_one_share(listed: set[int], bits: int) -> None:
+def test_every_key_is_in_one_range(listed: set[int], bits: int) -> None:
     for key in listed:
-        homes = [share for share in all_shares(bits) if share.ends[0] <= key <= share.ends[1]]
+        homes = [key_range for key_range in all_ranges(bits) if key_range.ends[0] <= key <= key_range.ends[1]]
         assert len(homes) == 1
         assert homes[0].meets(ALL)
-        assert [share for share in all_shares(bits) if share.meets(homes[0])] == homes
-        assert Share.named(homes[0].name) == homes[0]
+        assert [key_range for key_range in all_ranges(bits) if key_range.meets(homes[0])] == homes
+        assert KeyRange.named(homes[0].name) == homes[0]
 
 
 @given(keys, st.sampled_from((0, 1, 3)), st.sampled_from((0, 1, 3)), st.sampled_from((np.uint64, np.int64)))
 @settings(deadline=None, max_examples=60)
-def test_shares_come_back_in_order(
+def test_ranges_come_back_in_order(
     tmp_path_factory: pytest.TempPathFactory, listed: set[int], written: int, read: int, dtype: type
 ) -> None:
     """Keys with a sign or without ascend as their type does."""
-    files = SharedFiles(tmp_path_factory.mktemp("shared"), "a.name", "key")
+    files = KeyRangeFiles(tmp_path_factory.mktemp("ranges"), "a.name", "key")
     column = np.sort(np.array(sorted(listed), np.uint64).view(dtype))
     assert files.read(ALL) is None
     assert files.metadata("of") is None
-    for share in all_shares(written):
-        here = column[share.slice(column)]
-        files.stage(share, {"key": here, "value": here.astype(np.int64) // 2}, {"of": "somebody"})
+    for key_range in all_ranges(written):
+        here = column[key_range.slice(column)]
+        files.stage(key_range, {"key": here, "value": here.astype(np.int64) // 2}, {"of": "somebody"})
     assert files.read(ALL) is None, "nothing counts before it is taken over"
     files.take_over()
     files.take_over()  # of a batch that staged nothing
     assert files.metadata("of") == "somebody"
-    for share in all_shares(read):
-        found = files.read(share)
+    for key_range in all_ranges(read):
+        found = files.read(key_range)
         assert found is not None
-        assert found["key"].tolist() == column[share.slice(column)].tolist()
+        assert found["key"].tolist() == column[key_range.slice(column)].tolist()
         assert found["value"].tolist() == (found["key"].astype(np.int64) // 2).tolist()
 
 
-def test_other_shares_take_the_place_of_all(tmp_path: Path) -> None:
-    files, beside = SharedFiles(tmp_path, "a", "key"), SharedFiles(tmp_path, "a.b", "key")
-    for share in all_shares(2):
-        files.stage(share, {"key": np.array([share.ends[0]], np.uint64)})
+def test_other_ranges_take_the_place_of_all(tmp_path: Path) -> None:
+    files, beside = KeyRangeFiles(tmp_path, "a", "key"), KeyRangeFiles(tmp_path, "a.b", "key")
+    for key_range in all_ranges(2):
+        files.stage(key_range, {"key": np.array([key_range.ends[0]], np.uint64)})
     beside.stage(ALL, {"key": np.array([7], np.uint64)})
     files.take_over()
     beside.take_over()
