@@ -10,6 +10,8 @@ them, medical as the national settlement interface 2207/2208 names them.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -271,6 +273,25 @@ class RecordBlock:
 
     def __len__(self) -> int:
         return len(self.source_row)
+
+    @classmethod
+    def joined(cls, parts: Sequence[RecordBlock]) -> RecordBlock:
+        """The rows of several blocks of one service (at least one), one block after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = [0, *itertools.accumulate(map(len, parts))]
+        placed = list(zip(parts, starts, strict=False))
+        bill_row = np.concatenate([part.bills["bill_row"] + start for part, start in placed])
+        bills = {name: np.concatenate([part.bills[name] for part in parts]) for name in parts[0].bills}
+        return cls(
+            service=parts[0].service,
+            source_row=np.concatenate([part.source_row for part in parts]),
+            card_number=np.concatenate([part.card_number for part in parts]),
+            card_digits=np.concatenate([part.card_digits for part in parts]),
+            card_text={start + row: text for part, start in placed for row, text in part.card_text.items()},
+            columns={name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns},
+            bills={**bills, "bill_row": bill_row},
+        )
 
 
 @dataclass(frozen=True, slots=True)

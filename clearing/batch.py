@@ -20,7 +20,7 @@ import numpy.typing as npt
 from card_io.records import Service, UnreadableRow
 from clearing import posting
 from clearing.caches import Caches
-from clearing.cards import Newcomers
+from clearing.cards import CardRows, Newcomers
 from clearing.centre import Centre
 from clearing.decide import (
     COMPARED_ONLY,
@@ -37,12 +37,12 @@ from clearing.decide import (
 )
 from clearing.grey import SEGMENT as GREY_SEGMENT
 from clearing.grey import grey_events
-from clearing.intake import Prepared, prepare_again
 from clearing.interchange import write_after_run
 from clearing.ledger import segments
 from clearing.ledger.journal import Entry
 from clearing.participant_files import Feedback, write_feedback, write_receipt
 from clearing.posting import Balances
+from clearing.prepare import Lot, Sections, prepare_again
 from clearing.records import Rows, concatenate
 from clearing.remembering import Remembering
 from clearing.reopen import Redecided, Reopening
@@ -50,8 +50,16 @@ from clearing.repricing import Corrections
 from clearing.run_summary import Progress, RunSummary
 from clearing.spill import Parted, Partitions, Shelf, Shelved, shared_memory
 
-Blocks = list[tuple[Shelved, Parted, Parted | None]]
-"""The blocks of one received file between the passes: rows on the shelf, what is compared of them, their journeys."""
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A judged block between the passes: rows on the shelf, what is compared of them, journeys, cards, whose rows."""
+
+    shelved: Shelved
+    compared: Parted
+    journeys: Parted | None
+    cards: CardRows
+    sections: Sections
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -64,11 +72,11 @@ SEGMENT_ROWS: Final = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A block of a received file; ``offset`` is the position of its first row in the batch."""
+    """A block of received files; ``offset`` is the position of its first row in the batch."""
 
-    file_no: int
     offset: int
     shelved: Shelved
+    sections: Sections
 
 
 class Batch:
@@ -102,35 +110,41 @@ class Batch:
         self.shelf = Shelf(folder / "shelf", rows, kept)
         self.remembering = Remembering(self.centre, folder / "journeys", rows)
 
-    def shelve(self, prepared: Prepared) -> Blocks:
+    def shelve(self, lot: Lot) -> list[Waiting]:
         """Pass 1, last row-local step: part what will be compared from what will be written; from any thread."""
-        blocks = []
-        for rows in prepared.rows:
-            contest = Contest.of(rows, self.partitions.order)
+        waiting = []
+        for block in lot.judged:
+            contest = Contest.of(block.rows, self.partitions.order)
             compared = self.partitions.parted(contest.columns())
-            shelved = self.shelf.put(rows.without(COMPARED_ONLY))
-            blocks.append((shelved, compared, self.remembering.parted(rows)))
-        prepared.rows = []
-        return blocks
+            shelved = self.shelf.put(block.rows.without(COMPARED_ONLY))
+            journeys = self.remembering.parted(block.rows)
+            waiting.append(Waiting(shelved, compared, journeys, block.cards, block.sections))
+        lot.judged = []
+        return waiting
 
-    def take(self, entry: Entry, prepared: Prepared, blocks: Blocks) -> None:
-        """Take a received file into the batch: scatter what will be compared into card partitions."""
-        file_no = prepared.file_no
-        self.intake[file_no] = entry
-        self.unreadable[file_no] = prepared.unreadable
-        for cards in prepared.cards:
-            self.newcomers.add(cards)
-        for shelved, compared, journeys in blocks:
-            self.partitions.add(compared.after(self.summary.rows))
-            self.remembering.add(journeys, self.summary.rows)
-            self.blocks.setdefault(shelved.service, []).append(_Block(file_no, self.summary.rows, shelved))
-            self.summary.rows += shelved.count
+    def take(self, lot: Lot, received: list[Entry], waiting: list[Waiting]) -> None:
+        """Take the received files of a lot into the batch: scatter what will be compared into card partitions."""
+        file_nos = {entry.body["file_no"] for entry in received}
+        if any(file_no not in file_nos for block in waiting for file_no, _ in block.sections):
+            # Rows of a file that was refused lie among the others': these are read again, each alone.
+            for entry in received:
+                self.take_again(entry)
+            return
+        self.intake |= {entry.body["file_no"]: entry for entry in received}
+        self.unreadable |= {file.file_no: file.unreadable for file in lot.files if file.file_no in file_nos}
+        for block in waiting:
+            self.newcomers.add(block.cards)
+            self.partitions.add(block.compared.after(self.summary.rows))
+            self.remembering.add(block.journeys, self.summary.rows)
+            shelved = _Block(self.summary.rows, block.shelved, block.sections)
+            self.blocks.setdefault(block.shelved.service, []).append(shelved)
+            self.summary.rows += block.shelved.count
         self.progress("pass 1", self.summary.rows, self.total)
 
     def take_again(self, entry: Entry) -> None:
-        """Take a file that an earlier command received, from the archive."""
-        prepared = prepare_again(self.centre, entry)
-        self.take(entry, prepared, self.shelve(prepared))
+        """Take a file that was received before, from the archive."""
+        lot = prepare_again(self.centre, entry)
+        self.take(lot, [entry], self.shelve(lot))
 
     def commit(self, now: int) -> None:
         """Pass 2 and the commit point; nothing happens when no file was received."""
@@ -247,7 +261,7 @@ class Batch:
                 rows = self.fares.priced(rows)
             rows = settle_statuses(rows, grants, centre.settings, disabled=centre.disabled)
             self.corrections.keep(rows)
-            self._feed_back(block.file_no, rows)
+            self._feed_back(block.sections, rows)
             settled.append(rows)
         if service is Service.UTILITY:
             # Whose payment pays a bill is known when all payments of the batch are.
@@ -336,22 +350,26 @@ class Batch:
             self.balances = Counter({account: fen for account, fen in self.balances.items() if fen})
             self.roots = merge_roots(self.roots, *roots)
 
-    def _feed_back(self, file_no: int, rows: Rows) -> None:
+    def _feed_back(self, sections: Sections, rows: Rows) -> None:
+        start, complete = 0, {}
         with self._together:
-            if file_no not in self.feedback:
-                self.feedback[file_no] = self._opened_feedback(file_no)
-            feedback = self.feedback[file_no]
-            feedback.take(rows)
+            for file_no, count in sections:
+                if file_no not in self.feedback:
+                    self.feedback[file_no] = self._opened_feedback(file_no)
+                feedback = self.feedback[file_no]
+                feedback.take(rows, slice(start, start + count))
+                start += count
+                # One thread alone finds a file complete: the one that took its last rows.
+                if feedback.complete:
+                    complete[file_no] = self.feedback.pop(file_no)
             self.done += len(rows)
             self.progress("pass 2", self.done, self.summary.rows)
-            # One thread alone finds a file complete: the one that took its last rows.
-            complete = self.feedback.pop(file_no) if feedback.complete else None
-        if complete is not None:
-            self._answer_ready(file_no, complete)
+        for file_no, feedback in complete.items():
+            self._answer_ready(file_no, feedback)
 
     def _opened_feedback(self, file_no: int) -> Feedback:
         """The feedback of a file before its first row is decided."""
-        feedback = Feedback(file_no, self.intake[file_no].body["rows"])
+        feedback = Feedback(self.intake[file_no].body["rows"])
         feedback.take_unreadable(np.array([row.source_row for row in self.unreadable[file_no]], np.int64))
         return feedback
 

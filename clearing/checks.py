@@ -244,7 +244,7 @@ def bill_totals(rows: Rows) -> npt.NDArray[np.int64]:
 
 
 def _amount_over_limit(rows: Rows, context: Context) -> Mask:
-    return np.asarray(row_money(rows) > context.settings.limit(rows.service))
+    return np.asarray(row_money(rows.service, rows.columns) > context.settings.limit(rows.service))
 
 
 def _time_in_future(rows: Rows, context: Context) -> Mask:

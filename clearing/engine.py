@@ -13,20 +13,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from card_io.delivery.errors import ManifestError
-from card_io.delivery.inbox import Delivery
-from card_io.delivery.manifest import load_manifest
 from clearing import calendar
-from clearing.batch import Batch, Blocks
+from clearing.arrivals import Arrival, due_arrivals, lots_of
+from clearing.batch import Batch, Waiting
 from clearing.centre import Centre
 from clearing.completed import mark_completed, nothing_moved
 from clearing.config import require_centre
 from clearing.durable import centre_lock
 from clearing.errors import RefusedError
-from clearing.intake import KnownFiles, Outcome, Prepared, due_deliveries, intake_body, prepare, settle_archived
+from clearing.intake import KnownFiles, Outcome, intake_body
 from clearing.ledger.journal import Entry
 from clearing.ledger.projection import Projection
 from clearing.participant_files import write_acknowledgement
+from clearing.prepare import Lot, prepare, settle_archived
 from clearing.recover import recover
 from clearing.run_summary import Progress, RunSummary
 
@@ -75,7 +74,8 @@ def receive_centre(directory: Path, *, passphrase: str, now: int | None = None, 
     """Intake only: archive, entry and acknowledgement of every due delivery."""
     summary = RunSummary()
     with opened(directory, passphrase, wait=wait, purpose="clearing receive") as (centre, projection):
-        for _ in _receive(centre, declared_now(centre, now), summary, _drop):
+        arrivals, summary.waiting = due_arrivals(centre, declared_now(centre, now))
+        for _ in _receive(centre, arrivals, summary, _drop):
             pass
         centre.disk.settle()
         project(centre, projection, summary)
@@ -115,13 +115,15 @@ def clear_pending(
     summary = RunSummary()
     batch = Batch(centre, summary, progress)
     pending = _pending_entries(centre)
-    batch.expect(sum(entry.body["rows"] for entry in pending) + _announced(centre, now))
+    arrivals, summary.waiting = due_arrivals(centre, now)
+    # What manifests announce decides the number of partitions, nothing else.
+    batch.expect(sum(entry.body["rows"] for entry in pending) + sum(arrival.rows for arrival in arrivals))
     try:
         with summary.timed("pass 1"):
             for entry in pending:
                 batch.take_again(entry)
-            for entry, prepared, blocks in _receive(centre, now, summary, batch.shelve):
-                batch.take(entry, prepared, blocks)
+            for lot, received, waiting in _receive(centre, arrivals, summary, batch.shelve):
+                batch.take(lot, received, waiting)
         batch.commit(now)
         with concurrent.futures.ThreadPoolExecutor(1) as behind:
             saving = behind.submit(batch.remember)
@@ -147,67 +149,65 @@ def _pending_entries(centre: Centre) -> list[Entry]:
     ]
 
 
-def _announced(centre: Centre, now: int) -> int:
-    """Rows the waiting manifests announce: decides the number of partitions, nothing else."""
-    total = 0
-    for delivery, _ in due_deliveries(centre, now)[0]:
-        with contextlib.suppress(ManifestError):
-            total += load_manifest(delivery.manifest).rows
-    return total
-
-
 _AHEAD: Final = 4
-"""Files prepared ahead per thread: while the journal waits for the disk, the threads do not wait for the journal."""
+"""Lots prepared ahead per thread: while the journal waits for the disk, the threads do not wait for the journal."""
 
 
-def _drop(prepared: Prepared) -> Blocks:
+def _drop(lot: Lot) -> list[Waiting]:
     """A command that only receives keeps no rows: they are read again from the archive when they are cleared."""
+    lot.judged = []
     return []
 
 
 def _receive(
-    centre: Centre, now: int, summary: RunSummary, shelve: Callable[[Prepared], Blocks]
-) -> Iterator[tuple[Entry, Prepared, Blocks]]:
-    """Take every due delivery: row-local work side by side, journal and answers in order. Yields the received."""
-    due, summary.waiting = due_deliveries(centre, now)
+    centre: Centre, arrivals: list[Arrival], summary: RunSummary, shelve: Callable[[Lot], list[Waiting]]
+) -> Iterator[tuple[Lot, list[Entry], list[Waiting]]]:
+    """Take every delivery: row-local work side by side, journal and answers in order.
+
+    Yields each lot, the entries of those of its files that were received, and what waits of its rows.
+    """
     first = 1 + sum(1 for _ in centre.journal.of_kind("intake"))
     known = KnownFiles.of(centre.journal.of_kind("intake"))
-    jobs = [(delivery, first + number, received_at) for number, (delivery, received_at) in enumerate(due)]
-    for (prepared, blocks), (delivery, _, _) in zip(_prepared(centre, jobs, shelve), jobs, strict=True):
-        known.judge(prepared)
-        body = intake_body(prepared)
-        settle_archived(centre, prepared)
-        entry = centre.journal.append("intake", body, at=prepared.received_at, key=centre.signing)
-        known.add(body)
-        _leave_inbox(delivery)
-        write_acknowledgement(centre.directory / "outbox", entry, centre.disk)
-        summary.received.append({"file": prepared.name, "file_no": prepared.file_no, "outcome": body["outcome"]})
-        if prepared.outcome is Outcome.RECEIVED:
-            yield entry, prepared, blocks
+    for lot, waiting in _prepared(centre, list(lots_of(arrivals)), first, shelve):
+        received = []
+        for file in lot.files:
+            known.judge(file)
+            body = intake_body(file)
+            settle_archived(centre, file)
+            entry = centre.journal.append("intake", body, at=file.received_at, key=centre.signing)
+            known.add(body)
+            _leave_inbox(arrivals[file.file_no - first])
+            write_acknowledgement(centre.directory / "outbox", entry, centre.disk)
+            summary.received.append({"file": file.name, "file_no": file.file_no, "outcome": body["outcome"]})
+            if file.outcome is Outcome.RECEIVED:
+                received.append(entry)
+        yield lot, received, waiting
 
 
 def _prepared(
-    centre: Centre, jobs: list[tuple[Delivery, int, int]], shelve: Callable[[Prepared], Blocks]
-) -> Iterator[tuple[Prepared, Blocks]]:
-    """Row-local work of many files on the centre's threads, results in order, few in memory at a time."""
+    centre: Centre, lots: list[list[Arrival]], first_file_no: int, shelve: Callable[[Lot], list[Waiting]]
+) -> Iterator[tuple[Lot, list[Waiting]]]:
+    """Row-local work of many lots on the centre's threads, results in order, few in memory at a time."""
 
-    def one(delivery: Delivery, file_no: int, received_at: int) -> tuple[Prepared, Blocks]:
-        prepared = prepare(centre, delivery, file_no, received_at)
-        return prepared, shelve(prepared)
+    def one(arrivals: list[Arrival], file_no: int) -> tuple[Lot, list[Waiting]]:
+        lot = prepare(centre, arrivals, file_no)
+        return lot, shelve(lot)
 
     threads = centre.settings.centre.threads
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        waiting: list[concurrent.futures.Future[tuple[Prepared, Blocks]]] = []
-        for job in jobs:
-            waiting.append(pool.submit(one, *job))
-            if len(waiting) > _AHEAD * threads:
-                yield waiting.pop(0).result()
-        for future in waiting:
+        ahead: list[concurrent.futures.Future[tuple[Lot, list[Waiting]]]] = []
+        for arrivals in lots:
+            ahead.append(pool.submit(one, arrivals, first_file_no))
+            first_file_no += len(arrivals)
+            if len(ahead) > _AHEAD * threads:
+                yield ahead.pop(0).result()
+        for future in ahead:
             yield future.result()
 
 
-def _leave_inbox(delivery: Delivery) -> None:
+def _leave_inbox(arrival: Arrival) -> None:
     """The archive holds the bytes and the journal says so; the inbox copy may go."""
+    delivery = arrival.delivery
     for path in (delivery.manifest, delivery.data, delivery.classes):
         if path is not None:
             path.unlink(missing_ok=True)

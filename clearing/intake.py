@@ -1,9 +1,9 @@
 """Intake: from files in the inbox to archived, signed, acknowledged deliveries (docs/clearing-rules.md §10).
 
-Two halves. :func:`prepare` is row-local and runs on many files at once: read, check, decode, resolve, climb the
-ladder, price, archive. What follows runs in order under the lock (:mod:`clearing.engine`): identity and content are
-compared with what the journal knows (:class:`KnownFiles`), then signed entry and acknowledgement. Nothing is ever
-thrown away: a refused file is archived like any other.
+Two halves. The first is row-local and runs on many files at once (:mod:`clearing.prepare`); here are its checks of a
+file as a whole. The second runs in order under the lock (:mod:`clearing.engine`): identity and content are compared
+with what the journal knows (:class:`KnownFiles`), then signed entry and acknowledgement. Nothing is ever thrown away:
+a refused file is archived like any other.
 """
 
 from __future__ import annotations
@@ -11,36 +11,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from card_io.delivery.classes import read_classes
-from card_io.delivery.errors import (
-    ClassesError,
-    DeliveryError,
-    DeliveryFormatError,
-    EmptyDeliveryError,
-    ManifestError,
-    ProfileError,
-)
-from card_io.delivery.inbox import Delivery, waiting_deliveries
+from card_io.delivery.errors import ManifestError
+from card_io.delivery.inbox import Delivery
 from card_io.delivery.manifest import Manifest, load_manifest
 from card_io.delivery.profile import SourceRules
-from card_io.delivery.reader import profile_of, read_delivery
 from card_io.keys.errors import SignatureError
 from card_io.records import UnreadableRow
-from clearing import checks, pricing
-from clearing.calendar import date_of, received_window, seconds_of
-from clearing.cards import CardRows
+from clearing.calendar import date_of
 from clearing.centre import Centre
-from clearing.content import RowHashes, add_roots, root_text
+from clearing.content import root_text
 from clearing.ledger.journal import Entry
-from clearing.records import Rows, row_money
-from clearing.resolve import Delivered, resolve
 
 
 class Outcome(StrEnum):
@@ -74,16 +59,14 @@ class Refusal(Exception):  # noqa: N818 - a business outcome on its way to the s
 class Prepared:
     """One delivery after the row-local half.
 
-    ``rows`` are decoded, resolved, laddered and priced blocks, ``readable`` of them with money ``readable_fen`` (what
-    the manifest's control total is about); ``root`` is the content root of the source rows.
+    ``readable`` rows have money ``readable_fen`` (what the manifest's control total is about); ``root`` is the
+    content root of the source rows.
     """
 
     file_no: int
     received_at: int
     manifest: Manifest | None
     rules: SourceRules | None = None
-    rows: list[Rows] = field(default_factory=list)
-    cards: list[CardRows] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
     readable: int = 0
     readable_fen: int = 0
@@ -91,9 +74,6 @@ class Prepared:
     outcome: Outcome = Outcome.RECEIVED
     reason: str | None = None
     remedy: str | None = None
-    content: bytes = b""
-    manifest_bytes: bytes = b""
-    classes: bytes | None = None
     name: str = ""
     archived: dict[str, str] = field(default_factory=dict)
     """SHA-256 hex of each archived file by its kind."""
@@ -101,92 +81,22 @@ class Prepared:
     def refuse(self, outcome: Outcome, reason: str, remedy: str) -> None:
         """Note what became of the delivery instead of being received; its rows go no further."""
         self.outcome, self.reason, self.remedy = outcome, reason, remedy
-        self.rows, self.unreadable, self.readable, self.readable_fen = [], [], 0, 0
+        self.unreadable, self.readable, self.readable_fen = [], 0, 0
 
 
-def due_deliveries(centre: Centre, now: int) -> tuple[list[tuple[Delivery, int]], list[dict[str, str]]]:
-    """Deliveries to take now with their receipt times, in order; and the files that wait, with the reason.
+def manifest_of(delivery: Delivery) -> Manifest:
+    """The manifest of a delivery.
 
-    A simulated centre lives on a declared clock: a delivery arrives at its manifest's ``sent_at``.
+    Raises:
+        Refusal: it cannot be read. So do the other checks of this module.
     """
-    listing = waiting_deliveries(centre.directory / "inbox")
-    waiting = [{"file": each.path.name, "reason": each.reason} for each in listing.incomplete]
-    due: list[tuple[Delivery, int]] = []
-    for delivery in listing.deliveries:
-        received_at = _declared_receipt(centre, delivery, now) if centre.settings.centre.simulated else now
-        if received_at <= now:
-            due.append((delivery, received_at))
-    due.sort(key=lambda each: (each[1], each[0].data.name))
-    return due, waiting
-
-
-def _declared_receipt(centre: Centre, delivery: Delivery, now: int) -> int:
-    """When a simulated delivery arrives: as its manifest says, but never in a window that is closed."""
-    try:
-        sent_at = seconds_of(load_manifest(delivery.manifest).sent_at)
-    except ManifestError:
-        return now
-    closed = max((entry.body["window"] for entry in centre.journal.of_kind("close")), default=None)
-    if closed is not None and received_window(sent_at, centre.settings.calendar) <= closed:
-        return now
-    return sent_at
-
-
-def prepare(centre: Centre, delivery: Delivery, file_no: int, received_at: int) -> Prepared:
-    """Everything about one waiting delivery that needs no other delivery; refusals are outcomes, not errors.
-
-    Its files for the archive are begun to be written; :func:`settle_archived` waits for them.
-    """
-    prepared = Prepared(file_no, received_at, None, name=delivery.data.name)
-    prepared.content = delivery.data.read_bytes()
-    prepared.manifest_bytes = delivery.manifest.read_bytes()
-    prepared.classes = delivery.classes.read_bytes() if delivery.classes else None
-    try:
-        prepared.manifest = _manifest_of(delivery)
-        _check_sender(centre, prepared)
-        _check_bytes(centre, prepared)
-        _decode(centre, prepared, delivery.data, delivery.classes)
-        _check_totals(prepared)
-    except Refusal as refusal:
-        prepared.refuse(refusal.outcome, refusal.reason, refusal.remedy)
-    archive, disk = centre.archive, centre.disk
-    prepared.archived["data"] = archive.store(file_no, prepared.content, disk)
-    prepared.archived["manifest"] = archive.store_manifest(file_no, prepared.manifest_bytes, disk)
-    if prepared.classes is not None:
-        prepared.archived["classes"] = archive.store(file_no, prepared.classes, disk, kind="classes")
-    prepared.content = b""
-    return prepared
-
-
-def settle_archived(centre: Centre, prepared: Prepared) -> None:
-    """Wait until what was delivered is in the archive: before that, nothing is received."""
-    centre.disk.settle(*(centre.archive.path_of(prepared.file_no, kind) for kind in prepared.archived))
-
-
-def prepare_again(centre: Centre, entry: Entry) -> Prepared:
-    """A delivery received by an earlier command, from the archive."""
-    body = entry.body
-    with tempfile.TemporaryDirectory(dir=centre.directory / "work") as folder:
-        data = Path(folder) / body["file"]
-        data.write_bytes(centre.archive.load(body["file_no"]))
-        classes = None
-        if "classes" in body["archived"]:
-            classes = Path(folder) / (body["file"] + ".classes.csv")
-            classes.write_bytes(centre.archive.load(body["file_no"], kind="classes"))
-        manifest = Manifest.model_validate_json(centre.archive.path_of(body["file_no"], "manifest").read_bytes())
-        prepared = Prepared(body["file_no"], entry.at, manifest, name=body["file"])
-        _decode(centre, prepared, data, classes)
-    return prepared
-
-
-def _manifest_of(delivery: Delivery) -> Manifest:
     try:
         return load_manifest(delivery.manifest)
     except ManifestError as exc:
         raise Refusal(Outcome.BAD_MANIFEST, exc.what, exc.remedy) from exc
 
 
-def _check_sender(centre: Centre, prepared: Prepared) -> None:
+def check_sender(centre: Centre, prepared: Prepared) -> None:
     """Known, agreed for the service, and signed with a key of the sender valid on the day of receipt."""
     manifest = prepared.manifest
     assert manifest is not None
@@ -212,84 +122,23 @@ def _check_sender(centre: Centre, prepared: Prepared) -> None:
         )
 
 
-def _check_bytes(centre: Centre, prepared: Prepared) -> None:
-    manifest = prepared.manifest
-    assert manifest is not None
-    if hashlib.sha256(prepared.content).hexdigest() != manifest.sha256:
+def check_bytes(manifest: Manifest, content: bytes, classes: bytes | None) -> None:
+    """Whole, as signed, and of a format that the centre knows."""
+    if hashlib.sha256(content).hexdigest() != manifest.sha256:
         raise Refusal(Outcome.HASH_MISMATCH, "the data is not what the manifest signed", "send the whole file again")
-    found = hashlib.sha256(prepared.classes).hexdigest() if prepared.classes is not None else None
+    found = hashlib.sha256(classes).hexdigest() if classes is not None else None
     if found != manifest.classes_sha256:
         raise Refusal(
             Outcome.HASH_MISMATCH,
             "the fare-class sidecar is not what the manifest signed",
             "send the sidecar with its hash in the manifest, or neither",
         )
-    if not prepared.content:
+    if not content:
         raise Refusal(Outcome.EMPTY_FILE, "the file has no bytes", "send a file with its header")
-    try:
-        prepared.rules = profile_of(manifest.format, centre.profile_folders)
-    except ProfileError as exc:
-        raise Refusal(Outcome.UNKNOWN_PROFILE, exc.what, exc.remedy) from exc
 
 
-def _decode(centre: Centre, prepared: Prepared, data: Path, classes: Path | None) -> None:
-    """Fill ``rows``, ``unreadable`` and ``root``."""
-    manifest = prepared.manifest
-    assert manifest is not None
-    rules = prepared.rules = profile_of(manifest.format, centre.profile_folders)
-    context = centre.context(manifest.sender, prepared.received_at)
-    try:
-        sidecar = read_classes(classes, data_sha256=manifest.sha256, rows=manifest.rows) if classes else None
-        delivered = Delivered(
-            prepared.file_no,
-            manifest.sender,
-            prepared.received_at,
-            rules.identity == "whole_row",
-            rules.multiplicity,
-            sidecar,
-        )
-        for block, unreadable in read_delivery(data, manifest, centre.profile_folders):
-            prepared.unreadable.extend(unreadable)
-            rows = resolve(block, delivered, context, centre.keys)
-            prepared.root = add_roots(prepared.root, RowHashes(rows["content_lo"], rows["content_hi"]).root())
-            prepared.cards.append(CardRows.of(block, rows["card_id"]))
-            prepared.readable += len(rows)
-            prepared.readable_fen += int(row_money(rows).sum())
-            prepared.rows.append(judge(centre, rows, context))
-    except EmptyDeliveryError as exc:
-        raise Refusal(Outcome.EMPTY_FILE, exc.what, exc.remedy) from exc
-    except (DeliveryFormatError, ClassesError, ManifestError) as exc:
-        raise Refusal(Outcome.WRONG_COLUMNS, exc.what, exc.remedy) from exc
-    except DeliveryError as exc:
-        raise Refusal(Outcome.UNKNOWN_PROFILE, exc.what, exc.remedy) from exc
-
-
-def judge(centre: Centre, rows: Rows, context: checks.Context) -> Rows:
-    """Rows with their row-local statuses and prices; who stands among equals is decided in pass 2."""
-    disabled = centre.disabled
-    early = checks.climb(checks.EARLY, rows, context, disabled=disabled)
-    rows = pricing.price(rows, centre.prices)
-    judged = rows.with_columns(
-        status_early=early,
-        status_card=checks.climb(checks.BEFORE_BENEFIT, rows, context, disabled=disabled),
-        status_limits=checks.climb(checks.AFTER_BENEFIT, rows, context, disabled=disabled),
-    )
-    return judged.without(_ROW_LOCAL)
-
-
-_ROW_LOCAL = (
-    "card_registered",
-    "card_known",
-    "unverified",
-    "clear_first",
-    "classes_by_sidecar",
-    "unflagged_transfer",
-    "priced",
-)
-"""Columns that only the row-local checks look at: pass 2 need not carry them."""
-
-
-def _check_totals(prepared: Prepared) -> None:
+def check_totals(prepared: Prepared) -> None:
+    """As many rows and as much money as the manifest says."""
     manifest = prepared.manifest
     assert manifest is not None
     found = prepared.readable + len(prepared.unreadable)

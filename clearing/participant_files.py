@@ -36,8 +36,7 @@ FEEDBACK_FIELDS: Final = (
 class Feedback:
     """Record-level results of one file, filled block by block; row i−1 is source row i."""
 
-    def __init__(self, file_no: int, rows: int) -> None:
-        self.file_no = file_no
+    def __init__(self, rows: int) -> None:
         self.columns: dict[str, npt.NDArray[Any]] = {name: np.zeros(rows, dtype) for name, dtype in FEEDBACK_FIELDS}
         self.amount = np.zeros(rows, np.int64)
         self._open = rows
@@ -47,13 +46,13 @@ class Feedback:
         """Whether every row of the file has its result."""
         return self._open == 0
 
-    def take(self, rows: Rows) -> None:
-        """Take the results of rows of this file."""
-        source = (rows["txn_id"] & 0xFFFFFFFF) - 1
+    def take(self, rows: Rows, part: slice | npt.NDArray[np.int64]) -> None:
+        """Take the results of rows of this file: a part of those given."""
+        source = (rows["txn_id"][part] & 0xFFFFFFFF) - 1
         for name, _ in FEEDBACK_FIELDS:
-            self.columns[name][source] = rows[name]
-        self.amount[source] = row_money(rows)
-        self._open -= len(rows)
+            self.columns[name][source] = rows[name][part]
+        self.amount[source] = row_money(rows.service, rows.columns)[part]
+        self._open -= len(source)
 
     def take_unreadable(self, source_row: npt.NDArray[np.int64]) -> None:
         """Mark rows that could not be decoded."""

@@ -102,9 +102,9 @@ def newest_decisions(rows: Rows) -> Rows:
     return Rows(newest.service, newest.columns, {name: column[order] for name, column in newest.bills.items()})
 
 
-def row_money(rows: Rows) -> npt.NDArray[np.int64]:
+def row_money(service: Service, columns: Columns) -> npt.NDArray[np.int64]:
     """int64[n] fen a row is about: what it moved on the purse, for a benefit grant what it grants."""
-    return np.asarray(rows["granted"] if rows.service is Service.BENEFIT else rows["amount"], np.int64)
+    return np.asarray(columns["granted"] if service is Service.BENEFIT else columns["amount"], np.int64)
 
 
 def concatenate(parts: list[Rows]) -> Rows:

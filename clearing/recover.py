@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from card_io.delivery.manifest import CLASSES_SUFFIX, manifest_name
 from clearing.centre import Centre
 from clearing.interchange import write_after_run, write_at_close
@@ -96,7 +98,7 @@ def _answer_again(centre: Centre, batch: Entry, intake: dict[int, Entry]) -> Non
 
 def feedback_from_segments(centre: Centre, batch: Entry, files: dict[int, Entry]) -> dict[int, Feedback]:
     """Record-level results of some files of a batch, as first decided, read back from its segments."""
-    feedback = {file_no: Feedback(file_no, entry.body["rows"]) for file_no, entry in files.items()}
+    feedback = {file_no: Feedback(entry.body["rows"]) for file_no, entry in files.items()}
     for segment in batch.body["segments"]:
         kind = segment["name"].split("/")[0]
         if kind == "unreadable":
@@ -104,7 +106,7 @@ def feedback_from_segments(centre: Centre, batch: Entry, files: dict[int, Entry]
         elif kind != "bill" and "events" not in segment["name"]:
             rows = read_segment(centre.directory / "segments", segment["name"])
             for file_no, each in feedback.items():
-                each.take(rows.take((rows["txn_id"] >> 32 == file_no).nonzero()[0]))
+                each.take(rows, np.flatnonzero(rows["txn_id"] >> 32 == file_no))
     return feedback
 
 

@@ -20,9 +20,9 @@ from clearing.calendar import received_window
 from clearing.centre import Centre
 from clearing.decide import Bills, Grants, benefit_keys, settle_statuses
 from clearing.history import competitors_of
-from clearing.intake import prepare_again
 from clearing.ledger.journal import Entry
 from clearing.ledger.segments import read_segment
+from clearing.prepare import prepare_again
 from clearing.records import CONTENT_FIELDS, Rows, concatenate, newest_decisions
 from clearing.remembering import Fares, Moved
 from clearing.replay import REPEATS, Competitors
@@ -183,10 +183,10 @@ class Reopening:
         """Rows by txn_id (ascending), decoded, resolved, laddered and priced again, in the same order."""
         parts = []
         for file_no in grouping.distinct(txn_id >> 32):
-            for rows in prepare_again(self._centre, self._intake[int(file_no)]).rows:
-                wanted = np.flatnonzero(np.isin(rows["txn_id"], txn_id))
+            for block in prepare_again(self._centre, self._intake[int(file_no)]).judged:
+                wanted = np.flatnonzero(np.isin(block.rows["txn_id"], txn_id))
                 if len(wanted):
-                    parts.append(rows.take(wanted))
+                    parts.append(block.rows.take(wanted))
         return parts
 
 

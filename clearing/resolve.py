@@ -37,9 +37,8 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What rows need to know of the file they came in."""
+    """What rows need to know of the file they came in, or of the files when they came in several."""
 
-    file_no: int
     sender: int
     received_at: int
     whole_row: bool
@@ -65,11 +64,14 @@ def txn_ids(file_no: int, source_row: npt.NDArray[np.int64]) -> npt.NDArray[np.i
     return (np.int64(file_no) << 32) + source_row
 
 
-def resolve(block: RecordBlock, delivered: Delivered, context: Context, keys: Keys) -> Rows:
+def resolve(
+    block: RecordBlock, txn_id: npt.NDArray[np.int64], delivered: Delivered, context: Context, keys: Keys
+) -> Rows:
     """Rows of one decoded block with every column the ladder asks for.
 
     Args:
         block: n decoded rows.
+        txn_id: int64[n], their handles.
         delivered: the file they came in.
         context: settings and registers.
         keys: card permutation and TAC keys.
@@ -77,7 +79,7 @@ def resolve(block: RecordBlock, delivered: Delivered, context: Context, keys: Ke
     n, settings = len(block), context.settings
     columns = dict(block.columns)
     columns["card_id"] = keys.cards.card_ids(block)
-    columns["txn_id"] = txn_ids(delivered.file_no, block.source_row)
+    columns["txn_id"] = txn_id
     txn_time = wall_seconds(columns["date4"], columns["time3"])
     received_at = np.full(n, delivered.received_at, np.int64)
     operating_day = calendar.operating_days(txn_time, settings.calendar)

@@ -89,9 +89,7 @@ def delivered_row(centre: Centre, intake: Entry, row: int) -> DeliveredRow:
             sidecar = read_classes(classes, data_sha256=manifest.sha256, rows=manifest.rows)
         found = _find(centre, data, manifest, row)
         exchange = read_exchange(data, row) if manifest.format == PARQUET else None
-    delivered = Delivered(
-        body["file_no"], body["sender"], intake.at, body["whole_row"], body["multiplicity"], sidecar
-    )
+    delivered = Delivered(body["sender"], intake.at, body["whole_row"], body["multiplicity"], sidecar)
     named = None if exchange is None else exchange.hex()
     sealed = SealedFile(body["file"], body["sha256"], hashlib.sha256(content).hexdigest() == body["sha256"])
     if isinstance(found, UnreadableRow):

@@ -126,7 +126,8 @@ def _readable(case: _Case, events: list[Stored], delivered: DeliveredRow, block:
     batch, stored = events[0].batch, events[-1].rows
     centre = centre_of_batch(case.centre, batch)
     context = centre.context(case.intake.body["sender"], case.intake.at)
-    row = pricing.price(resolve(block, delivered.delivered, context, centre.keys), centre.prices)
+    resolved = resolve(block, np.array([case.txn_id]), delivered.delivered, context, centre.keys)
+    row = pricing.price(resolved, centre.prices)
     status, disposition = ClearingStatus(stored["status"][0]), Disposition(stored["disposition"][0])
     recorded_tac = TacVerdict(stored["tac_verdict"][0])
     as_recorded = row.with_columns(tac_verdict=np.array([recorded_tac], np.uint8))

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from card_io.delivery.manifest import Manifest, load_manifest, manifest_name, write_manifest
+from clearing.calendar import seconds_of
 from clearing.centre import Centre as OpenCentre
+from clearing.engine import receive_centre
 from clearing.intake import Outcome
 from clearing.ledger.journal import Entry
 from clearing.run_summary import RunSummary
@@ -315,6 +317,41 @@ def test_nothing_is_lost_in_the_crowd(crowd: Crowd) -> None:
     assert crowd.summary.rows == 5
     assert set(crowd.door.centre.decisions().values()) == {"ACCEPTED"}
     assert verify(crowd.door.centre.directory, PASSPHRASE) == []
+
+
+@pytest.mark.parametrize("command", ["run", "receive and run"])
+@pytest.mark.parametrize(
+    "arrive", [arrive for arrive, outcome in EXPECTED.items() if outcome != "received"], ids=lambda a: a.__name__
+)
+def test_a_refused_file_between_others_takes_nothing_from_them(
+    door: Door, arrive: Callable[[Door], str], command: str
+) -> None:
+    """Files of one sender and one moment are prepared together (:mod:`clearing.prepare`), whatever becomes of one."""
+    for number, name in ((2, "a.parquet"), (3, "z.parquet")):
+        table = door.table().set_column(
+            door.table().column_names.index("amount"), "amount", pa.array([number * 1_000 + n for n in range(5)])
+        )
+        door.name = name
+        door.put(table, sequence=number * 10, amount_fen=5 * number * 1_000 + 10)
+    door.name = "m.parquet"
+    arrive(door)
+    if command != "run":
+        receive_centre(door.centre.directory, passphrase=PASSPHRASE, now=seconds_of(NOW))
+    summary = door.centre.run(NOW)
+    found = {entry.body["file"]: entry.body["outcome"] for entry in entries(door.centre.directory, "intake")}
+    assert found.pop("m.parquet") == EXPECTED[arrive]
+    assert found == dict.fromkeys([door.first.file, "a.parquet", "z.parquet"], "received")
+    assert summary.rows == 15
+    rows = door.centre.query(
+        "SELECT file, COUNT(*), SUM(amount) FROM transactions t "
+        "JOIN files f ON f.file_no = t.txn_id >> 32 GROUP BY file ORDER BY file"
+    )
+    assert {name: (count, fen) for name, count, fen in rows} == {
+        door.first.file: (5, 510),
+        "a.parquet": (5, 10_010),
+        "z.parquet": (5, 15_010),
+    }
+    assert verify(door.centre.directory, PASSPHRASE) == []
 
 
 def test_a_damaged_file_after_an_empty_day_is_not_a_repetition(door: Door) -> None:

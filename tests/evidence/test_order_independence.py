@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from clearing import batch, spill
+from clearing import arrivals, batch, prepare, spill
 from clearing.verify import verify
 from evidence.centres import (
     PASSPHRASE,
@@ -113,6 +113,21 @@ def test_the_number_of_threads_does_not_matter(
     found = ledger_of(centre)
     assert found.money == undisturbed.money
     assert (found.receipts, found.feedback) == (undisturbed.receipts, undisturbed.feedback)
+
+
+@pytest.mark.parametrize("lot_rows", [1, 40], ids=["every file alone", "many blocks of few files"])
+def test_lots_do_not_matter(
+    heavy_day: Path, undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lot_rows: int
+) -> None:
+    """Which files are prepared together decides nothing; the undisturbed day knows lots of many."""
+    for module in (arrivals, prepare):
+        monkeypatch.setattr(module, "LOT_ROWS", lot_rows)
+    centre = copy_of(heavy_day, tmp_path / "centre")
+    clear(centre)
+    found = ledger_of(centre)
+    assert found.money == undisturbed.money
+    assert (found.receipts, found.feedback) == (undisturbed.receipts, undisturbed.feedback)
+    assert verify(centre, PASSPHRASE) == []
 
 
 @pytest.mark.parametrize("memory", [60_000, 1 << 20], ids=["what is compared spilled", "what is written spilled"])

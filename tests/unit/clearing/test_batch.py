@@ -33,8 +33,8 @@ class Counting:
     def complete(self) -> bool:
         return self.taken == 2
 
-    def take(self, rows: list[int]) -> None:
-        self.taken += len(rows)
+    def take(self, rows: list[int], part: slice) -> None:
+        self.taken += len(rows[part])
 
 
 def test_a_file_whose_last_rows_overtake_is_answered_once() -> None:
@@ -47,9 +47,9 @@ def test_a_file_whose_last_rows_overtake_is_answered_once() -> None:
         summary=SimpleNamespace(rows=2),
         _answer_ready=lambda file_no, _: answered.append(file_no),
     )
-    batch._together.other = lambda: Batch._feed_back(batch, 7, [2])  # type: ignore[arg-type]
+    batch._together.other = lambda: Batch._feed_back(batch, ((7, 1),), [2])  # type: ignore[arg-type]
 
-    Batch._feed_back(batch, 7, [1])  # type: ignore[arg-type]
+    Batch._feed_back(batch, ((7, 1),), [1])  # type: ignore[arg-type]
 
     assert answered == [7]
     assert batch.feedback == {}

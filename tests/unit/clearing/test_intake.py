@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from card_io.delivery.manifest import Manifest
+from card_io.records import UnreadableRow
 from clearing.content import root_text
 from clearing.intake import KnownFiles, Outcome, Prepared
 
@@ -92,9 +93,9 @@ def test_files_without_rows_do_not_clash() -> None:
 
 def test_a_clash_takes_nothing_of_the_file() -> None:
     following = prepared(file_no=2, sequence=2)
-    following.rows = [object()]  # type: ignore[list-item]
+    following.unreadable, following.readable, following.readable_fen = [UnreadableRow(1, "tac", "?", "give it")], 5, 7
     judged(prepared(), following)
-    assert (following.rows, following.unreadable) == ([], [])
+    assert (following.unreadable, following.readable, following.readable_fen) == ([], 0, 0)
     assert "file 1" in (following.reason or "")
     assert following.remedy
 
