@@ -28,7 +28,7 @@ from card_io.records import Columns, RecordBlock
 from clearing import kernels, mac
 from clearing.durable import durable_file
 from clearing.errors import ClearingError, EvidenceError
-from clearing.key_index import KeyIndex
+from clearing.key_index import KeyIndex, ascending
 
 OPAQUE_VERSION = 0
 """Key version of the ``card_id`` key that hashes opaque card texts; other versions are digit counts."""
@@ -278,8 +278,8 @@ def _texts(cards: CardRows) -> pa.Array:
 
 def _sorted(cards: CardRows) -> CardRows:
     """The cards by ascending ``card_id``."""
-    ascending = bool(np.all(cards.card_id[1:] > cards.card_id[:-1]))
-    return cards if ascending else cards.take(np.argsort(cards.card_id))
+    in_order = bool(np.all(cards.card_id[1:] > cards.card_id[:-1]))
+    return cards if in_order else cards.take(ascending(cards.card_id))
 
 
 class Newcomers:

@@ -20,6 +20,7 @@ from clearing import grouping, kernels
 from clearing.cache_files import STAGED, KeyRange, KeyRangeFiles, mapped, packed, places_of, save, taken, wanted
 from clearing.durable import WriteBehind
 from clearing.identity import NO_KEY
+from clearing.key_index import ascending
 from clearing.records import Rows
 from clearing.replay import COMPETITOR_COLUMNS, Competitors, join
 from clearing.status import ClearingStatus
@@ -117,7 +118,7 @@ def competitors_of(rows: Rows) -> Competitors:
 
 def by_card(rows: Competitors) -> Ints:
     """int64[n]: positions that sort the rows by card."""
-    return np.argsort(rows.card_id)
+    return ascending(rows.card_id)
 
 
 def stands(stood: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:

@@ -20,6 +20,8 @@ _FIN_1 = np.uint64(0xFF51AFD7ED558CCD)
 _FIN_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _S29, _S32, _S33 = np.uint64(29), np.uint64(32), np.uint64(33)
 _S23, _S41 = np.uint64(23), np.uint64(41)
+_MOVES = 8
+"""Moves per key before sorting in place is given up: of keys that spread evenly a bucket has one or two."""
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -137,6 +139,35 @@ def enter_keys(keys, slot_key, slot_at, count, at):
             count += 1
         at[i] = slot_at[slot]
     return count
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def order_keys(keys, low, shift, starts, order):
+    """``order``: positions that sort ``keys``, equal ones as they came; False where that would take too long.
+
+    Keys are counted into buckets by ``(key - low) >> shift`` and put right from there, each moving past few others
+    as long as they spread evenly, which ciphered card numbers do. ``starts`` int32[buckets + 1] is zero.
+    """
+    for i in range(keys.shape[0]):
+        starts[((keys[i] - low) >> shift) + np.uint64(1)] += 1
+    for bucket in range(1, starts.shape[0]):
+        starts[bucket] += starts[bucket - 1]
+    for i in range(keys.shape[0]):
+        bucket = (keys[i] - low) >> shift
+        order[starts[bucket]] = i
+        starts[bucket] += 1
+    moves = _MOVES * keys.shape[0]
+    for k in range(1, keys.shape[0]):
+        row = order[k]
+        at = k
+        while at > 0 and keys[order[at - 1]] > keys[row]:
+            order[at] = order[at - 1]
+            at -= 1
+        order[at] = row
+        moves -= k - at
+        if moves < 0:
+            return False
+    return True
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -1,4 +1,4 @@
-"""Rows of a register by key: two cache misses per question, however long the register and in any order.
+"""Rows by key: two cache misses per question, however long the register and in any order; and keys in order.
 
 A binary search asks a register of a million cards twenty times; sorting the questions first costs as much again.
 """
@@ -17,6 +17,23 @@ Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 _SLOTS_MIN: Final = 16
+
+
+def ascending(keys: Keys) -> Ints:
+    """int64[n] positions that sort uint64[n] keys, equal ones as they came; n below 2³¹.
+
+    Card ids are ciphertexts and spread evenly: counting them into as many buckets as there are keys all but sorts
+    them, several times faster than a comparing sort.
+    """
+    order = np.empty(len(keys), np.int64)
+    if len(keys):
+        low = keys.min()
+        span = int(keys.max() - low)
+        shift = max(span.bit_length() - len(keys).bit_length(), 0)
+        starts = np.zeros((span >> shift) + 2, np.int32)
+        if not kernels.order_keys(kernels.read_only(keys), low, np.uint64(shift), starts, order):
+            return np.argsort(keys, kind="stable")
+    return order
 
 
 def slots_of(keys: Keys) -> npt.NDArray[np.int32]:

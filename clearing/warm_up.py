@@ -15,7 +15,7 @@ from clearing.content import hash_rows
 from clearing.engine import run_centre
 from clearing.initialise import initialise_centre
 from clearing.kernel_cache import whole_day_mark
-from clearing.key_index import KeyIndex
+from clearing.key_index import KeyIndex, ascending
 from clearing.settlement import close_window
 from clearing.simulate import simulate_day
 
@@ -54,6 +54,7 @@ def _load_kernels() -> None:
     kernels.sum_by_group(group, group, np.zeros(1, np.int64), np.zeros(1, np.int64))
     kernels.mark_shared(np.ones(rows, np.uint64), np.full(rows * 2, -1, np.int32), np.zeros(rows, bool))
     KeyIndex(np.zeros(rows, np.uint64)).first(np.zeros(rows, np.uint64))
+    ascending(np.zeros(rows, np.uint64))
     mac.tdes_encrypt_blocks(np.zeros(rows, np.uint64), bytes(16))
     for txn_type in (2, 6):
         inputs = mac.TacInput(

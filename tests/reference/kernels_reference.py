@@ -52,6 +52,11 @@ def first_positions(keys: Sequence[int], wanted: Sequence[int]) -> list[int]:
     return [keys.index(key) if key in keys else -1 for key in wanted]
 
 
+def order(keys: Sequence[int]) -> list[int]:
+    """Positions that sort the keys, equal ones as they came."""
+    return sorted(range(len(keys)), key=lambda at: keys[at])
+
+
 def shared(keys: Sequence[int]) -> list[bool]:
     """Whether a key stands there more than once; 0 is no key."""
     return [key != 0 and keys.count(key) > 1 for key in keys]

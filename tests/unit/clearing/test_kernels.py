@@ -11,6 +11,7 @@ from reference import kernels_reference as reference
 
 from clearing import kernels
 from clearing.history import CardStates, by_card
+from clearing.key_index import ascending
 from clearing.replay import COMPETITOR_COLUMNS, Competitors
 
 words = st.integers(0, 2**64 - 1)
@@ -85,6 +86,21 @@ def test_find_keys(keys: list[int], others: list[int], spare: int) -> None:
     found = np.empty(len(wanted), np.int64)
     kernels.find_keys(column, slots, np.array(wanted, np.uint64), found)
     assert found.tolist() == reference.first_positions(keys, wanted)
+
+
+@given(st.lists(st.integers(0, 9) | words | st.integers(2**64 - 10, 2**64 - 1), max_size=60))
+@settings(deadline=None)
+def test_order_of_keys(keys: list[int]) -> None:
+    """Spread evenly or crowded, where counting gives up; equal keys stay as they came."""
+    assert ascending(np.array(keys, np.uint64)).tolist() == reference.order(keys)
+
+
+def test_order_of_keys_that_crowd() -> None:
+    """All but one in a bucket, in the worst order: given up, and sorted all the same."""
+    keys = np.append(np.arange(5_000, dtype=np.uint64)[::-1], np.uint64(2**63))
+    starts, order = np.zeros(1 << 14, np.int32), np.empty(len(keys), np.int64)
+    assert not kernels.order_keys(kernels.read_only(keys), np.uint64(0), np.uint64(51), starts, order)
+    assert ascending(keys).tolist() == reference.order(keys.tolist())
 
 
 @given(st.lists(st.integers(0, 9) | words, max_size=40), st.integers(0, 2))
