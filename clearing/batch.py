@@ -48,7 +48,7 @@ from clearing.remembering import Remembering
 from clearing.reopen import Redecided, Reopening
 from clearing.repricing import Corrections
 from clearing.run_summary import Progress, RunSummary
-from clearing.spill import Parted, Partitions, Shelf, Shelved, shared_memory
+from clearing.spill import Parted, Partitions, Shelf, Shelved, rooms_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,10 @@ class Batch:
         self.total = rows
         folder = self.centre.directory / "work" / "spill"
         self.newcomers = Newcomers(self.centre.vault.folder, rows)
-        compared, kept = shared_memory(rows)
-        self.partitions = Partitions(folder / "cards", rows, room=compared)
-        self.shelf = Shelf(folder / "shelf", rows, kept)
-        self.remembering = Remembering(self.centre, folder / "journeys", rows)
+        rooms = rooms_for(rows)
+        self.partitions = Partitions(folder / "cards", rows, room=rooms.compared)
+        self.shelf = Shelf(folder / "shelf", rows, rooms.shelf)
+        self.remembering = Remembering(self.centre, folder / "journeys", rows, rooms.journeys)
 
     def shelve(self, lot: Lot) -> list[Waiting]:
         """Pass 1, last row-local step: part what will be compared from what will be written; from any thread."""

@@ -330,7 +330,8 @@ class Newcomers:
 
     def _grow(self, room: int) -> None:
         for name, column in self._columns.items():
-            self._columns[name] = np.concatenate([column[: self._count], np.empty(room - self._count, column.dtype)])
+            self._columns[name] = roomier = np.empty(room, column.dtype)
+            roomier[: self._count] = column[: self._count]
         slots = 1 << (room + room // 4).bit_length()
         self._slot_key, self._slot_at = np.empty(slots, np.uint64), np.full(slots, -1, np.int32)
         listed = self._columns["card_id"][: self._count]

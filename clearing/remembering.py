@@ -131,8 +131,8 @@ class _Tariff:
 class Remembering:
     """The journeys of one batch, from any number of blocks, to their prices."""
 
-    def __init__(self, centre: Centre, folder: Path, rows_expected: int) -> None:
-        """Where journeys wait (``folder``), by the rows announced."""
+    def __init__(self, centre: Centre, folder: Path, rows_expected: int, room: int) -> None:
+        """Where journeys wait, by the rows announced: in ``room`` bytes of memory or in ``folder``."""
         self._centre, self._book = centre, centre.prices
         self.active = bool(centre.prices.remembering)
         self._together = threading.Lock()
@@ -140,7 +140,7 @@ class Remembering:
         self._tariffs: list[_Tariff] = []
         if self.active:
             self._cache = JourneyCache(centre)
-            self._partitions = Partitions(folder, rows_expected, key="owner")
+            self._partitions = Partitions(folder, rows_expected, key="owner", room=room)
 
     def parted(self, rows: Rows) -> Parted | None:
         """What is carried of one laddered block, positions counting within it; from any thread."""

@@ -3,20 +3,21 @@
 Pass 2 compares few columns of many rows and writes many columns of each row, so the two go apart. :class:`Partitions`
 parts what is compared by the high bits of ``card_id``: all rows of a card meet in one partition, and memory stays
 bounded by the largest. :class:`Shelf` keeps the rows themselves, in the order of arrival, until their segment is
-written. A large day has :data:`IN_MEMORY_BYTES` for both (:func:`shared_memory`); what finds no room is spilled.
+written. A large day has :data:`IN_MEMORY_BYTES` for all of it (:func:`rooms_for`); what finds no room is spilled.
 Spilled files are private, carry no card numbers and are deleted.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import os
 import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,9 @@ IN_MEMORY_BYTES: Final = 7 << 27
 
 COMPARED_BYTES: Final = 72
 """What is compared of a row takes about this, packed."""
+
+JOURNEY_BYTES: Final = 16
+"""Journeys take about this per row of a batch, packed: of some rows a tariff remembers one, in near 53 bytes."""
 
 PARTITION_ROWS: Final = 1 << 19
 """Rows aimed at per partition: near 50 MB of what is compared; as many are in memory as threads run."""
@@ -60,14 +64,26 @@ _SQUEEZED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 """Columns that are equal throughout vanish."""
 
 
-def shared_memory(rows_expected: int) -> tuple[int, int]:
-    """Bytes of memory for what is compared, and for the shelf.
+class Rooms(NamedTuple):
+    """Bytes of memory for what is compared, for the journeys that tariffs remember, and for the shelf."""
 
-    What is compared comes first, and only whole: it comes back in another order than it went, by far the dearer way
-    over the disk.
+    compared: int
+    journeys: int
+    shelf: int
+
+
+def rooms_for(rows_expected: int) -> Rooms:
+    """Share the memory of a large batch out.
+
+    What comes back in another order than it went is by far the dearer over the disk: it comes first, and only whole.
     """
-    compared = rows_expected * COMPARED_BYTES
-    return (compared, IN_MEMORY_BYTES - compared) if compared <= IN_MEMORY_BYTES else (0, IN_MEMORY_BYTES)
+    compared = _whole(rows_expected * COMPARED_BYTES, IN_MEMORY_BYTES)
+    journeys = _whole(rows_expected * JOURNEY_BYTES, IN_MEMORY_BYTES - compared)
+    return Rooms(compared, journeys, IN_MEMORY_BYTES - compared - journeys)
+
+
+def _whole(size: int, room: int) -> int:
+    return size if size <= room else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,11 @@ class Parted:
 
     def __len__(self) -> int:
         return int(self.bounds[-1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory the rows take."""
+        return sum(column.nbytes for column in self.columns.values())
 
     def after(self, offset: int) -> Parted:
         """The same rows with ``offset`` rows before them."""
@@ -115,14 +136,16 @@ class Partitions:
             folder: for what is spilled; nobody else's, emptied now and deleted by :meth:`close`.
             rows_expected: rows announced.
             key: the uint64 column by whose high bits rows are parted.
-            room: bytes of memory for a batch that is too large to wait in memory as a matter of course.
+            room: bytes of memory for a batch that is too large to wait in memory as a matter of course; what comes
+                beyond them goes to disk, and everything with it.
         """
         self._key = key
         self.bits = 1 if rows_expected > ONE_PARTITION_ROWS else 0
-        large = rows_expected > IN_MEMORY_ROWS
-        if large:
+        self._room: float = math.inf
+        if rows_expected > IN_MEMORY_ROWS:
             self.bits = min(int(np.ceil(np.log2(rows_expected / PARTITION_ROWS))), PARTITION_BITS_MAX)
-        self._on_disk = large and rows_expected * COMPARED_BYTES > room
+            self._room = room
+        self._on_disk = False
         self._folder = folder
         self._gathered: list[Parted] = []
         self._writers: dict[Path, tuple[pa.OSFile, pa.RecordBatchStreamWriter]] = {}
@@ -149,6 +172,8 @@ class Partitions:
     def add(self, block: Parted) -> None:
         """Take the rows of one block."""
         self._gathered.append(block)
+        self._room -= block.nbytes
+        self._on_disk |= self._room < 0
         if self._on_disk and sum(map(len, self._gathered)) >= SCATTERED_ROWS:
             self._scatter()
 

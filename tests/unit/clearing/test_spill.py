@@ -77,7 +77,7 @@ def test_every_row_comes_back_once(
         patch.setattr(spill, "IN_MEMORY_ROWS", 1_000 if waits == "small" else aimed_at)
         patch.setattr(spill, "PARTITION_ROWS", aimed_at)
         patch.setattr(spill, "SCATTERED_ROWS", aimed_at // 2 + 1)
-        parts = Partitions(folder, rows, room=rows * spill.COMPARED_BYTES if waits == "fits" else 0)
+        parts = Partitions(folder, rows, room=rows * 100 if waits == "fits" else 0)
         for each in sent:
             add(parts, each)
         parts.finish()
@@ -144,13 +144,41 @@ def test_the_shelf_turns_to_the_disk_when_its_memory_is_full(tmp_path: Path) -> 
     assert place.stat().st_size == 2 * BLOCK
 
 
-@pytest.mark.parametrize(("rows", "compared"), [(0, True), (1_000, True), (1_001, False), (10**8, False)])
-def test_what_is_compared_has_the_memory_first_and_whole(
-    rows: int, compared: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("rows", "rooms"),
+    [
+        (0, (0, 0, 1_000)),
+        (9, (720, 180, 100)),
+        (10, (800, 200, 0)),
+        (11, (880, 0, 120)),
+        (13, (0, 260, 740)),
+        (50, (0, 1_000, 0)),
+        (51, (0, 0, 1_000)),
+        (10**8, (0, 0, 1_000)),
+    ],
+)
+def test_what_comes_back_in_another_order_has_the_memory_first_and_whole(
+    rows: int, rooms: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 1_000 * spill.COMPARED_BYTES)
-    expected = (rows * spill.COMPARED_BYTES, (1_000 - rows) * spill.COMPARED_BYTES) if compared else None
-    assert spill.shared_memory(rows) == (expected or (0, spill.IN_MEMORY_BYTES))
+    monkeypatch.setattr(spill, "IN_MEMORY_BYTES", 1_000)
+    monkeypatch.setattr(spill, "COMPARED_BYTES", 80)
+    monkeypatch.setattr(spill, "JOURNEY_BYTES", 20)
+    assert spill.rooms_for(rows) == rooms
+
+
+@pytest.mark.usefixtures("small")
+def test_what_outgrows_its_memory_goes_to_disk_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "spill"
+    parts = Partitions(folder, 200, room=300)
+    listed = [[n, 2**64 - 1 - n] * 10 for n in range(6)]
+    for number, cards in enumerate(listed):
+        add(parts, block(cards, 20 * number))
+        assert folder.exists() == (number >= 1), number
+    parts.finish()
+    found = [parts.read(number) for number in range(parts.count)]
+    positions = sorted(p for columns in found if columns is not None for p in columns["position"].tolist())
+    assert positions == list(range(120))
+    parts.close()
 
 
 @pytest.mark.usefixtures("small")
