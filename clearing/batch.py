@@ -52,7 +52,7 @@ from clearing.spill import Parted, Partitions, Shelf, Shelved, rooms_for
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ShelvedBlock:
     """A judged block between the passes: rows on the shelf, what is compared of them, journeys, cards, whose rows."""
 
     shelved: Shelved
@@ -110,41 +110,46 @@ class Batch:
         self.shelf = Shelf(folder / "shelf", rows, rooms.shelf)
         self.remembering = Remembering(self.centre, folder / "journeys", rows, rooms.journeys)
 
-    def shelve(self, lot: Lot) -> list[Waiting]:
+    def shelve(self, lot: Lot) -> list[ShelvedBlock]:
         """Pass 1, last row-local step: part what will be compared from what will be written; from any thread."""
-        waiting = []
+        shelved = []
         for block in lot.judged:
             contest = Contest.of(block.rows, self.partitions.order)
             compared = self.partitions.parted(contest.columns())
-            shelved = self.shelf.put(block.rows.without(COMPARED_ONLY))
+            rows = self.shelf.put(block.rows.without(COMPARED_ONLY))
             journeys = self.remembering.parted(block.rows)
-            waiting.append(Waiting(shelved, compared, journeys, block.cards, block.sections))
+            shelved.append(ShelvedBlock(rows, compared, journeys, block.cards, block.sections))
         lot.judged = []
-        return waiting
+        return shelved
 
-    def take(self, lot: Lot, received: list[Entry], waiting: list[Waiting]) -> None:
+    def take(self, lot: Lot, received: list[Entry], blocks: list[ShelvedBlock]) -> None:
         """Take the received files of a lot into the batch: scatter what will be compared into card partitions."""
         file_nos = {entry.body["file_no"] for entry in received}
-        if any(file_no not in file_nos for block in waiting for file_no, _ in block.sections):
+        if any(file_no not in file_nos for block in blocks for file_no, _ in block.sections):
             # Rows of a file that was refused lie among the others': these are read again, each alone.
             for entry in received:
                 self.take_again(entry)
             return
         self.intake |= {entry.body["file_no"]: entry for entry in received}
         self.unreadable |= {file.file_no: file.unreadable for file in lot.files if file.file_no in file_nos}
-        for block in waiting:
+        for block in blocks:
             self.newcomers.add(block.cards)
             self.partitions.add(block.compared.after(self.summary.rows))
             self.remembering.add(block.journeys, self.summary.rows)
-            shelved = _Block(self.summary.rows, block.shelved, block.sections)
-            self.blocks.setdefault(block.shelved.service, []).append(shelved)
+            placed = _Block(self.summary.rows, block.shelved, block.sections)
+            self.blocks.setdefault(block.shelved.service, []).append(placed)
             self.summary.rows += block.shelved.count
         self.progress("pass 1", self.summary.rows, self.total)
 
-    def take_again(self, entry: Entry) -> None:
-        """Take a file that was received before, from the archive."""
+    def again(self, entry: Entry) -> tuple[Lot, list[ShelvedBlock]]:
+        """A file that was received before, from the archive, as far as :meth:`take`; from any thread."""
         lot = prepare_again(self.centre, entry)
-        self.take(lot, [entry], self.shelve(lot))
+        return lot, self.shelve(lot)
+
+    def take_again(self, entry: Entry) -> None:
+        """Take a file that was received before."""
+        lot, blocks = self.again(entry)
+        self.take(lot, [entry], blocks)
 
     def commit(self, now: int) -> None:
         """Pass 2 and the commit point; nothing happens when no file was received."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from card_io.delivery.inbox import Delivery
 from clearing import calendar
 from clearing.arrivals import Arrival, due_arrivals, lots_of
-from clearing.batch import Batch, Waiting
+from clearing.batch import Batch, ShelvedBlock
 from clearing.centre import Centre
 from clearing.completed import mark_completed, nothing_moved
 from clearing.config import require_centre
@@ -120,10 +122,11 @@ def clear_pending(
     batch.expect(sum(entry.body["rows"] for entry in pending) + sum(arrival.rows for arrival in arrivals))
     try:
         with summary.timed("pass 1"):
-            for entry in pending:
-                batch.take_again(entry)
-            for lot, received, waiting in _receive(centre, arrivals, summary, batch.shelve):
-                batch.take(lot, received, waiting)
+            again = _side_by_side(centre, [functools.partial(batch.again, entry) for entry in pending])
+            for entry, (lot, blocks) in zip(pending, again, strict=True):
+                batch.take(lot, [entry], blocks)
+            for lot, received, blocks in _receive(centre, arrivals, summary, batch.shelve):
+                batch.take(lot, received, blocks)
         batch.commit(now)
         with concurrent.futures.ThreadPoolExecutor(1) as behind:
             saving = behind.submit(batch.remember)
@@ -152,23 +155,35 @@ def _pending_entries(centre: Centre) -> list[Entry]:
 _AHEAD: Final = 4
 """Lots prepared ahead per thread: while the journal waits for the disk, the threads do not wait for the journal."""
 
+Ready = tuple[Lot, list[ShelvedBlock]]
+"""A lot whose row-local half is done, and where its rows wait."""
 
-def _drop(lot: Lot) -> list[Waiting]:
+
+def _drop(lot: Lot) -> list[ShelvedBlock]:
     """A command that only receives keeps no rows: they are read again from the archive when they are cleared."""
     lot.judged = []
     return []
 
 
 def _receive(
-    centre: Centre, arrivals: list[Arrival], summary: RunSummary, shelve: Callable[[Lot], list[Waiting]]
-) -> Iterator[tuple[Lot, list[Entry], list[Waiting]]]:
+    centre: Centre, arrivals: list[Arrival], summary: RunSummary, shelve: Callable[[Lot], list[ShelvedBlock]]
+) -> Iterator[tuple[Lot, list[Entry], list[ShelvedBlock]]]:
     """Take every delivery: row-local work side by side, journal and answers in order.
 
-    Yields each lot, the entries of those of its files that were received, and what waits of its rows.
+    Yields each lot, the entries of those of its files that were received, and where its rows wait.
     """
     first = 1 + sum(1 for _ in centre.journal.of_kind("intake"))
     known = KnownFiles.of(centre.journal.of_kind("intake"))
-    for lot, waiting in _prepared(centre, list(lots_of(arrivals)), first, shelve):
+
+    def prepared(lot_of: list[Arrival], file_no: int) -> Ready:
+        lot = prepare(centre, lot_of, file_no)
+        return lot, shelve(lot)
+
+    jobs, file_no = [], first
+    for lot_of in lots_of(arrivals):
+        jobs.append(functools.partial(prepared, lot_of, file_no))
+        file_no += len(lot_of)
+    for lot, blocks in _side_by_side(centre, jobs):
         received = []
         for file in lot.files:
             known.judge(file)
@@ -176,38 +191,29 @@ def _receive(
             settle_archived(centre, file)
             entry = centre.journal.append("intake", body, at=file.received_at, key=centre.signing)
             known.add(body)
-            _leave_inbox(arrivals[file.file_no - first])
+            _leave_inbox(arrivals[file.file_no - first].delivery)
             write_acknowledgement(centre.directory / "outbox", entry, centre.disk)
             summary.received.append({"file": file.name, "file_no": file.file_no, "outcome": body["outcome"]})
             if file.outcome is Outcome.RECEIVED:
                 received.append(entry)
-        yield lot, received, waiting
+        yield lot, received, blocks
 
 
-def _prepared(
-    centre: Centre, lots: list[list[Arrival]], first_file_no: int, shelve: Callable[[Lot], list[Waiting]]
-) -> Iterator[tuple[Lot, list[Waiting]]]:
-    """Row-local work of many lots on the centre's threads, results in order, few in memory at a time."""
-
-    def one(arrivals: list[Arrival], file_no: int) -> tuple[Lot, list[Waiting]]:
-        lot = prepare(centre, arrivals, file_no)
-        return lot, shelve(lot)
-
+def _side_by_side(centre: Centre, jobs: Sequence[Callable[[], Ready]]) -> Iterator[Ready]:
+    """Row-local work on the centre's threads, results in order, few in memory at a time."""
     threads = centre.settings.centre.threads
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        ahead: list[concurrent.futures.Future[tuple[Lot, list[Waiting]]]] = []
-        for arrivals in lots:
-            ahead.append(pool.submit(one, arrivals, first_file_no))
-            first_file_no += len(arrivals)
+        ahead: list[concurrent.futures.Future[Ready]] = []
+        for job in jobs:
+            ahead.append(pool.submit(job))
             if len(ahead) > _AHEAD * threads:
                 yield ahead.pop(0).result()
         for future in ahead:
             yield future.result()
 
 
-def _leave_inbox(arrival: Arrival) -> None:
+def _leave_inbox(delivery: Delivery) -> None:
     """The archive holds the bytes and the journal says so; the inbox copy may go."""
-    delivery = arrival.delivery
     for path in (delivery.manifest, delivery.data, delivery.classes):
         if path is not None:
             path.unlink(missing_ok=True)
