@@ -279,6 +279,7 @@ class RecordBlock:
         """The rows of several blocks of one service (at least one), one block after the other."""
         if len(parts) == 1:
             return parts[0]
+        assert len({part.service for part in parts}) == 1, "rows of two services have no columns in common"
         starts = [0, *itertools.accumulate(map(len, parts))]
         placed = list(zip(parts, starts, strict=False))
         bill_row = np.concatenate([part.bills["bill_row"] + start for part, start in placed])

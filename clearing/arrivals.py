@@ -5,7 +5,7 @@ Nothing is checked here: what a manifest says decides only when its file is take
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,13 +18,21 @@ from clearing.centre import Centre
 LOT_ROWS: Final = 1 << 17
 """Rows aimed at per lot. A stage costs some hundred calls whatever the rows, and operators send many small files."""
 
+LOT_BYTES: Final = 1 << 25
+LOT_FILES: Final = 256
+"""What a lot is at most whatever its manifests announce, for nobody has checked those yet."""
+
+Identity = tuple[int, str, int]
+"""Sender, file date, sequence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A delivery to take now, when it was received, and its manifest if it could be read."""
+    """A delivery to take now, when it was received, the bytes of its data, and its manifest if it could be read."""
 
     delivery: Delivery
     received_at: int
+    size: int
     manifest: Manifest | None
 
     @property
@@ -32,13 +40,18 @@ class Arrival:
         """Rows the manifest announces."""
         return self.manifest.rows if self.manifest is not None else 0
 
-    def joins(self, other: Arrival) -> bool:
-        """Whether the rows of both mean the same to the row-local stages but for the file they came in."""
-        if self.manifest is None or other.manifest is None or self.delivery.classes or other.delivery.classes:
-            return False
-        return self._meaning(self.manifest) == other._meaning(other.manifest)
+    @property
+    def identity(self) -> Identity | None:
+        """What the delivery says it is."""
+        manifest = self.manifest
+        return None if manifest is None else (manifest.sender, manifest.file_date, manifest.sequence)
 
-    def _meaning(self, manifest: Manifest) -> tuple[int, str, str, int]:
+    @property
+    def meaning(self) -> tuple[int, str, str, int] | None:
+        """What its rows mean to the row-local stages; None when that is theirs alone."""
+        manifest = self.manifest
+        if manifest is None or self.delivery.classes is not None:
+            return None
         return manifest.sender, manifest.service, manifest.format, self.received_at
 
 
@@ -55,7 +68,7 @@ def due_arrivals(centre: Centre, now: int) -> tuple[list[Arrival], list[dict[str
             manifest = load_manifest(delivery.manifest)
         except ManifestError:
             manifest = None
-        arrival = Arrival(delivery, _received_at(centre, manifest, now), manifest)
+        arrival = Arrival(delivery, _received_at(centre, manifest, now), delivery.data.stat().st_size, manifest)
         if arrival.received_at <= now:
             due.append(arrival)
     due.sort(key=lambda each: (each.received_at, each.delivery.data.name))
@@ -73,13 +86,25 @@ def _received_at(centre: Centre, manifest: Manifest | None, now: int) -> int:
     return sent_at
 
 
-def lots_of(arrivals: list[Arrival]) -> Iterator[list[Arrival]]:
-    """Runs of neighbours that join each other, of :data:`LOT_ROWS` at most; a larger file is alone."""
+def lots_of(arrivals: list[Arrival], known: Collection[Identity] = ()) -> Iterator[list[Arrival]]:
+    """Runs of neighbours whose rows mean the same, within the limits of a lot; a larger file is alone.
+
+    So is one whose identity is ``known`` or came before: it will be refused as a repetition or a clash, and must not
+    cost its neighbours their lot.
+    """
+    seen = set(known)
     lot: list[Arrival] = []
+    meaning, rows, size = None, 0, 0
     for arrival in arrivals:
-        if lot and not (arrival.joins(lot[0]) and sum(each.rows for each in lot) + arrival.rows <= LOT_ROWS):
+        alone = arrival.meaning is None or arrival.identity in seen
+        rows, size = rows + arrival.rows, size + arrival.size
+        fits = rows <= LOT_ROWS and size <= LOT_BYTES and len(lot) < LOT_FILES
+        if lot and (alone or arrival.meaning != meaning or not fits):
             yield lot
-            lot = []
+            lot, rows, size = [], arrival.rows, arrival.size
         lot.append(arrival)
+        meaning = None if alone else arrival.meaning
+        if arrival.identity is not None:
+            seen.add(arrival.identity)
     if lot:
         yield lot

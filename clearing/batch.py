@@ -141,14 +141,14 @@ class Batch:
             self.summary.rows += block.shelved.count
         self.progress("pass 1", self.summary.rows, self.total)
 
-    def again(self, entry: Entry) -> tuple[Lot, list[ShelvedBlock]]:
+    def shelve_again(self, entry: Entry) -> tuple[Lot, list[ShelvedBlock]]:
         """A file that was received before, from the archive, as far as :meth:`take`; from any thread."""
         lot = prepare_again(self.centre, entry)
         return lot, self.shelve(lot)
 
     def take_again(self, entry: Entry) -> None:
         """Take a file that was received before."""
-        lot, blocks = self.again(entry)
+        lot, blocks = self.shelve_again(entry)
         self.take(lot, [entry], blocks)
 
     def commit(self, now: int) -> None:
@@ -364,7 +364,7 @@ class Batch:
                 feedback = self.feedback[file_no]
                 feedback.take(rows, slice(start, start + count))
                 start += count
-                # One thread alone finds a file complete: the one that took its last rows.
+                # Of all threads one finds a file complete: the one that takes its last rows.
                 if feedback.complete:
                     complete[file_no] = self.feedback.pop(file_no)
             self.done += len(rows)

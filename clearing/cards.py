@@ -307,6 +307,8 @@ class Newcomers:
         Raises:
             ClearingError: two different cards have one card_id.
         """
+        if not len(cards.card_id):
+            return
         if self._count + len(cards.card_id) > len(self._columns["card_id"]):
             self._grow(max(4 * (self._count + len(cards.card_id)), self._expected))
         at = np.empty(len(cards.card_id), np.int64)

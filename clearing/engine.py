@@ -122,7 +122,7 @@ def clear_pending(
     batch.expect(sum(entry.body["rows"] for entry in pending) + sum(arrival.rows for arrival in arrivals))
     try:
         with summary.timed("pass 1"):
-            again = _side_by_side(centre, [functools.partial(batch.again, entry) for entry in pending])
+            again = _side_by_side(centre, [functools.partial(batch.shelve_again, entry) for entry in pending])
             for entry, (lot, blocks) in zip(pending, again, strict=True):
                 batch.take(lot, [entry], blocks)
             for lot, received, blocks in _receive(centre, arrivals, summary, batch.shelve):
@@ -175,14 +175,14 @@ def _receive(
     first = 1 + sum(1 for _ in centre.journal.of_kind("intake"))
     known = KnownFiles.of(centre.journal.of_kind("intake"))
 
-    def prepared(lot_of: list[Arrival], file_no: int) -> Ready:
-        lot = prepare(centre, lot_of, file_no)
+    def prepared(together: list[Arrival], file_no: int) -> Ready:
+        lot = prepare(centre, together, file_no)
         return lot, shelve(lot)
 
     jobs, file_no = [], first
-    for lot_of in lots_of(arrivals):
-        jobs.append(functools.partial(prepared, lot_of, file_no))
-        file_no += len(lot_of)
+    for together in lots_of(arrivals, known.by_identity):
+        jobs.append(functools.partial(prepared, together, file_no))
+        file_no += len(together)
     for lot, blocks in _side_by_side(centre, jobs):
         received = []
         for file in lot.files:

@@ -6,13 +6,16 @@ It needs no other delivery, so many run at once. Deliveries whose rows mean the 
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from card_io.delivery.classes import read_classes
+from card_io.delivery.columns import Decoded
 from card_io.delivery.errors import (
     ClassesError,
     DeliveryError,
@@ -23,7 +26,7 @@ from card_io.delivery.errors import (
 from card_io.delivery.inbox import Delivery
 from card_io.delivery.manifest import Manifest
 from card_io.delivery.reader import profile_of, read_delivery
-from card_io.records import RecordBlock
+from card_io.records import RecordBlock, Service
 from clearing import checks, pricing
 from clearing.arrivals import LOT_ROWS, Arrival
 from clearing.cards import CardRows
@@ -58,36 +61,40 @@ class Lot:
         self.files: list[Prepared] = []
         self.judged: list[Judged] = []
         self._centre = centre
+        self._service: Service | None = None
         self._delivered: Delivered | None = None
         self._decoded: list[tuple[Prepared, RecordBlock]] = []
+        self._rows = 0
 
     def decode(self, file: Prepared, data: Path, classes: Path | None) -> None:
-        """Take a file's rows; they are judged when there are enough, at the latest by :meth:`finish`."""
+        """Take a file's rows; they are judged when there are enough, at the latest by :meth:`finish`.
+
+        Raises:
+            Refusal: the file cannot be decoded.
+        """
         manifest, folders = file.manifest, self._centre.profile_folders
         assert manifest is not None
-        try:
+        with _refused():
             rules = file.rules = profile_of(manifest.format, folders)
             sidecar = read_classes(classes, data_sha256=manifest.sha256, rows=manifest.rows) if classes else None
-            whole_row = rules.identity == "whole_row"
-            delivered = Delivered(manifest.sender, file.received_at, whole_row, rules.multiplicity, sidecar)
-            assert not self._decoded or self._delivered == delivered, "files of a lot mean the same"
-            self._delivered = delivered
-            for block, unreadable in read_delivery(data, manifest, folders):
-                file.unreadable.extend(unreadable)
-                file.readable += len(block)
-                file.readable_fen += int(row_money(block.service, block.columns).sum())
-                self._take(file, block)
-        except EmptyDeliveryError as exc:
-            raise Refusal(Outcome.EMPTY_FILE, exc.what, exc.remedy) from exc
-        except (DeliveryFormatError, ClassesError, ManifestError) as exc:
-            raise Refusal(Outcome.WRONG_COLUMNS, exc.what, exc.remedy) from exc
-        except DeliveryError as exc:
-            raise Refusal(Outcome.UNKNOWN_PROFILE, exc.what, exc.remedy) from exc
-
-    def _take(self, file: Prepared, block: RecordBlock) -> None:
-        if sum(len(each) for _, each in self._decoded) + len(block) > LOT_ROWS:
+        whole_row = rules.identity == "whole_row"
+        delivered = Delivered(manifest.sender, file.received_at, whole_row, rules.multiplicity, sidecar)
+        if sidecar is not None or (manifest.record_service, delivered) != (self._service, self._delivered):
+            # The manifest of this moment decides, whatever was there when lots were formed.
             self.finish()
-        self._decoded.append((file, block))
+        self._service, self._delivered = manifest.record_service, delivered
+        blocks = read_delivery(data, manifest, folders)
+        while (decoded := _next(blocks)) is not None:
+            block, unreadable = decoded
+            file.unreadable.extend(unreadable)
+            file.readable += len(block)
+            file.readable_fen += int(row_money(block.service, block.columns).sum())
+            if self._rows + len(block) > LOT_ROWS:
+                self.finish()
+            self._decoded.append((file, block))
+            self._rows += len(block)
+        if sidecar is not None:
+            self.finish()
 
     def finish(self) -> None:
         """Judge what still waits."""
@@ -96,7 +103,7 @@ class Lot:
         centre, delivered = self._centre, self._delivered
         assert delivered is not None
         files, blocks = zip(*self._decoded, strict=True)
-        self._decoded = []
+        self._decoded, self._rows = [], 0
         block = RecordBlock.joined(blocks)
         txn_id = np.concatenate([txn_ids(f.file_no, b.source_row) for f, b in zip(files, blocks, strict=True)])
         context = centre.context(delivered.sender, delivered.received_at)
@@ -109,6 +116,24 @@ class Lot:
             start = part.stop
         sections = tuple((file.file_no, len(part)) for file, part in zip(files, blocks, strict=True))
         self.judged.append(Judged(judge(centre, rows, context), CardRows.of(block, rows["card_id"]), sections))
+
+
+@contextlib.contextmanager
+def _refused() -> Iterator[None]:
+    """What a codec finds wrong with a file, as the outcome of its delivery."""
+    try:
+        yield
+    except EmptyDeliveryError as exc:
+        raise Refusal(Outcome.EMPTY_FILE, exc.what, exc.remedy) from exc
+    except (DeliveryFormatError, ClassesError, ManifestError) as exc:
+        raise Refusal(Outcome.WRONG_COLUMNS, exc.what, exc.remedy) from exc
+    except DeliveryError as exc:
+        raise Refusal(Outcome.UNKNOWN_PROFILE, exc.what, exc.remedy) from exc
+
+
+def _next(blocks: Iterator[Decoded]) -> Decoded | None:
+    with _refused():
+        return next(blocks, None)
 
 
 def prepare(centre: Centre, arrivals: list[Arrival], first_file_no: int) -> Lot:

@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What rows need to know of the file they came in, or of the files when they came in several."""
+    """What rows need to know of the file they came in; of several files that are alike, none with a sidecar."""
 
     sender: int
     received_at: int

@@ -33,11 +33,11 @@ from clearing.records import Rows, empty_bills
 IN_MEMORY_ROWS: Final = 1 << 21
 """A batch up to this size spills nothing."""
 
-IN_MEMORY_BYTES: Final = 7 << 27
+IN_MEMORY_BYTES: Final = 1 << 30
 """What a larger batch keeps packed in memory before it turns to the disk."""
 
-COMPARED_BYTES: Final = 72
-"""What is compared of a row takes about this, packed."""
+COMPARED_BYTES: Final = 80
+"""What is compared of a row takes at most about this, packed: 64 of a ride, 74 of a load that picks up a benefit."""
 
 JOURNEY_BYTES: Final = 16
 """Journeys take about this per row of a batch, packed: of some rows a tariff remembers one, in near 53 bytes."""
@@ -136,8 +136,8 @@ class Partitions:
             folder: for what is spilled; nobody else's, emptied now and deleted by :meth:`close`.
             rows_expected: rows announced.
             key: the uint64 column by whose high bits rows are parted.
-            room: bytes of memory for a batch that is too large to wait in memory as a matter of course; what comes
-                beyond them goes to disk, and everything with it.
+            room: bytes of memory for a batch that is too large to wait in memory as a matter of course; once they
+                are full, all of it goes to disk.
         """
         self._key = key
         self.bits = 1 if rows_expected > ONE_PARTITION_ROWS else 0

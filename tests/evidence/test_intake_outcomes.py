@@ -14,13 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from card_io.delivery.manifest import Manifest, load_manifest, manifest_name, write_manifest
+from clearing import engine
+from clearing.arrivals import due_arrivals, lots_of
 from clearing.calendar import seconds_of
 from clearing.centre import Centre as OpenCentre
 from clearing.engine import receive_centre
 from clearing.intake import Outcome
 from clearing.ledger.journal import Entry
 from clearing.run_summary import RunSummary
-from clearing.verify import verify
+from clearing.verify import verify, verify_by_recomputing
 from evidence.centres import PASSPHRASE, entries
 from evidence.handmade import Cases, Centre, sender_signing_key
 
@@ -351,6 +353,53 @@ def test_a_refused_file_between_others_takes_nothing_from_them(
         "a.parquet": (5, 10_010),
         "z.parquet": (5, 15_010),
     }
+    assert verify(door.centre.directory, PASSPHRASE) == []
+
+
+@pytest.mark.parametrize("command", ["run", "receive and run"])
+def test_a_batch_may_begin_with_a_file_without_rows(door: Door, command: str) -> None:
+    """Alone, and before others: no row says yet which cards there are."""
+    table, centre = door.table(), door.centre
+    for path in door.inbox.iterdir():
+        path.unlink()
+    for batch, rows in enumerate(((0,), (0, 5))):
+        for number, count in enumerate(rows):
+            door.name = f"{batch}-{number}.parquet"
+            door.put(table.slice(0, count), sequence=10 * batch + number, amount_fen=510 if count else 0)
+        if command != "run":
+            receive_centre(centre.directory, passphrase=PASSPHRASE, now=seconds_of(NOW))
+        assert centre.run(NOW).rows == sum(rows)
+    assert verify(centre.directory, PASSPHRASE) == []
+    assert verify_by_recomputing(centre.directory, PASSPHRASE) == []
+
+
+def test_a_delivery_replaced_after_the_lots_were_formed_is_what_it_is_by_then(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of two services never get into one block."""
+    settings = door.centre.directory / "centre.yaml"
+    text = settings.read_text("utf-8")
+    start = text.index("services:", text.index("id: 500"))
+    settings.write_text(text[:start] + "services: [retail, transit]" + text[text.index("]", start) + 1 :], "utf-8")
+    ride = door.centre.send([door.cases.line("transit") for _ in range(3)])
+    rides = pq.read_table(door.inbox / ride.file)
+    for name in (ride.file, manifest_name(ride.file)):
+        (door.inbox / name).unlink()
+    together: dict[str, Any] = {"sequence": 2, "sent_at": door.first.sent_at}
+    door.put(door.table(), **together)
+
+    def listed(*arguments: Any) -> Any:
+        found, waiting = due_arrivals(*arguments)
+        assert len(list(lots_of(found))) == 1
+        door.put(rides, service="transit", amount_fen=None, **together)
+        return found, waiting
+
+    monkeypatch.setattr(engine, "due_arrivals", listed)
+    door.centre.run(NOW)
+    bodies = [(e.body["service"], e.body["outcome"]) for e in entries(door.centre.directory, "intake")]
+    assert sorted(bodies) == [("retail", "received"), ("transit", "received")]
+    found = door.centre.query("SELECT service, COUNT(*) FROM decisions GROUP BY service ORDER BY service")
+    assert found == [("retail", 5), ("transit", 3)]
     assert verify(door.centre.directory, PASSPHRASE) == []
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from card_io.records import BILL_FIELDS, RecordBlock, Service, fields_of
 
@@ -39,3 +42,8 @@ def test_joined_blocks_keep_rows_texts_and_bills_together() -> None:
 def test_a_block_alone_is_itself() -> None:
     alone = block(2)
     assert RecordBlock.joined([alone]) is alone
+
+
+def test_rows_of_two_services_are_never_joined() -> None:
+    with pytest.raises(AssertionError, match="two services"):
+        RecordBlock.joined([block(1), replace(block(1), service=Service.RETAIL)])
