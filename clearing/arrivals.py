@@ -11,7 +11,7 @@ from typing import Final
 
 from card_io.delivery.errors import ManifestError
 from card_io.delivery.inbox import Delivery, waiting_deliveries
-from card_io.delivery.manifest import Manifest, load_manifest
+from card_io.delivery.manifest import Identity, Manifest, load_manifest
 from clearing.calendar import received_window, seconds_of
 from clearing.centre import Centre
 
@@ -21,9 +21,6 @@ LOT_ROWS: Final = 1 << 17
 LOT_BYTES: Final = 1 << 25
 LOT_FILES: Final = 256
 """What a lot is at most whatever its manifests announce, for nobody has checked those yet."""
-
-Identity = tuple[int, str, int]
-"""Sender, file date, sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,7 @@ class Arrival:
     @property
     def identity(self) -> Identity | None:
         """What the delivery says it is."""
-        manifest = self.manifest
-        return None if manifest is None else (manifest.sender, manifest.file_date, manifest.sequence)
+        return self.manifest.identity if self.manifest is not None else None
 
     @property
     def meaning(self) -> tuple[int, str, str, int] | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from card_io.delivery.errors import ManifestError
 from card_io.delivery.inbox import Delivery
-from card_io.delivery.manifest import Manifest, load_manifest
+from card_io.delivery.manifest import Identity, Manifest, load_manifest
 from card_io.delivery.profile import SourceRules
 from card_io.keys.errors import SignatureError
 from card_io.records import UnreadableRow
@@ -123,7 +123,7 @@ def check_sender(centre: Centre, prepared: Prepared) -> None:
 
 
 def check_bytes(manifest: Manifest, content: bytes, classes: bytes | None) -> None:
-    """Whole, as signed, and of a format that the centre knows."""
+    """Whole and as signed, data and sidecar."""
     if hashlib.sha256(content).hexdigest() != manifest.sha256:
         raise Refusal(Outcome.HASH_MISMATCH, "the data is not what the manifest signed", "send the whole file again")
     found = hashlib.sha256(classes).hexdigest() if classes is not None else None
@@ -160,7 +160,7 @@ def check_totals(prepared: Prepared) -> None:
 class KnownFiles:
     """What the journal knows of files: by identity and by content."""
 
-    by_identity: dict[tuple[int, str, int], dict[str, Any]] = field(default_factory=dict)
+    by_identity: dict[Identity, dict[str, Any]] = field(default_factory=dict)
     by_root: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -184,7 +184,7 @@ class KnownFiles:
         if manifest is None or prepared.outcome in (Outcome.UNKNOWN_SENDER, Outcome.BAD_SIGNATURE):
             return
         root = root_text(prepared.root)
-        same = self.by_identity.get((manifest.sender, manifest.file_date, manifest.sequence))
+        same = self.by_identity.get(manifest.identity)
         decoded = prepared.outcome is Outcome.RECEIVED
         if same is not None and (same["sha256"] == manifest.sha256 or (decoded and same["content_root"] == root)):
             prepared.refuse(Outcome.REPEATED, f"file {same['file_no']} again", "nothing to do")

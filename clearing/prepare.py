@@ -108,13 +108,13 @@ class Lot:
         txn_id = np.concatenate([txn_ids(f.file_no, b.source_row) for f, b in zip(files, blocks, strict=True)])
         context = centre.context(delivered.sender, delivered.received_at)
         rows = resolve(block, txn_id, delivered, context, centre.keys)
+        sections = tuple((file.file_no, len(part)) for file, part in zip(files, blocks, strict=True))
         start = 0
-        for file, rows_of_file in zip(files, map(len, blocks), strict=True):
-            part = slice(start, start + rows_of_file)
+        for file, (_, count) in zip(files, sections, strict=True):
+            part = slice(start, start + count)
             content = RowHashes(rows["content_lo"][part], rows["content_hi"][part])
             file.root = add_roots(file.root, content.root())
-            start = part.stop
-        sections = tuple((file.file_no, len(part)) for file, part in zip(files, blocks, strict=True))
+            start += count
         self.judged.append(Judged(judge(centre, rows, context), CardRows.of(block, rows["card_id"]), sections))
 
 

@@ -90,6 +90,10 @@ class TerminalRegister(BaseModel):
     journal_digest: _Sha256
 
 
+Identity = tuple[int, str, int]
+"""Of a delivery: sender, file date, sequence."""
+
+
 class Manifest(BaseModel):
     """One delivery, as its sender declares it; money in fen, times are the sender's wall time.
 
@@ -142,6 +146,11 @@ class Manifest(BaseModel):
             if self.amount_fen is not None and (fen := sum(kind.fen for kind in kinds)) != self.amount_fen:
                 raise ValueError(f"the registers count {fen} fen, the manifest {self.amount_fen}")
         return self
+
+    @property
+    def identity(self) -> Identity:
+        """What makes it this delivery and no other."""
+        return self.sender, self.file_date, self.sequence
 
     @property
     def record_service(self) -> Service:

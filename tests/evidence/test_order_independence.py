@@ -16,6 +16,8 @@ import pyarrow as pa
 import pytest
 
 from clearing import arrivals, batch, prepare, spill
+from clearing.calendar import seconds_of
+from clearing.centre import Centre
 from clearing.verify import verify
 from evidence.centres import (
     PASSPHRASE,
@@ -119,7 +121,9 @@ def test_the_number_of_threads_does_not_matter(
 def test_lots_do_not_matter(
     heavy_day: Path, undisturbed: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lot_rows: int
 ) -> None:
-    """Which files are prepared together decides nothing; the undisturbed day knows lots of many."""
+    """Which files are prepared together decides nothing; the undisturbed day has lots of several."""
+    opened = Centre.open(heavy_day, PASSPHRASE)
+    assert max(map(len, arrivals.lots_of(arrivals.due_arrivals(opened, seconds_of(WINDOW_ENDS[-1]))[0]))) > 1
     for module in (arrivals, prepare):
         monkeypatch.setattr(module, "LOT_ROWS", lot_rows)
     centre = copy_of(heavy_day, tmp_path / "centre")

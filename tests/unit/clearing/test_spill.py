@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from card_io.direct import BLOCK
 from card_io.records import BILL_FIELDS, Columns, Service
 from clearing import spill
+from clearing.decide import Contest
 from clearing.packing import pack_all
 from clearing.records import Rows, empty_bills
+from clearing.replay import COMPETITOR_COLUMNS, Competitors
 from clearing.spill import Partitions, Shelf
 
 cards = st.lists(st.integers(0, 2**64 - 1), max_size=30)
@@ -164,6 +166,26 @@ def test_what_comes_back_in_another_order_has_the_memory_first_and_whole(
     monkeypatch.setattr(spill, "COMPARED_BYTES", 80)
     monkeypatch.setattr(spill, "JOURNEY_BYTES", 20)
     assert spill.rooms_for(rows) == rooms
+
+
+def test_what_is_compared_takes_no_more_than_is_reckoned_with(tmp_path: Path) -> None:
+    """The dearest rows: loads that pick up benefits, every key a hash, from many files."""
+    rows = 1 << 16
+    rng = np.random.default_rng(1)
+    hashes = ("card_id", "identity_lo", "identity_hi", "variant", "content", "counter_key", "service_key")
+    columns: Columns = {name: rng.integers(1, 2**64, rows, dtype=np.uint64) for name in hashes}
+    columns |= {
+        "txn_id": (np.arange(rows) // 1_000 << 32) + np.arange(rows) % 1_000,
+        "received_window": np.full(rows, 5, np.int32),
+        "card_counter": rng.integers(0, 1 << 16, rows),
+        "txn_time": rng.integers(10**9, 10**9 + 86_400, rows),
+        "multiplicity": np.ones(rows, np.uint8),
+        "stood": np.zeros(rows, np.int16),
+    }
+    load, position = np.arange(rows) % 2 == 0, np.arange(rows)
+    contest = Contest(Competitors(*(columns[name] for name in COMPETITOR_COLUMNS)), load, position)
+    parted = Partitions(tmp_path / "spill", rows).parted(contest.columns())
+    assert parted.nbytes <= rows * spill.COMPARED_BYTES
 
 
 @pytest.mark.usefixtures("small")
